@@ -1,0 +1,1 @@
+//! Messaging semantics, once for every protocol: send, pull, receive, ack, offsets.

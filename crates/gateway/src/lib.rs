@@ -1,0 +1,1 @@
+//! Protocol front ends: decode, authenticate, call the core, encode.

@@ -1,0 +1,1 @@
+//! Deterministic simulation of store and broker, with checkers of the invariants; never shipped.

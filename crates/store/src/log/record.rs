@@ -1,0 +1,251 @@
+//! The record envelope: what the log adds around an opaque payload, on disk and in memory.
+//!
+//! ```text
+//! offset  size  field
+//!      0     4  length    of the whole record, envelope included, little endian like all below
+//!      4     4  crc       CRC-32C of everything after this field
+//!      8     8  position  of this record in the log: a record found elsewhere is not valid
+//!     16     8  stream    key that the store may cluster by
+//!     24     4  epoch     number of the opening that wrote it; never falls from record to record,
+//!                         so that the remains of a torn write never look like new records
+//!     28     2  kind      0 = end of segment, 1 = opening, from 16 on the broker's
+//!     30     2  reserved  zero
+//!     32     -  payload
+//! ```
+
+use base::{LogPosition, StreamKey, limits};
+use bytes::Bytes;
+
+/// Size of the envelope in front of every payload, in bytes.
+pub const ENVELOPE_BYTES: usize = 32;
+
+/// What a record is. The log interprets only its own kinds, below 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKind(u16);
+
+impl RecordKind {
+    /// First kind that is free for the log's user.
+    pub const FIRST_FREE: u16 = 16;
+    /// Nothing follows in this segment: go on with the next.
+    pub(crate) const SEGMENT_END: Self = Self(0);
+    /// Somebody opened the log: raises the epoch.
+    pub(crate) const OPENING: Self = Self(1);
+
+    /// A kind of the log's user; `number` must not be below [`RecordKind::FIRST_FREE`].
+    pub const fn new(number: u16) -> Self {
+        assert!(
+            number >= Self::FIRST_FREE,
+            "record kinds below 16 belong to the log"
+        );
+        Self(number)
+    }
+
+    /// The number on disk.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// Whether the log wrote it for itself.
+    pub(crate) const fn is_internal(self) -> bool {
+        self.0 < Self::FIRST_FREE
+    }
+}
+
+/// A record as read back: its envelope's fields and its payload.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Where it starts in the log.
+    pub position: LogPosition,
+    /// Length with the envelope: what [`super::Log::read`] wants to be told.
+    pub len: usize,
+    /// What it is.
+    pub kind: RecordKind,
+    /// Key that the store may cluster by.
+    pub stream: StreamKey,
+    /// Opening of the log that wrote it.
+    pub epoch: u32,
+    /// The opaque content, a slice of the buffer it was read into.
+    pub payload: Bytes,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Fewer bytes than the envelope or its length says.
+    #[error("record is cut short: {have} of {need} bytes")]
+    Short {
+        /// Bytes there.
+        have: usize,
+        /// Bytes needed.
+        need: usize,
+    },
+    /// The length field cannot be right.
+    #[error("record length {length} is outside {ENVELOPE_BYTES} to {max}", max = limits::RECORD_BYTES_MAX)]
+    Length {
+        /// The length field.
+        length: u32,
+    },
+    /// The checksum does not match.
+    #[error("record checksum is {found:08x}, computed {computed:08x}")]
+    Checksum {
+        /// The checksum stored.
+        found: u32,
+        /// The checksum of the bytes.
+        computed: u32,
+    },
+    /// The record says it belongs elsewhere.
+    #[error("record belongs at log position {found}, read at {expected}")]
+    Misplaced {
+        /// The position in the envelope.
+        found: LogPosition,
+        /// The position it was read at.
+        expected: LogPosition,
+    },
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | (u64::from(u32_at(bytes, at + 4)) << 32)
+}
+
+impl Record {
+    /// Appends a record to `out`: the envelope around what `write` appends.
+    pub fn encode(
+        position: LogPosition,
+        kind: RecordKind,
+        stream: StreamKey,
+        epoch: u32,
+        payload_len: usize,
+        write: &mut dyn FnMut(LogPosition, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        let len = ENVELOPE_BYTES + payload_len;
+        assert!(
+            len <= limits::RECORD_BYTES_MAX,
+            "record of {len} bytes exceeds the limit"
+        );
+        let start = out.len();
+        out.extend_from_slice(&(len as u32).to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&position.get().to_le_bytes());
+        out.extend_from_slice(&stream.get().to_le_bytes());
+        out.extend_from_slice(&epoch.to_le_bytes());
+        out.extend_from_slice(&kind.get().to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        write(position, out);
+        assert_eq!(
+            out.len() - start,
+            len,
+            "payload writer kept to its announced length"
+        );
+        let crc = crc32c::crc32c(&out[start + 8..]);
+        out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// The length that the envelope at the start of `bytes` claims, if it can be one at all.
+    pub fn claimed_len(bytes: &[u8]) -> Result<usize, RecordError> {
+        if bytes.len() < ENVELOPE_BYTES {
+            return Err(RecordError::Short {
+                have: bytes.len(),
+                need: ENVELOPE_BYTES,
+            });
+        }
+        let length = u32_at(bytes, 0);
+        let len = length as usize;
+        if !(ENVELOPE_BYTES..=limits::RECORD_BYTES_MAX).contains(&len) {
+            return Err(RecordError::Length { length });
+        }
+        Ok(len)
+    }
+
+    /// Reads and verifies the record at the start of `bytes`, which were read at `expected`. Bytes
+    /// after the record are ignored.
+    pub fn decode(bytes: &Bytes, expected: LogPosition) -> Result<Self, RecordError> {
+        let len = Self::claimed_len(bytes)?;
+        if bytes.len() < len {
+            return Err(RecordError::Short {
+                have: bytes.len(),
+                need: len,
+            });
+        }
+        let found = u32_at(bytes, 4);
+        let computed = crc32c::crc32c(&bytes[8..len]);
+        if found != computed {
+            return Err(RecordError::Checksum { found, computed });
+        }
+        let record = Self::decode_trusted(bytes, len);
+        if record.position != expected {
+            return Err(RecordError::Misplaced {
+                found: record.position,
+                expected,
+            });
+        }
+        Ok(record)
+    }
+
+    /// Reads a record that this process encoded itself, without verifying it again.
+    pub(crate) fn decode_trusted(bytes: &Bytes, len: usize) -> Self {
+        Self {
+            position: LogPosition::new(u64_at(bytes, 8)),
+            len,
+            kind: RecordKind((u32_at(bytes, 28) & 0xffff) as u16),
+            stream: StreamKey::new(u64_at(bytes, 16)),
+            epoch: u32_at(bytes, 24),
+            payload: bytes.slice(ENVELOPE_BYTES..len),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(position: u64, payload: &[u8]) -> Bytes {
+        let mut out = Vec::new();
+        Record::encode(
+            LogPosition::new(position),
+            RecordKind::new(20),
+            StreamKey::new(9),
+            3,
+            payload.len(),
+            &mut |_, out| out.extend_from_slice(payload),
+            &mut out,
+        );
+        out.into()
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_as_written(position in 0..base::limits::LOG_POSITION_MAX, payload: Vec<u8>) {
+            let record = Record::decode(&encoded(position, &payload), LogPosition::new(position)).unwrap();
+            prop_assert_eq!(&record.payload[..], &payload[..]);
+            prop_assert_eq!((record.kind.get(), record.stream.get(), record.epoch), (20, 9, 3));
+        }
+
+        #[test]
+        fn a_flipped_bit_anywhere_is_noticed(payload: Vec<u8>, at: prop::sample::Index, bit in 0..8) {
+            let mut bytes = encoded(64, &payload).to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(Record::decode(&bytes.into(), LogPosition::new(64)).is_err());
+        }
+
+        #[test]
+        fn garbage_is_an_error(bytes: Vec<u8>) {
+            prop_assert!(Record::decode(&bytes.into(), LogPosition::new(0)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_in_the_wrong_place_is_refused() {
+        assert!(matches!(
+            Record::decode(&encoded(64, b"x"), LogPosition::new(65)),
+            Err(RecordError::Misplaced { .. })
+        ));
+    }
+}
