@@ -120,12 +120,23 @@ pub enum Urgency {
     Ride,
 }
 
+/// A record about to be appended: all but its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// What it is.
+    pub kind: RecordKind,
+    /// Key that the store may cluster by.
+    pub stream: StreamKey,
+    /// Bytes that the payload will have.
+    pub payload_len: usize,
+}
+
 /// Where an append went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Where the record starts.
+    /// Where the first record starts.
     pub position: LogPosition,
-    /// Where the next one may start; the record is durable once the log is durable up to here.
+    /// Where the next one may start; the append is durable once the log is durable up to here.
     pub end: LogPosition,
 }
 
@@ -138,17 +149,17 @@ pub trait DurableObserver: Send + Sync {
 
 /// The log of one shard. All methods may be called from any thread.
 pub trait Log: Send + Sync {
-    /// Places a record of `payload_len` bytes at the tail and returns where it is.
+    /// Places `records` at the tail, all of them or none, one after the other, and returns where they
+    /// are. (All or none is about refusal; a crash may keep a prefix of what nobody was told of.)
     ///
-    /// `write` is called once, with the record's position, and must append exactly `payload_len`
-    /// bytes to the buffer. It runs under the log's lock: no I/O, no other lock.
+    /// `write` is called once per record, in order, with its index, its position and the buffer, to
+    /// which it must append exactly the announced `payload_len` bytes. It runs under the log's lock:
+    /// no I/O, no other lock. `records` must not be empty.
     fn append(
         &self,
-        kind: RecordKind,
-        stream: StreamKey,
+        records: &[NewRecord],
         urgency: Urgency,
-        payload_len: usize,
-        write: &mut dyn FnMut(LogPosition, &mut Vec<u8>),
+        write: &mut dyn FnMut(usize, LogPosition, &mut Vec<u8>),
     ) -> Result<Appended, AppendError>;
 
     /// Completes when an append that was refused as [`AppendError::Busy`] is worth another try.

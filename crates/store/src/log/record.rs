@@ -119,7 +119,7 @@ impl Record {
         stream: StreamKey,
         epoch: u32,
         payload_len: usize,
-        write: &mut dyn FnMut(LogPosition, &mut Vec<u8>),
+        write: impl FnOnce(&mut Vec<u8>),
         out: &mut Vec<u8>,
     ) {
         let len = ENVELOPE_BYTES + payload_len;
@@ -135,7 +135,7 @@ impl Record {
         out.extend_from_slice(&epoch.to_le_bytes());
         out.extend_from_slice(&kind.get().to_le_bytes());
         out.extend_from_slice(&[0; 2]);
-        write(position, out);
+        write(out);
         assert_eq!(
             out.len() - start,
             len,
@@ -213,7 +213,7 @@ mod tests {
             StreamKey::new(9),
             3,
             payload.len(),
-            &mut |_, out| out.extend_from_slice(payload),
+            |out| out.extend_from_slice(payload),
             &mut out,
         );
         out.into()
