@@ -20,6 +20,10 @@ pub const MESSAGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Largest encoded properties: their length is a signed 16-bit number in the stored message.
 pub const MESSAGE_PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
 
+/// Longest topic in a stored message. Wider than a topic name: retry and dead-letter topics put a
+/// prefix before a group name, and front ends show instance prefixes.
+pub const STORED_TOPIC_BYTES_MAX: usize = 512;
+
 /// Largest Remoting frame: Apache's `com.rocketmq.remoting.frameMaxLength`, 16 MiB. Keeps the first
 /// byte of a frame at 0 or 1, so that it never looks like TLS, HTTP/2 or HTTP/1.1.
 pub const REMOTING_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
