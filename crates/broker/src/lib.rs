@@ -1,1 +1,67 @@
-//! Messaging semantics, once for every protocol: send, pull, receive, ack, offsets.
+//! The product's semantics, written once: what send, pull, receive, ack and the other verbs mean.
+//!
+//! Front ends translate a protocol into these verbs and back; they hold no semantics. The broker in
+//! turn knows no protocol, no socket, no file and no bucket: it appends records to a [`store::log::Log`],
+//! derives state from what became durable, and reads time and chance from [`base::Clock`] and
+//! [`base::Random`]. It starts no task and no thread: whoever runs it drives
+//! [`Shard::checkpoint`] and [`Shard::retain`] (a thread in the server, the scheduler in the simulator).
+//!
+//! One file per verb, the same name in every layer. The path of a message: [`Shard::send`] in `send.rs`
+//! appends, `apply.rs` sees the record once it is durable and indexes it, `pull.rs` and `receive.rs`
+//! hand it out, `ack.rs` settles it.
+
+mod ack;
+mod apply;
+mod change_invisible_duration;
+mod clients;
+mod consumption;
+mod errors;
+mod filter;
+mod forward_to_dead_letter;
+mod group;
+mod index;
+mod instance;
+mod key_index;
+mod keys;
+mod lock;
+mod message;
+mod metadata;
+mod metrics;
+mod offset;
+mod pull;
+mod query;
+mod receipt;
+mod receive;
+mod records;
+mod retention;
+mod router;
+mod send;
+mod shard;
+mod state;
+mod topic;
+mod wait;
+
+pub use ack::AckError;
+pub use change_invisible_duration::ChangeInvisibleDurationError;
+pub use clients::{
+    ClientCommand, ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Heartbeat,
+    HeartbeatError, MessageModel, RegisteredClient, Subscription,
+};
+pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};
+pub use filter::{Filter, FilterError};
+pub use forward_to_dead_letter::ForwardToDeadLetterError;
+pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
+pub use instance::{Instance, InstanceSettings};
+pub use lock::LockError;
+pub use message::{Message, MessageType};
+pub use metrics::{GroupMetrics, InstanceMetrics, TopicMetrics};
+pub use offset::{OffsetError, QueueRange, TimeBoundary};
+pub use pull::{PullError, PullOutcome, PullRequest, Pulled};
+pub use query::{QueryError, QueryRequest};
+pub use receipt::{ReceiptHandle, ReceiptHandleError};
+pub use receive::{ReceiveError, ReceiveRequest, Received};
+pub use retention::{Retention, Trimmed};
+pub use router::{Place, Router, ShardHandle};
+pub use send::{QueueChoice, SendError, SendRequest, Sent};
+pub use shard::{OpenShardError, Shard, ShardParts};
+pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

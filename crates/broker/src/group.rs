@@ -1,0 +1,143 @@
+//! Consumer groups: what an instance keeps about them.
+
+use std::time::Duration;
+
+use base::{ErrorKind, GroupId, GroupName, TopicName, limits};
+use serde::{Deserialize, Serialize};
+use store::meta::MetadataError;
+
+/// When a message that failed is delivered again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryPolicy {
+    /// RocketMQ's steps, from 10 s for the first retry to 2 h for the sixteenth and later.
+    Backoff,
+    /// Always the same pause.
+    Fixed {
+        /// The pause in milliseconds.
+        interval_ms: u64,
+    },
+}
+
+/// Pauses before the retries of [`RetryPolicy::Backoff`], in seconds: RocketMQ's delay levels 3 to 18.
+const BACKOFF_SECONDS: [u64; 16] =
+    [10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
+
+impl RetryPolicy {
+    /// The pause before delivery attempt `attempt` (the first retry is attempt 2).
+    pub fn pause(&self, attempt: u32) -> Duration {
+        match self {
+            Self::Backoff => {
+                let step = attempt.saturating_sub(2) as usize;
+                Duration::from_secs(BACKOFF_SECONDS[step.min(BACKOFF_SECONDS.len() - 1)])
+            }
+            Self::Fixed { interval_ms } => Duration::from_millis(*interval_ms),
+        }
+    }
+
+    /// The pauses of all retries, first to last, as protocols announce them.
+    pub fn pauses(&self) -> Vec<Duration> {
+        match self {
+            Self::Backoff => BACKOFF_SECONDS.into_iter().map(Duration::from_secs).collect(),
+            Self::Fixed { interval_ms } => vec![Duration::from_millis(*interval_ms)],
+        }
+    }
+}
+
+/// What somebody wants a group to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: GroupName,
+    /// Whether messages of one message group are delivered one after the other.
+    pub fifo: bool,
+    /// Deliveries of one message, the first included, before it is a dead letter.
+    pub max_attempts: u32,
+    /// When failed messages come again.
+    pub retry: RetryPolicy,
+    /// The topic whose LiteTopics this group consumes, if it is a LiteTopic group.
+    pub lite_topic: Option<TopicName>,
+}
+
+impl GroupSpec {
+    /// A concurrent group with RocketMQ's default retries.
+    pub fn new(name: GroupName) -> Self {
+        Self {
+            name,
+            fifo: false,
+            max_attempts: limits::DELIVERY_ATTEMPTS_DEFAULT,
+            retry: RetryPolicy::Backoff,
+            lite_topic: None,
+        }
+    }
+}
+
+/// A group as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// This life of the group.
+    pub id: GroupId,
+    /// What it was created or last changed to be.
+    pub spec: GroupSpec,
+}
+
+impl Group {
+    /// Its name.
+    pub fn name(&self) -> &GroupName {
+        &self.spec.name
+    }
+}
+
+/// Why a group was not created or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateGroupError {
+    /// The number of attempts is out of bounds.
+    #[error("group `{group}` asks for {attempts} delivery attempts, expected 1 to {max}", max = limits::DELIVERY_ATTEMPTS_MAX)]
+    Attempts {
+        /// The group.
+        group: GroupName,
+        /// Attempts asked for.
+        attempts: u32,
+    },
+    /// The instance has as many groups as it may.
+    #[error("instance has {count} groups, limit {limit}")]
+    TooMany {
+        /// Groups there are.
+        count: usize,
+        /// Groups there may be.
+        limit: usize,
+    },
+    /// The metadata store did not take it.
+    #[error("create group `{group}`")]
+    Metadata {
+        /// The group.
+        group: GroupName,
+        /// What the store said.
+        #[source]
+        source: MetadataError,
+    },
+}
+
+impl CreateGroupError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Attempts { .. } => ErrorKind::Request,
+            Self::TooMany { .. } => ErrorKind::Limit,
+            Self::Metadata { .. } => ErrorKind::Retry,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_follows_rocketmq_levels() {
+        let policy = RetryPolicy::Backoff;
+        assert_eq!(policy.pause(2), Duration::from_secs(10));
+        assert_eq!(policy.pause(17), Duration::from_secs(7_200));
+        assert_eq!(policy.pause(500), Duration::from_secs(7_200));
+    }
+}

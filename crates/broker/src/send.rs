@@ -1,0 +1,153 @@
+//! Send: store messages in a queue and answer once they are durable.
+
+use std::net::SocketAddr;
+
+use base::{ErrorKind, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName};
+
+use crate::{Message, MessageType, QueueNotFound, Shard, TopicNotFound};
+
+/// Which queue a send goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueChoice {
+    /// The client chose.
+    Queue(QueueId),
+    /// The broker chooses, in turn.
+    Any,
+    /// The queue that belongs to this hash of the message group, so that a group keeps its order.
+    ByHash(u64),
+}
+
+/// Messages for one queue of one topic; they become durable together or are refused together.
+#[derive(Clone, Debug)]
+pub struct SendRequest {
+    /// The topic; created on the fly where the instance allows it.
+    pub topic: TopicName,
+    /// The queue.
+    pub queue: QueueChoice,
+    /// One message, or a batch.
+    pub messages: Vec<Message>,
+    /// The address that clients know this shard by; stored in the message and in its id.
+    pub store_host: SocketAddr,
+}
+
+/// Where a message went. It is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The queue.
+    pub queue: QueueId,
+    /// Its number there.
+    pub queue_offset: QueueOffset,
+    /// Where it is stored, for offset message ids.
+    pub physical_offset: PhysicalOffset,
+    /// When it was stored.
+    pub store_timestamp: Timestamp,
+}
+
+/// Why nothing was stored, or, for [`SendError::Unconfirmed`], why nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// No such topic.
+    #[error(transparent)]
+    TopicNotFound(#[from] TopicNotFound),
+    /// No such queue.
+    #[error(transparent)]
+    QueueNotFound(#[from] QueueNotFound),
+    /// The topic was not there and could not be created.
+    #[error(transparent)]
+    CreateTopic(#[from] crate::CreateTopicError),
+    /// The topic takes no messages.
+    #[error("topic `{topic}` is not writable")]
+    NotWritable {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// The topic was declared for another type of message.
+    #[error("topic `{topic}` takes {expected} messages, got a {found} message")]
+    TypeMismatch {
+        /// The topic.
+        topic: TopicName,
+        /// Its declared type.
+        expected: &'static str,
+        /// The message's type.
+        found: MessageType,
+    },
+    /// The broker cannot do yet what the message asks for; storing it as a normal one would break
+    /// its promise (never early, never visible before commit).
+    #[error("{found} messages are not supported by this release (topic `{topic}`)")]
+    Unsupported {
+        /// The topic.
+        topic: TopicName,
+        /// The message's type.
+        found: MessageType,
+    },
+    /// No message, or more than a batch may hold.
+    #[error("send to topic `{topic}` holds {count} messages, expected 1 to {max}", max = base::limits::SEND_BATCH_MESSAGES_MAX)]
+    Count {
+        /// The topic.
+        topic: TopicName,
+        /// Messages in the request.
+        count: usize,
+    },
+    /// The message breaks a limit or its properties are malformed.
+    #[error("message to topic `{topic}` refused")]
+    Message {
+        /// The topic.
+        topic: TopicName,
+        /// What is wrong.
+        #[source]
+        source: wire::message::MessageError,
+    },
+    /// The log took nothing: full, busy for too long, or broken.
+    #[error("message to topic `{topic}` not stored")]
+    Log {
+        /// The topic.
+        topic: TopicName,
+        /// What the log said.
+        #[source]
+        source: store::log::AppendError,
+    },
+    /// The log failed while the message was being made durable: it may or may not survive.
+    #[error("message to topic `{topic}` not confirmed")]
+    Unconfirmed {
+        /// The topic.
+        topic: TopicName,
+        /// What the log said.
+        #[source]
+        source: store::log::AppendError,
+    },
+    /// The state of the queue could not be read.
+    #[error("read state of topic `{topic}`")]
+    State {
+        /// The topic.
+        topic: TopicName,
+        /// What the KV said.
+        #[source]
+        source: store::kv::KvError,
+    },
+}
+
+impl SendError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TopicNotFound(_) => ErrorKind::NotFound,
+            Self::CreateTopic(error) => error.kind(),
+            Self::NotWritable { .. } => ErrorKind::Denied,
+            Self::QueueNotFound(_)
+            | Self::TypeMismatch { .. }
+            | Self::Unsupported { .. }
+            | Self::Count { .. }
+            | Self::Message { .. } => ErrorKind::Request,
+            Self::Log { source, .. } => source.kind(),
+            Self::Unconfirmed { .. } | Self::State { .. } => ErrorKind::Fault,
+        }
+    }
+}
+
+impl Shard {
+    /// Stores the messages, waits until they are durable, and says where each of them is.
+    pub async fn send(&self, request: SendRequest) -> Result<Vec<Sent>, SendError> {
+        let _ = request;
+        unimplemented!()
+    }
+}
