@@ -1,0 +1,223 @@
+//! What all front ends of one process share: the way into the core, time, settings, and whether the
+//! process is about to stop.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use base::{Clock, InstanceId, ShardId};
+use broker::Router;
+use tokio::sync::watch;
+
+/// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
+pub const CLUSTER_NAME: &str = "DefaultCluster";
+
+/// The address that routes give instead of the one the client came in on: for servers behind a
+/// load balancer or an address translation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertise {
+    /// Host name or IP address that clients can reach.
+    pub host: String,
+    /// Port; `None` is the port the client came in on.
+    pub port: Option<u16>,
+}
+
+/// An address as clients are told it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AdvertisedAddress {
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for AdvertisedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            return write!(f, "[{}]:{}", self.host, self.port);
+        }
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// What an operator sets for the front ends.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    /// Address for routes; `None` is the address that the client came in on.
+    pub advertise: Option<Advertise>,
+    /// The instance of requests that name none.
+    pub default_instance: InstanceId,
+}
+
+/// One accepted connection, as every protocol sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// Unique in this process; clients are registered under it.
+    pub id: u64,
+    /// Where the client is.
+    pub peer: SocketAddr,
+    /// Where the client came in. The port is that of the listener, also on its VIP channel.
+    pub local: SocketAddr,
+    /// Whether the bytes came through TLS.
+    pub tls: bool,
+}
+
+/// How far the process is on its way to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DrainPhase {
+    /// It is not stopping.
+    Open,
+    /// No connection is accepted and nothing is handed out any more: waiting polls end with an orderly empty
+    /// answer, requests in flight are finished.
+    Draining,
+    /// The time for that is over: connections close as they are.
+    Closed,
+}
+
+/// The drain state, to be asked and awaited by every connection.
+#[derive(Debug)]
+pub struct Drain {
+    phase: watch::Sender<DrainPhase>,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            phase: watch::Sender::new(DrainPhase::Open),
+        }
+    }
+}
+
+impl Drain {
+    /// The phase now.
+    pub fn phase(&self) -> DrainPhase {
+        *self.phase.borrow()
+    }
+
+    /// Whether nothing new is to be begun.
+    pub fn is_draining(&self) -> bool {
+        self.phase() >= DrainPhase::Draining
+    }
+
+    /// Goes on to `phase`; never back.
+    pub fn advance(&self, phase: DrainPhase) {
+        self.phase.send_if_modified(|now| {
+            let further = phase > *now;
+            *now = phase.max(*now);
+            further
+        });
+    }
+
+    /// Completes once the process is at least in `phase`. Owns what it needs, so that it can be kept.
+    pub fn reached(&self, phase: DrainPhase) -> impl Future<Output = ()> + Send + 'static {
+        let mut receiver = self.phase.subscribe();
+        async move {
+            // The sender lives as long as the front; if it is gone, everything is over.
+            let _ = receiver.wait_for(|now| *now >= phase).await;
+        }
+    }
+}
+
+/// What all front ends share.
+pub struct Front {
+    /// The only way into the core.
+    pub router: Arc<Router>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub settings: FrontSettings,
+    /// Whether the process is stopping.
+    pub drain: Drain,
+    next_connection: AtomicU64,
+    connections: AtomicUsize,
+}
+
+impl Front {
+    /// A front of no connections.
+    pub fn new(router: Arc<Router>, clock: Arc<dyn Clock>, settings: FrontSettings) -> Self {
+        Self {
+            router,
+            clock,
+            settings,
+            drain: Drain::default(),
+            next_connection: AtomicU64::new(1),
+            connections: AtomicUsize::new(0),
+        }
+    }
+
+    /// A number for a new connection, never given twice.
+    pub fn next_connection_id(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn count_connection(self: &Arc<Self>) -> ConnectionGuard {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        ConnectionGuard(Arc::clone(self))
+    }
+
+    /// The address that a client of `connection` is told to come to.
+    pub fn advertised(&self, connection: &ConnectionInfo) -> AdvertisedAddress {
+        match &self.settings.advertise {
+            Some(Advertise { host, port }) => AdvertisedAddress {
+                host: host.clone(),
+                port: port.unwrap_or(connection.local.port()),
+            },
+            None => AdvertisedAddress {
+                host: connection.local.ip().to_canonical().to_string(),
+                port: connection.local.port(),
+            },
+        }
+    }
+}
+
+/// Keeps a connection counted.
+pub(crate) struct ConnectionGuard(Arc<Front>);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The name by which clients know a shard: its *broker*.
+pub fn broker_name(instance: &InstanceId, shard: ShardId) -> String {
+    format!("{instance}-{shard}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_version_6_is_written_with_brackets() {
+        let of = |host: &str| {
+            AdvertisedAddress {
+                host: host.to_owned(),
+                port: 8081,
+            }
+            .to_string()
+        };
+        assert_eq!(of("::1"), "[::1]:8081");
+        assert_eq!(of("broker.example"), "broker.example:8081");
+    }
+
+    #[test]
+    fn draining_never_goes_back() {
+        let drain = Drain::default();
+        assert!(!drain.is_draining());
+        drain.advance(DrainPhase::Closed);
+        drain.advance(DrainPhase::Draining);
+        assert_eq!(drain.phase(), DrainPhase::Closed);
+    }
+}
