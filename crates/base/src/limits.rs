@@ -28,6 +28,10 @@ pub const STORED_TOPIC_BYTES_MAX: usize = 512;
 /// byte of a frame at 0 or 1, so that it never looks like TLS, HTTP/2 or HTTP/1.1.
 pub const REMOTING_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Header fields of one Remoting command. Requests of released clients have up to about 25 with
+/// signature and namespace.
+pub const REMOTING_HEADER_FIELDS_MAX: usize = 128;
+
 /// Largest log record with its envelope: a message of the largest body, properties and head, and
 /// room for batches that are stored as one.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -38,6 +42,13 @@ pub const SEND_BATCH_MESSAGES_MAX: usize = 4_096;
 
 /// Bytes of appends that may wait for the disk in one shard before senders wait in turn.
 pub const LOG_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most bytes that one commit of a log writes, and so the most that one append of several records may
+/// have. Bounds what a crash can tear, and so what recovery must look through behind a torn write.
+pub const LOG_COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Files of sealed segments that one log keeps open for reading.
+pub const LOG_OPEN_FILES_MAX: usize = 16;
 
 /// Longest time a send waits for room in the log before it is refused, in milliseconds. Below the
 /// 3 s that SDKs give a send by default, so that the client hears the reason.
