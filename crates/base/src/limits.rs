@@ -32,6 +32,10 @@ pub const REMOTING_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// signature and namespace.
 pub const REMOTING_HEADER_FIELDS_MAX: usize = 128;
 
+/// Largest JSON body of a Remoting command. A heartbeat with 1,000 subscriptions has about 300 KB;
+/// JSON takes several times its size in memory once it is read.
+pub const REMOTING_JSON_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Largest log record with its envelope: a message of the largest body, properties and head, and
 /// room for batches that are stored as one.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -111,3 +115,70 @@ pub const CLIENT_EXPIRY_MS: u64 = 120_000;
 /// A queue lock not renewed for this long is free, in milliseconds: Apache's
 /// `rocketmq.broker.rebalance.lockMaxLiveTime`, 60 s.
 pub const QUEUE_LOCK_EXPIRY_MS: u64 = 60_000;
+
+/// Open connections per listener. Each costs a task and, while it speaks, a read buffer; past this a
+/// new one is closed at once.
+pub const CONNECTIONS_PER_LISTENER_MAX: usize = 20_000;
+
+/// Time for the first bytes of a connection, by which its protocol is told, in milliseconds.
+pub const FIRST_BYTES_WAIT_MS_MAX: u64 = 5_000;
+
+/// Time for a TLS handshake, in milliseconds.
+pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
+
+/// Requests of one Remoting connection under way at once, long polls not counted. Past this the
+/// connection is not read, and its client's socket fills.
+pub const REMOTING_REQUESTS_IN_FLIGHT_MAX: usize = 4_096;
+
+/// Bytes of requests of one Remoting connection under way at once; two of the largest frames.
+pub const REMOTING_BYTES_IN_FLIGHT_MAX: usize = 32 * 1024 * 1024;
+
+/// Long polls of one Remoting connection under way at once. A client has one per queue that it
+/// consumes; past this a pull is answered without waiting.
+pub const REMOTING_LONG_POLLS_MAX: usize = 8_192;
+
+/// Bytes of answers that wait for a slow reader before its requests are no longer worked on. One
+/// answer more may follow, itself limited by [`PULL_BYTES_MAX`].
+pub const REMOTING_RESPONSE_BYTES_QUEUED_MAX: usize = 8 * 1024 * 1024;
+
+/// Time for a Remoting frame from its first byte to its last, in milliseconds, plus
+/// [`REMOTING_FRAME_MS_PER_64_KIB`] for what has arrived of it: slow lines pass, trickles do not.
+pub const REMOTING_FRAME_MS_MAX: u64 = 30_000;
+
+/// See [`REMOTING_FRAME_MS_MAX`]: a line of 64 KiB/s is fast enough.
+pub const REMOTING_FRAME_MS_PER_64_KIB: u64 = 1_000;
+
+/// A Remoting connection on which nothing happens for this long is closed, in milliseconds: Apache's
+/// `serverChannelMaxIdleTimeSeconds`, 120 s. Clients send a heartbeat every 30 s.
+pub const REMOTING_IDLE_MS_MAX: u64 = 120_000;
+
+/// A connection that takes none of the bytes waiting for it for this long is closed, in milliseconds.
+pub const WRITE_STALL_MS_MAX: u64 = 60_000;
+
+/// Commands that wait for one client's connection. Lost ones are made good by the client's timers.
+pub const CLIENT_COMMANDS_QUEUED_MAX: usize = 256;
+
+/// Header bytes of one HTTP request. gRPC metadata of the SDKs stays below 2 KiB.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// Time for the head of an HTTP/1.1 request, in milliseconds; also the longest pause between two.
+pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
+
+/// Concurrent HTTP/2 streams per connection. A gRPC client holds one receive per queue it is assigned.
+pub const HTTP2_STREAMS_MAX: u32 = 2_048;
+
+/// Idle time after which an HTTP/2 peer is pinged, in milliseconds.
+pub const HTTP2_PING_INTERVAL_MS: u64 = 30_000;
+
+/// Time for the answer to such a ping, in milliseconds.
+pub const HTTP2_PING_WAIT_MS_MAX: u64 = 20_000;
+
+/// Bytes that a gRPC client may send ahead of being read, per stream and per connection. A stream's
+/// covers one largest message.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// See [`HTTP2_STREAM_WINDOW_BYTES`].
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+
+/// Time that a connection has to go away after its last answer during a drain, in milliseconds.
+pub const CLOSE_LINGER_MS_MAX: u64 = 1_000;
