@@ -182,3 +182,9 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
 /// Time that a connection has to go away after its last answer during a drain, in milliseconds.
 pub const CLOSE_LINGER_MS_MAX: u64 = 1_000;
+
+/// Index entries in memory at which a checkpoint is due at once: 6 MiB of them.
+pub const CHECKPOINT_INDEX_ENTRIES: usize = 256 * 1024;
+
+/// State changes in memory at which a checkpoint is due at once: about 20 MiB of them.
+pub const CHECKPOINT_CHANGES: usize = 128 * 1024;
