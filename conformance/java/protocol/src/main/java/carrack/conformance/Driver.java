@@ -1,0 +1,107 @@
+package carrack.conformance;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.BufferedReader;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiFunction;
+
+/** Reads commands from standard input and carries them out, one after the other. See conformance/README.md. */
+public final class Driver {
+    private final Events events;
+    private final Client client;
+
+    private Driver(Events events, Client client) {
+        this.events = events;
+        this.client = client;
+    }
+
+    /** Runs until the exit command or the end of input. Libraries that print to standard output end in stderr. */
+    public static void run(String[] arguments, BiFunction<String, Events, Client> connect) throws IOException {
+        PrintStream out =
+                new PrintStream(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
+        System.setOut(System.err);
+        if (arguments.length != 2 || !arguments[0].equals("--endpoint")) {
+            System.err.println("usage: driver --endpoint HOST:PORT");
+            System.exit(2);
+        }
+        Events events = new Events(out);
+        Driver driver = new Driver(events, connect.apply(arguments[1], events));
+        events.ready();
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            JsonObject command = JsonParser.parseString(line).getAsJsonObject();
+            int number = command.get("command").getAsInt();
+            try {
+                driver.carryOut(command);
+                events.done(number);
+            } catch (Exception | LinkageError reason) {
+                reason.printStackTrace();
+                events.failed(number, reason);
+            }
+            if (command.get("op").getAsString().equals("exit")) {
+                break;
+            }
+        }
+        // Client libraries leave threads behind that would keep the process alive.
+        System.exit(0);
+    }
+
+    private void carryOut(JsonObject command) throws Exception {
+        String op = command.get("op").getAsString();
+        switch (op) {
+            case "producer.start" -> client.startProducer(text(command, "group"), texts(command, "topics"));
+            case "producer.stop" -> client.stopProducer();
+            case "send" -> send(Outgoing.of(command));
+            case "send_many" -> sendMany(command);
+            case "consumer.start" -> client.startConsumer(Subscription.of(command));
+            case "consumer.stop" -> client.stopConsumer();
+            case "exit" -> { }
+            default -> throw new IllegalArgumentException("unknown op " + op);
+        }
+    }
+
+    private void sendMany(JsonObject command) throws InterruptedException {
+        String topic = text(command, "topic");
+        String prefix = text(command, "prefix");
+        int count = command.get("count").getAsInt();
+        ExecutorService senders = Executors.newFixedThreadPool(command.get("concurrency").getAsInt());
+        for (int index = 0; index < count; index++) {
+            String key = prefix + index;
+            senders.execute(() -> send(Outgoing.numbered(topic, key)));
+        }
+        senders.shutdown();
+        senders.awaitTermination(Long.MAX_VALUE, TimeUnit.SECONDS);
+    }
+
+    private void send(Outgoing message) {
+        try {
+            events.sent(message.key(), client.send(message));
+        } catch (Exception reason) {
+            events.sendFailed(message.key(), reason);
+        }
+    }
+
+    private static String text(JsonObject command, String field) {
+        return command.get(field).getAsString();
+    }
+
+    private static List<String> texts(JsonObject command, String field) {
+        List<String> values = new ArrayList<>();
+        for (JsonElement value : command.getAsJsonArray(field)) {
+            values.add(value.getAsString());
+        }
+        return values;
+    }
+}

@@ -1,0 +1,84 @@
+package carrack.conformance;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import java.io.PrintStream;
+import java.util.Base64;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Writes events as JSON lines; safe to call from every thread of the client. */
+public final class Events {
+    private final Gson gson = new GsonBuilder().disableHtmlEscaping().create();
+    private final PrintStream out;
+
+    Events(PrintStream out) {
+        this.out = out;
+    }
+
+    void ready() {
+        write("ready", Map.of());
+    }
+
+    public void sent(String key, String messageId) {
+        write("sent", Map.of("key", key, "id", String.valueOf(messageId)));
+    }
+
+    public void sendFailed(String key, Throwable reason) {
+        write("send_failed", Map.of("key", key, "error", String.valueOf(reason)));
+    }
+
+    public void received(
+            String topic,
+            String messageId,
+            Collection<String> keys,
+            String tag,
+            Map<String, String> properties,
+            byte[] body,
+            int attempt) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        fields.put("topic", topic);
+        fields.put("id", messageId);
+        fields.put("keys", keys);
+        if (tag != null) {
+            fields.put("tag", tag);
+        }
+        fields.put("properties", properties);
+        fields.put("body_base64", Base64.getEncoder().encodeToString(body));
+        fields.put("attempt", attempt);
+        write("received", fields);
+    }
+
+    public void acked(Collection<String> keys) {
+        write("acked", Map.of("keys", keys));
+    }
+
+    public void ackFailed(Collection<String> keys, Throwable reason) {
+        write("ack_failed", Map.of("keys", keys, "error", String.valueOf(reason)));
+    }
+
+    /** Something the client reported outside of any command; the runner only records it. */
+    public void warning(Throwable reason) {
+        write("warning", Map.of("error", String.valueOf(reason)));
+    }
+
+    void done(int command) {
+        write("done", Map.of("command", command));
+    }
+
+    void failed(int command, Throwable reason) {
+        write("failed", Map.of("command", command, "error", String.valueOf(reason)));
+    }
+
+    private void write(String name, Map<String, ?> fields) {
+        Map<String, Object> event = new LinkedHashMap<>();
+        event.put("event", name);
+        event.putAll(fields);
+        String line = gson.toJson(event);
+        synchronized (out) {
+            out.print(line + "\n");
+            out.flush();
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `cargo xtask conformance`: released clients, unmodified, against a real server over real sockets.
+//!
+//! Builds the drivers, starts a server per client on an empty data folder, runs the scenarios, and says what passed.
+//! The drivers and their line protocol are described in `conformance/README.md`.
+
+mod build;
+mod clients;
+mod deadline;
+mod driver;
+mod event;
+mod ledger;
+mod process;
+mod report;
+mod scenarios;
+mod target;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail};
+use clap::builder::PossibleValuesParser;
+
+use self::clients::{CLIENTS, Client, ConsumerKind};
+use self::deadline::Stopwatch;
+use self::report::{Line, Outcome};
+use self::scenarios::{Round, SCENARIOS, Scenario, across_protocols};
+use self::target::Target;
+use crate::workspace;
+
+/// The selection of all clients together.
+const CROSS: &str = "cross";
+
+/// The selection of everything.
+const ALL: &str = "all";
+
+/// Command line of `cargo xtask conformance`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What to run: clients one by one, `cross` for all of them together, or `all`.
+    #[arg(default_value = ALL, value_parser = selections())]
+    selections: Vec<String>,
+    /// Only the scenario of this name, for clients one by one.
+    #[arg(long, value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name)))]
+    scenario: Option<String>,
+    /// The server to test; by default the release build if there is one, else the debug build.
+    #[arg(long, value_name = "PATH")]
+    server_binary: Option<PathBuf>,
+    /// Test a server that runs already. It cannot be restarted, so scenarios stop short of that.
+    #[arg(long, value_name = "HOST:PORT")]
+    against: Option<String>,
+    /// Where that server speaks gRPC, if it is not the same address.
+    #[arg(long, value_name = "HOST:PORT", requires = "against")]
+    against_grpc: Option<String>,
+    /// A program that creates topics and groups there, called with the command line of `carrack`.
+    #[arg(long, value_name = "PATH", requires = "against")]
+    administration: Option<PathBuf>,
+    /// Clients to run at the same time, each with a server of its own.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Write COMPAT.md from the results; needs a run of everything.
+    #[arg(long)]
+    write_compat: bool,
+}
+
+fn selections() -> PossibleValuesParser {
+    PossibleValuesParser::new(CLIENTS.iter().map(|client| client.name).chain([CROSS, ALL]))
+}
+
+/// What a run needs to know everywhere.
+struct Run {
+    root: PathBuf,
+    logs: PathBuf,
+    binary: PathBuf,
+    against: Option<(String, String)>,
+    scenario: Option<String>,
+    /// Makes the names of topics and groups unique on a server that runs already.
+    name: String,
+}
+
+/// Runs the command. Fails if any scenario failed.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let all = arguments
+        .selections
+        .iter()
+        .any(|selection| selection == ALL);
+    if arguments.write_compat
+        && (!all || arguments.scenario.is_some() || arguments.against.is_some())
+    {
+        bail!("--write-compat needs a run of everything, against servers started here");
+    }
+    let chosen = |name: &str| {
+        all || arguments
+            .selections
+            .iter()
+            .any(|selection| selection == name)
+    };
+    let run = Run::new(arguments)?;
+    let single: Vec<&'static Client> = CLIENTS
+        .iter()
+        .filter(|client| chosen(client.name))
+        .collect();
+    let together: Vec<&'static Client> = if chosen(CROSS) {
+        CLIENTS.iter().collect()
+    } else {
+        Vec::new()
+    };
+    build_drivers(&run.root, single.iter().chain(&together).copied())?;
+
+    let mut lines = run_clients(&run, &single, arguments.jobs)?;
+    if !together.is_empty() && arguments.scenario.is_none() {
+        lines.extend(run_together(&run, &together)?);
+    }
+    println!("{}", report::table(&lines));
+    report::write_results(&run.root.join("target/conformance/results.json"), &lines)?;
+    if arguments.write_compat {
+        let path = run.root.join("COMPAT.md");
+        fs::write(&path, report::compat(&lines)).context("write COMPAT.md")?;
+    }
+    let failed = lines.iter().filter(|line| line.failed()).count();
+    println!("{} passed, {failed} failed", lines.len() - failed);
+    if failed > 0 {
+        bail!(
+            "{failed} of {} failed; the logs are in {}",
+            lines.len(),
+            run.logs.display()
+        );
+    }
+    Ok(())
+}
+
+impl Run {
+    fn new(arguments: &Arguments) -> Result<Self> {
+        let root = workspace::root();
+        let logs = root.join("target/conformance/logs");
+        if logs.exists() {
+            fs::remove_dir_all(&logs).context("remove the logs of the last run")?;
+        }
+        let built = |profile: &str| root.join("target").join(profile).join("carrack");
+        let binary = match (&arguments.administration, &arguments.server_binary) {
+            (Some(path), _) | (None, Some(path)) => path.clone(),
+            (None, None) if built("release").exists() => built("release"),
+            (None, None) => built("debug"),
+        };
+        if !binary.exists() {
+            bail!(
+                "{} does not exist: build it first, or name one with --server-binary",
+                binary.display()
+            );
+        }
+        let against = arguments.against.clone().map(|remoting| {
+            let grpc = arguments
+                .against_grpc
+                .clone()
+                .unwrap_or_else(|| remoting.clone());
+            (remoting, grpc)
+        });
+        let name = match against {
+            Some(_) => format!("run{}", std::process::id()),
+            None => "conformance".to_owned(),
+        };
+        Ok(Self {
+            root,
+            logs,
+            binary,
+            against,
+            scenario: arguments.scenario.clone(),
+            name,
+        })
+    }
+
+    fn target(&self, name: &str) -> Result<Target> {
+        match &self.against {
+            Some((remoting, grpc)) => Ok(Target::running(remoting, grpc, &self.binary)),
+            None => Target::start(&self.binary, &self.logs.join(format!("{name}-server.log"))),
+        }
+    }
+}
+
+fn build_drivers(root: &Path, clients: impl Iterator<Item = &'static Client>) -> Result<()> {
+    let mut languages: Vec<_> = clients.map(|client| client.language).collect();
+    languages.sort();
+    languages.dedup();
+    for language in languages {
+        println!("building the {language:?} drivers");
+        build::build(root, language).with_context(|| format!("build the {language:?} drivers"))?;
+    }
+    Ok(())
+}
+
+/// Runs the scenarios of each client, `jobs` clients at a time; the lines keep the order of the clients.
+fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Result<Vec<Line>> {
+    let next = AtomicUsize::new(0);
+    let lines = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(client) = clients.get(index) else {
+                        return;
+                    };
+                    let result = run_client(run, client);
+                    lines
+                        .lock()
+                        .expect("no holder of this lock panics")
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut lines = lines.into_inner().expect("no holder of this lock panics");
+    lines.sort_by_key(|(index, _)| *index);
+    let mut all = Vec::new();
+    for (_, result) in lines {
+        all.extend(result?);
+    }
+    Ok(all)
+}
+
+fn run_client(run: &Run, client: &'static Client) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let rounds = client.consumers.iter().flat_map(|kind| {
+        let wanted = |scenario: &&Scenario| {
+            (scenario.applies)(*kind)
+                && run
+                    .scenario
+                    .as_ref()
+                    .is_none_or(|name| name == scenario.name)
+        };
+        SCENARIOS
+            .iter()
+            .filter(wanted)
+            .map(move |scenario| (*kind, scenario))
+    });
+    for (kind, scenario) in rounds {
+        let watch = Stopwatch::start();
+        // A server of its own for each: a failure leaves nothing behind for the next.
+        let outcome = match run_round(run, client, kind, scenario) {
+            Ok(true) => Outcome::Passed,
+            Ok(false) => Outcome::NotRun,
+            Err(reason) => Outcome::Failed {
+                reason: format!("{reason:#}"),
+            },
+        };
+        let line = Line {
+            client: client.name,
+            consumer: kind.name(),
+            scenario: scenario.name,
+            outcome,
+            milliseconds: 0,
+        };
+        let line = line.took(watch.elapsed());
+        println!("{}", report::progress(&line));
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// False if the scenario cannot run against this server.
+fn run_round(run: &Run, client: &Client, kind: ConsumerKind, scenario: &Scenario) -> Result<bool> {
+    let name = format!("{}-{}-{}", client.name, scenario.name, kind.name());
+    let mut target = run.target(&name)?;
+    if scenario.needs_restart && !target.can_restart() {
+        return Ok(false);
+    }
+    let topic = format!("{}-{name}", run.name);
+    let group = format!("{topic}-group");
+    target.create_topic(&topic)?;
+    target.create_group(&group)?;
+    let mut round = Round {
+        client,
+        kind,
+        target: &mut target,
+        topic,
+        group,
+        root: &run.root,
+        log: run.logs.join(format!("{name}.log")),
+    };
+    (scenario.run)(&mut round)?;
+    target.stop().context("stop the server")?;
+    Ok(true)
+}
+
+fn run_together(run: &Run, clients: &[&'static Client]) -> Result<Vec<Line>> {
+    let watch = Stopwatch::start();
+    let target = run.target(report::ACROSS_PROTOCOLS)?;
+    let pairs = across_protocols(&run.root, &run.logs, &target, clients, &run.name)?;
+    target.stop().context("stop the server")?;
+    let time = watch.elapsed();
+    Ok(pairs
+        .into_iter()
+        .map(|pair| Line::of_pair(pair).took(time))
+        .collect())
+}

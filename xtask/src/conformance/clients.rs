@@ -1,0 +1,170 @@
+//! The released clients, and how their drivers are started.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The protocol that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// The binary protocol of 4.x and 5.x Remoting clients.
+    Remoting,
+    /// gRPC `apache.rocketmq.v2`.
+    Grpc,
+}
+
+/// How a consumer gets its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConsumerKind {
+    /// The library calls a listener.
+    Push,
+    /// The application receives and acknowledges.
+    Simple,
+    /// The application polls and commits offsets.
+    LitePull,
+}
+
+impl ConsumerKind {
+    /// The name in commands and results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Simple => "simple",
+            Self::LitePull => "lite-pull",
+        }
+    }
+
+    /// Whether a message that is not acknowledged comes back to this consumer by itself.
+    pub(crate) fn retries(self) -> bool {
+        match self {
+            Self::Push | Self::Simple => true,
+            Self::LitePull => false,
+        }
+    }
+}
+
+/// The package manager and runtime of a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Language {
+    /// Maven; all Java drivers are built at once.
+    Java,
+    /// pip, in a virtual environment.
+    Python,
+    /// npm.
+    Nodejs,
+    /// The Go tool.
+    Go,
+    /// Cargo, in a workspace of its own.
+    Rust,
+}
+
+/// A released client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The name on the command line and in results.
+    pub(crate) name: &'static str,
+    /// The package and version.
+    pub(crate) package: &'static str,
+    /// What it speaks.
+    pub(crate) protocol: Protocol,
+    /// What its driver is built with.
+    pub(crate) language: Language,
+    /// The consumers that it offers.
+    pub(crate) consumers: &'static [ConsumerKind],
+}
+
+/// Every client, in the order of the results.
+pub(crate) const CLIENTS: [Client; 7] = [
+    Client {
+        name: "java-remoting-4",
+        package: "Java rocketmq-client 4.9.8",
+        protocol: Protocol::Remoting,
+        language: Language::Java,
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+    },
+    Client {
+        name: "java-remoting-5",
+        package: "Java rocketmq-client 5.5.0",
+        protocol: Protocol::Remoting,
+        language: Language::Java,
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+    },
+    Client {
+        name: "java-grpc",
+        package: "Java rocketmq-client-java 5.2.0",
+        protocol: Protocol::Grpc,
+        language: Language::Java,
+        consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+    },
+    Client {
+        name: "python",
+        package: "Python rocketmq-python-client 5.1.2",
+        protocol: Protocol::Grpc,
+        language: Language::Python,
+        consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+    },
+    Client {
+        name: "nodejs",
+        package: "Node.js rocketmq-client-nodejs 1.0.8",
+        protocol: Protocol::Grpc,
+        language: Language::Nodejs,
+        consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+    },
+    Client {
+        name: "go",
+        package: "Go rocketmq-clients/golang/v5 5.1.4",
+        protocol: Protocol::Grpc,
+        language: Language::Go,
+        consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+    },
+    Client {
+        name: "rust",
+        package: "Rust rocketmq 5.0.0",
+        protocol: Protocol::Grpc,
+        language: Language::Rust,
+        consumers: &[ConsumerKind::Simple],
+    },
+];
+
+impl Client {
+    /// The command that starts this client's driver, once it is built.
+    pub(crate) fn driver(&self, root: &Path, endpoint: &str) -> Command {
+        let products = root.join("target/conformance");
+        // Client libraries log below the home folder: they get one of their own.
+        let home = products.join("home");
+        let mut command = match self.language {
+            Language::Java => java(self.name, &products, &home),
+            Language::Python => {
+                let mut command = Command::new(products.join("python/bin/python"));
+                command.arg(root.join("conformance/python/driver.py"));
+                command
+            }
+            Language::Nodejs => {
+                let mut command = Command::new("node");
+                command.arg(root.join("conformance/nodejs/driver.js"));
+                command
+            }
+            Language::Go => Command::new(products.join("go/driver")),
+            Language::Rust => Command::new(products.join("rust/debug/driver")),
+        };
+        command.args(["--endpoint", endpoint]).env("HOME", home);
+        command
+    }
+}
+
+fn java(name: &str, products: &Path, home: &Path) -> Command {
+    let module = name.trim_start_matches("java-");
+    let main = if module == "grpc" {
+        "grpc.GrpcDriver"
+    } else {
+        "remoting.RemotingDriver"
+    };
+    let folder = products.join("java").join(module);
+    let class_path = format!("{0}/classes:{0}/lib/*", folder.display());
+    let mut command = Command::new("java");
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg(format!("-Duser.home={}", home.display()))
+        .args(["-cp", &class_path])
+        .arg(format!("carrack.conformance.{main}"));
+    command
+}

@@ -1,0 +1,174 @@
+//! One running driver: a released client that obeys commands and reports events.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::clients::ConsumerKind;
+use super::deadline::{COMMAND, Deadline, START};
+use super::event::{self, Event, Operation, Outgoing};
+use super::process::Process;
+
+/// Requests that a driver keeps under way in `send_many`.
+const SEND_CONCURRENCY: u32 = 16;
+
+/// The producer group of every driver; only Remoting clients have one.
+const PRODUCER_GROUP: &str = "conformance-producer";
+
+/// A driver that is ready.
+pub(crate) struct Driver {
+    process: Process,
+    command: u32,
+    waiting: VecDeque<Event>,
+}
+
+/// Which messages of a `send` or `send_many` the server took.
+#[derive(Debug, Default)]
+pub(crate) struct SendReport {
+    /// Keys of the messages that were taken.
+    pub(crate) sent: Vec<String>,
+    /// Keys of the messages that the client gave up on, and why: they may be stored nevertheless.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+impl SendReport {
+    /// The keys, where every message must have been taken.
+    pub(crate) fn all(self) -> Result<Vec<String>> {
+        match self.failed.first() {
+            None => Ok(self.sent),
+            Some((key, error)) => bail!(
+                "{} of {} sends failed, the first is `{key}`: {error}",
+                self.failed.len(),
+                self.failed.len() + self.sent.len()
+            ),
+        }
+    }
+}
+
+impl Driver {
+    /// Starts a driver and waits until it takes commands.
+    pub(crate) fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+        let process = Process::start(name, command, log)?;
+        let mut driver = Self {
+            process,
+            command: 0,
+            waiting: VecDeque::new(),
+        };
+        match driver.read(Deadline::after(START))? {
+            Event::Ready => Ok(driver),
+            other => bail!("{name} said {other:?} instead of ready"),
+        }
+    }
+
+    /// Starts the producer.
+    pub(crate) fn start_producer(&mut self, topic: &str) -> Result<()> {
+        self.call(&Operation::StartProducer {
+            group: PRODUCER_GROUP,
+            topics: [topic],
+        })
+    }
+
+    /// Starts the consumer. Messages with a first key that starts with `hold` are acknowledged at their second delivery only.
+    pub(crate) fn start_consumer(
+        &mut self,
+        kind: ConsumerKind,
+        topic: &str,
+        group: &str,
+        hold: Option<&str>,
+    ) -> Result<()> {
+        self.call(&Operation::StartConsumer {
+            kind: kind.name(),
+            topic,
+            group,
+            tags: "*",
+            hold,
+        })
+    }
+
+    /// Stops the producer.
+    pub(crate) fn stop_producer(&mut self) -> Result<()> {
+        self.call(&Operation::StopProducer)
+    }
+
+    /// Stops the consumer in the orderly way of its library.
+    pub(crate) fn stop_consumer(&mut self) -> Result<()> {
+        self.call(&Operation::StopConsumer)
+    }
+
+    /// Sends one message.
+    pub(crate) fn send(&mut self, outgoing: &Outgoing) -> Result<SendReport> {
+        self.call(&Operation::Send(outgoing))?;
+        Ok(self.take_send_report())
+    }
+
+    /// Sends `count` messages with the keys `prefix` + 0, 1, ...
+    pub(crate) fn send_many(
+        &mut self,
+        topic: &str,
+        prefix: &str,
+        count: u32,
+    ) -> Result<SendReport> {
+        let concurrency = SEND_CONCURRENCY;
+        self.call(&Operation::SendMany {
+            topic,
+            prefix,
+            count,
+            concurrency,
+        })?;
+        let report = self.take_send_report();
+        let total = report.sent.len() + report.failed.len();
+        if total != usize::try_from(count)? {
+            bail!("the driver reported {total} of {count} sends");
+        }
+        Ok(report)
+    }
+
+    /// Ends the process and expects that it ends well.
+    pub(crate) fn exit(mut self) -> Result<()> {
+        self.call(&Operation::Exit)?;
+        self.process.wait_for_success(Deadline::after(COMMAND))
+    }
+
+    /// The next event that is not the answer to a command.
+    pub(crate) fn next_event(&mut self, deadline: Deadline) -> Result<Event> {
+        match self.waiting.pop_front() {
+            Some(event) => Ok(event),
+            None => self.read(deadline),
+        }
+    }
+
+    fn call(&mut self, operation: &Operation<'_>) -> Result<()> {
+        self.command += 1;
+        let line = event::encode(self.command, operation)?;
+        self.process.write(&line)?;
+        let deadline = Deadline::after(COMMAND);
+        loop {
+            match self.read(deadline)? {
+                Event::Done { command } if command == self.command => return Ok(()),
+                Event::Failed { command, error } if command == self.command => {
+                    bail!("`{}` failed: {error}", line.trim_end());
+                }
+                other => self.waiting.push_back(other),
+            }
+        }
+    }
+
+    fn read(&mut self, deadline: Deadline) -> Result<Event> {
+        event::decode(&self.process.next_line(deadline)?)
+    }
+
+    fn take_send_report(&mut self) -> SendReport {
+        let mut report = SendReport::default();
+        let events = std::mem::take(&mut self.waiting);
+        for event in events {
+            match event {
+                Event::Sent { key } => report.sent.push(key),
+                Event::SendFailed { key, error } => report.failed.push((key, error)),
+                other => self.waiting.push_back(other),
+            }
+        }
+        report
+    }
+}

@@ -1,0 +1,155 @@
+//! What the clients are run against: a server of our own, or one that runs already.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::clients::Protocol;
+use super::deadline::{Deadline, START, STOP};
+use super::process::Process;
+
+/// Queues of every topic; more than one, so that nothing relies on a single queue's order.
+const QUEUES: &str = "8";
+
+/// How often a pair of free ports is looked for.
+const PORT_ATTEMPTS_MAX: u32 = 100;
+
+/// A server that clients connect to.
+pub(crate) struct Target {
+    remoting: String,
+    grpc: String,
+    administration: PathBuf,
+    own: Option<Own>,
+}
+
+/// A server that was started here: its own data folder, one port for all protocols.
+struct Own {
+    process: Option<Process>,
+    binary: PathBuf,
+    data: tempfile::TempDir,
+    log: PathBuf,
+}
+
+impl Target {
+    /// A server that runs already; `administration` takes the command line of `carrack`.
+    pub(crate) fn running(remoting: &str, grpc: &str, administration: &Path) -> Self {
+        Self {
+            remoting: remoting.to_owned(),
+            grpc: grpc.to_owned(),
+            administration: administration.to_owned(),
+            own: None,
+        }
+    }
+
+    /// Starts a server on an empty data folder and waits until it is ready.
+    pub(crate) fn start(binary: &Path, log: &Path) -> Result<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let data = tempfile::tempdir().context("create the data folder")?;
+        let mut own = Own {
+            process: None,
+            binary: binary.to_owned(),
+            data,
+            log: log.to_owned(),
+        };
+        own.start(&address)?;
+        Ok(Self {
+            remoting: address.clone(),
+            grpc: address,
+            administration: binary.to_owned(),
+            own: Some(own),
+        })
+    }
+
+    /// Where a client of this protocol connects to.
+    pub(crate) fn address(&self, protocol: Protocol) -> &str {
+        match protocol {
+            Protocol::Remoting => &self.remoting,
+            Protocol::Grpc => &self.grpc,
+        }
+    }
+
+    /// Creates a topic for ordinary messages.
+    pub(crate) fn create_topic(&self, name: &str) -> Result<()> {
+        self.administer(&[
+            "topic", "create", name, "--type", "normal", "--queues", QUEUES,
+        ])
+    }
+
+    /// Creates a consumer group.
+    pub(crate) fn create_group(&self, name: &str) -> Result<()> {
+        self.administer(&["group", "create", name])
+    }
+
+    /// Whether this server can be restarted here.
+    pub(crate) fn can_restart(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Stops the server cleanly and starts it again: same data, same port.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let own = self
+            .own
+            .as_mut()
+            .context("a server that runs elsewhere cannot be restarted")?;
+        own.stop()?;
+        own.start(&self.remoting)
+    }
+
+    /// Stops the server cleanly, where it was started here.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.own.as_mut().map_or(Ok(()), Own::stop)
+    }
+
+    fn administer(&self, arguments: &[&str]) -> Result<()> {
+        let output = Command::new(&self.administration)
+            .args(arguments)
+            .args(["--server", &self.remoting])
+            .output()
+            .with_context(|| format!("run {}", self.administration.display()))?;
+        if !output.status.success() {
+            bail!(
+                "`{}` ended with {}: {}",
+                arguments.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Own {
+    fn start(&mut self, address: &str) -> Result<()> {
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("server")
+            .arg("--data")
+            .arg(self.data.path())
+            .args(["--listen", address]);
+        let mut process = Process::start("carrack", &mut command, &self.log)?;
+        let deadline = Deadline::after(START);
+        while !process.next_line(deadline)?.starts_with("ready") {}
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the server does not run")?;
+        process.terminate()?;
+        process.wait_for_success(Deadline::after(STOP))
+    }
+}
+
+/// A port that is free together with the one two below, which old clients may call.
+fn free_port() -> Result<u16> {
+    for _ in 0..PORT_ATTEMPTS_MAX {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+        let port = listener.local_addr().context("find a free port")?.port();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port - 2)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free pair of ports after {PORT_ATTEMPTS_MAX} attempts")
+}
