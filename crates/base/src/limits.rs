@@ -188,3 +188,32 @@ pub const CHECKPOINT_INDEX_ENTRIES: usize = 256 * 1024;
 
 /// State changes in memory at which a checkpoint is due at once: about 20 MiB of them.
 pub const CHECKPOINT_CHANGES: usize = 128 * 1024;
+
+/// Largest gRPC request: a largest message in an envelope, or a batch of smaller ones. Apache's proxy
+/// takes 130 MiB; no SDK sends more than 4 MiB of bodies at once.
+pub const GRPC_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest id that a client gives itself. SDKs join host name, process id and a counter.
+pub const CLIENT_ID_BYTES_MAX: usize = 512;
+
+/// Topics or subscriptions in the settings of one client. Kept for as long as the client is known.
+pub const CLIENT_SETTINGS_ENTRIES_MAX: usize = 1_024;
+
+/// Entries of one gRPC acknowledgement. SDKs send one; a receive hands out at most
+/// [`PULL_MESSAGES_MAX`].
+pub const ACK_ENTRIES_MAX: usize = PULL_MESSAGES_MAX;
+
+/// User properties of one gRPC message: Apache's proxy `userPropertyMaxNum`.
+pub const USER_PROPERTIES_MAX: usize = 128;
+
+/// Bytes of the user properties, tag and keys of one gRPC message: Apache's proxy
+/// `maxUserPropertySize`.
+pub const USER_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest message group of a gRPC message, in bytes: Apache's proxy `maxMessageGroupSize` of 64
+/// excludes the bound itself.
+pub const MESSAGE_GROUP_BYTES_MAX: usize = 63;
+
+/// Largest body that a front end inflates to put another frame around it; a larger one is refused or
+/// travels as it is. Takes a largest body compressed eight times, and ends decompression bombs.
+pub const INFLATED_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
