@@ -1,0 +1,17 @@
+//! The Remoting protocol: a connection, and calls by what they are for, one file each.
+
+mod connection;
+mod group;
+mod heartbeat;
+mod offset;
+mod pull;
+mod query;
+mod route;
+mod send;
+mod topic;
+
+pub use connection::{RemotingClient, RemotingOptions};
+pub use pull::{PullQueue, PullStatus, PulledMessages};
+pub use query::QueryMessages;
+pub use send::{OutgoingMessage, SentMessage, batch_body};
+pub use topic::NewTopic;

@@ -1,0 +1,51 @@
+//! Route: where the queues of a topic are, and which brokers and topics there are.
+
+use wire::remoting::{
+    Command, RequestCode,
+    body::{Body, ClusterInfo, TopicList, TopicRouteData},
+    header::GetRouteRequest,
+};
+
+use super::RemotingClient;
+use crate::ClientError;
+
+impl RemotingClient {
+    /// Where the queues of a topic are (105).
+    ///
+    /// # Errors
+    /// When there is no such topic, or the server does not answer.
+    pub async fn route(&self, topic: &str) -> Result<TopicRouteData, ClientError> {
+        let header = GetRouteRequest {
+            topic,
+            accept_standard_json_only: Some(true),
+        };
+        self.body(Command::request(RequestCode::GetRouteByTopic, &header))
+            .await
+    }
+
+    /// The brokers of all clusters (106).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn cluster_info(&self) -> Result<ClusterInfo, ClientError> {
+        self.body(Command::request(RequestCode::GetBrokerClusterInfo, &()))
+            .await
+    }
+
+    /// The names of all topics (206).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn topic_names(&self) -> Result<Vec<String>, ClientError> {
+        let command = Command::request(RequestCode::GetTopicListFromNameServer, &());
+        let list: TopicList = self.body(command).await?;
+        Ok(list.topics)
+    }
+
+    /// Calls, and reads the body of the answer.
+    pub(super) async fn body<B: Body>(&self, command: Command) -> Result<B, ClientError> {
+        let request = super::connection::request_name(&command);
+        let answer = self.call(command).await?;
+        B::decode(&answer.body).map_err(|error| self.unexpected(request, error))
+    }
+}

@@ -1,0 +1,96 @@
+//! Administration of topics.
+
+use wire::remoting::{
+    Command, RequestCode,
+    body::{TopicConfig, TopicStatsTable},
+    header::{CreateTopicRequest, TopicRequest, permission},
+};
+
+use super::RemotingClient;
+use crate::ClientError;
+
+/// What a topic is to be.
+#[derive(Clone, Debug)]
+pub struct NewTopic<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Queues per broker.
+    pub queues: u32,
+    /// Value of the attribute `message.type`, such as `NORMAL`; `None` declares none.
+    pub message_type: Option<&'a str>,
+}
+
+impl RemotingClient {
+    /// Creates a topic, or changes one to be so (17).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn create_topic(&self, topic: NewTopic<'_>) -> Result<(), ClientError> {
+        let attributes = topic
+            .message_type
+            .map(|name| format!("+message.type={name}"));
+        let header = CreateTopicRequest {
+            topic: topic.name,
+            default_topic: "TBW102",
+            read_queue_count: topic.queues.cast_signed(),
+            write_queue_count: topic.queues.cast_signed(),
+            permission: permission::READ | permission::WRITE,
+            topic_filter_type: "SINGLE_TAG",
+            topic_sys_flag: Some(0),
+            order: false,
+            attributes: attributes.as_deref(),
+            force: false,
+        };
+        self.call(Command::request(RequestCode::UpdateAndCreateTopic, &header))
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a topic and its messages (215).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn delete_topic(&self, topic: &str) -> Result<(), ClientError> {
+        self.call(topic_request(RequestCode::DeleteTopicInBroker, topic))
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes what a name server knows of a topic (216).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn delete_topic_in_name_server(&self, topic: &str) -> Result<(), ClientError> {
+        self.call(topic_request(RequestCode::DeleteTopicInNameServer, topic))
+            .await?;
+        Ok(())
+    }
+
+    /// Settings of a topic (351).
+    ///
+    /// # Errors
+    /// When there is no such topic, or the server does not answer.
+    pub async fn topic_config(&self, topic: &str) -> Result<TopicConfig, ClientError> {
+        self.body(topic_request(RequestCode::GetTopicConfig, topic))
+            .await
+    }
+
+    /// First offsets and ends of the queues of a topic (202).
+    ///
+    /// # Errors
+    /// When there is no such topic, or the server does not answer.
+    pub async fn topic_stats(&self, topic: &str) -> Result<TopicStatsTable, ClientError> {
+        self.body(topic_request(RequestCode::GetTopicStatsInfo, topic))
+            .await
+    }
+}
+
+fn topic_request(code: RequestCode, topic: &str) -> Command {
+    Command::request(
+        code,
+        &TopicRequest {
+            topic,
+            is_logical: None,
+        },
+    )
+}
