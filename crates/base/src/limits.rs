@@ -54,6 +54,17 @@ pub const LOG_COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Files of sealed segments that one log keeps open for reading.
 pub const LOG_OPEN_FILES_MAX: usize = 16;
 
+/// Largest metadata entry, key and value: etcd's default request limit is 1.5 MiB.
+pub const METADATA_ENTRY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Metadata changes that a watcher may be behind before it is told to read again.
+pub const METADATA_WATCH_CHANGES_MAX: usize = 1_024;
+
+/// Metadata changes kept for watches that start a little in the past, by number and by bytes.
+pub const METADATA_HISTORY_CHANGES_MAX: usize = 1_024;
+/// See [`METADATA_HISTORY_CHANGES_MAX`].
+pub const METADATA_HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Longest time a send waits for room in the log before it is refused, in milliseconds. Below the
 /// 3 s that SDKs give a send by default, so that the client hears the reason.
 pub const SEND_WAIT_MS_MAX: u64 = 2_500;

@@ -1,8 +1,13 @@
 //! Ack: a message is done for its group.
 
-use base::{ErrorKind, GroupName, TopicName};
+use std::sync::Arc;
 
-use crate::{GroupNotFound, ReceiptHandle, Shard, TopicNotFound};
+use base::{ErrorKind, GroupId, GroupName, StreamKey, TopicName};
+
+use crate::{
+    Group, GroupNotFound, ReceiptHandle, Shard, Topic, TopicNotFound, consumption::InFlight,
+    records::Settled, state::State,
+};
 
 /// Why a receipt could not be settled.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +75,94 @@ impl Shard {
         topic: &TopicName,
         handle: &ReceiptHandle,
     ) -> Result<(), AckError> {
-        let _ = (group, topic, handle);
-        unimplemented!()
+        let (topic, group) = self.owner_of(group, topic, handle)?;
+        let stream = Self::stream(&topic, handle.queue);
+        let mut state = self.state.lock();
+        self.delivery(&mut state, &group, stream, handle)?;
+        let was_full = !self.consumption_of(&mut state, &group, stream)?.has_room();
+        self.settle(&mut state, stream, group.id, vec![handle.offset.get()]);
+        if was_full {
+            state.wake_group(topic.id, group.id);
+        }
+        Ok(())
+    }
+
+    /// The topic and group that a handle was made for, if those are the ones named.
+    pub(crate) fn owner_of(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        handle: &ReceiptHandle,
+    ) -> Result<(Arc<Topic>, Arc<Group>), AckError> {
+        let known_topic = self.catalogue.known_topic(topic)?;
+        let known_group = self.catalogue.known_group(group)?;
+        let own = handle.shard == self.id
+            && handle.topic == known_topic.id
+            && handle.group == known_group.id
+            && known_topic.queue(handle.queue).is_ok();
+        if !own {
+            return Err(AckError::Foreign {
+                group: group.clone(),
+                topic: topic.clone(),
+            });
+        }
+        Ok((known_topic, known_group))
+    }
+
+    pub(crate) fn consumption_of<'a>(
+        &self,
+        state: &'a mut State,
+        group: &Group,
+        stream: StreamKey,
+    ) -> Result<&'a mut crate::consumption::Consumption, AckError> {
+        let name = group.name();
+        state
+            .consumption(stream, group.id)
+            .map_err(|source| AckError::State {
+                group: name.clone(),
+                source,
+            })
+    }
+
+    /// The delivery that a handle names, if it is the latest of its message and its time has not ended.
+    pub(crate) fn delivery(
+        &self,
+        state: &mut State,
+        group: &Group,
+        stream: StreamKey,
+        handle: &ReceiptHandle,
+    ) -> Result<InFlight, AckError> {
+        let now = self.clock.now();
+        let delivery = self
+            .consumption_of(state, group, stream)?
+            .get(handle.offset.get());
+        let valid = |delivery: &&InFlight| {
+            delivery.state.nonce == handle.nonce
+                && delivery.state.attempt == handle.attempt
+                && (delivery.state.until > now || delivery.renewal.is_some())
+        };
+        delivery.filter(valid).cloned().ok_or(AckError::Expired {
+            queue: handle.queue.get(),
+            offset: handle.offset.get(),
+        })
+    }
+
+    /// Takes messages out of flight for good. A record that the log does not take costs a redelivery
+    /// after the next crash, which is better than refusing what the client has done already.
+    pub(crate) fn settle(
+        &self,
+        state: &mut State,
+        stream: StreamKey,
+        group: GroupId,
+        offsets: Vec<u64>,
+    ) {
+        if let Ok(consumption) = state.consumption(stream, group) {
+            for offset in &offsets {
+                consumption.remove(*offset);
+            }
+        }
+        if let Err(error) = self.append_settled(stream, &Settled { group, offsets }) {
+            tracing::debug!(shard = %self.id, %error, "ack not recorded");
+        }
     }
 }

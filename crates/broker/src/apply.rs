@@ -1,1 +1,167 @@
-//! Being written.
+//! Apply: what a durable record means. The only place that turns records into state; it runs when the
+//! log reports them durable, and again, on the same records, after a restart.
+
+use base::{GroupId, LogPosition, StreamKey, stdx::java_string_hash};
+use bytes::Bytes;
+use store::{
+    kv::KvError,
+    log::{DurableObserver, Record, RecordKind},
+};
+use wire::message::{MessageError, MessageView};
+
+use crate::{
+    Shard,
+    index::IndexEntry,
+    key_index::{self, KeyEntry},
+    keys,
+    records::{self, MalformedRecord, Offset, Receipts, Settled},
+    state::State,
+};
+
+/// Why a record could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Its payload has not the form of its kind.
+    #[error(transparent)]
+    Malformed(#[from] MalformedRecord),
+    /// Its payload should be a message and is none.
+    #[error("record holds no message")]
+    Message(#[from] MessageError),
+    /// A release that knows more wrote it.
+    #[error("record of unknown kind {kind}: the log was written by a newer release")]
+    UnknownKind {
+        /// The kind.
+        kind: u16,
+    },
+    /// A message does not follow the one before it in its queue.
+    #[error("message has queue offset {found}, the queue is at {expected}")]
+    OutOfOrder {
+        /// Offset in the message.
+        found: u64,
+        /// Offset that had to come.
+        expected: u64,
+    },
+    /// The KV failed.
+    #[error(transparent)]
+    State(#[from] KvError),
+}
+
+impl State {
+    /// Makes the effects of a durable record visible and notes them for the next checkpoint.
+    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
+        match record.kind {
+            records::MESSAGE => self.apply_message(record)?,
+            records::KEPT_MESSAGE => self.apply_kept_message(record)?,
+            records::OFFSET => {
+                let offset = Offset::decode(&record.payload).ok_or_else(|| malformed(record))?;
+                self.note_next(record.stream, offset.group, offset.next);
+                if offset.clears {
+                    self.forget_receipts(record.stream, offset.group)?;
+                }
+            }
+            records::RECEIPTS => {
+                let receipts =
+                    Receipts::decode(&record.payload).ok_or_else(|| malformed(record))?;
+                self.note_next(record.stream, receipts.group, receipts.next);
+                for (offset, state) in receipts.receipts {
+                    let mut value = Vec::with_capacity(records::ReceiptState::BYTES);
+                    state.encode(&mut value);
+                    let key = keys::receipt(record.stream, receipts.group, offset);
+                    self.pending.insert(key, Some(value.into()));
+                }
+            }
+            records::SETTLED => {
+                let settled = Settled::decode(&record.payload).ok_or_else(|| malformed(record))?;
+                for offset in settled.offsets {
+                    self.pending
+                        .insert(keys::receipt(record.stream, settled.group, offset), None);
+                }
+            }
+            other => return Err(ApplyError::UnknownKind { kind: other.get() }),
+        }
+        self.applied = record.position.plus(record.len as u64);
+        Ok(())
+    }
+
+    fn apply_message(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let message = MessageView::parse(&record.payload)?;
+        let found = message.queue_offset().cast_unsigned();
+        let (topic, _) = record.stream.queue();
+        let entry = entry_of(record, &message);
+        let queue = self.queue(record.stream)?;
+        let expected = queue.tail.end();
+        if found != expected {
+            return Err(ApplyError::OutOfOrder { found, expected });
+        }
+        queue.tail.push(entry);
+        queue.next = queue.next.max(found + 1);
+        queue.arrivals.notify_waiters();
+        self.tail_entries += 1;
+        self.dirty.insert(record.stream);
+        let position = record.position;
+        for key in message.keys().chain(message.unique_key()) {
+            self.key_entries
+                .push(KeyEntry::new(key_index::hash(topic, key), position));
+        }
+        self.wake_receivers(topic);
+        Ok(())
+    }
+
+    fn apply_kept_message(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let message = MessageView::parse(&record.payload)?;
+        let offset = message.queue_offset().cast_unsigned();
+        let mut value = Vec::with_capacity(IndexEntry::BYTES);
+        entry_of(record, &message).encode(&mut value);
+        self.pending
+            .insert(keys::kept(record.stream, offset), Some(value.into()));
+        Ok(())
+    }
+
+    fn note_next(&mut self, stream: StreamKey, group: GroupId, next: u64) {
+        let value = Bytes::copy_from_slice(&next.to_le_bytes());
+        self.pending
+            .insert(keys::consumption(stream, group), Some(value));
+    }
+
+    fn forget_receipts(&mut self, stream: StreamKey, group: GroupId) -> Result<(), KvError> {
+        let from = keys::receipt(stream, group, 0);
+        let to = crate::state::next_key(&keys::receipt(stream, group, u64::MAX));
+        for (key, _) in self.range(&from, &to, usize::MAX)? {
+            self.pending.insert(key, None);
+        }
+        Ok(())
+    }
+}
+
+fn entry_of(record: &Record, message: &MessageView<'_>) -> IndexEntry {
+    IndexEntry {
+        position: record.position,
+        len: record.len as u32,
+        tag_hash: message.tags().map_or(0, java_string_hash),
+        stored: base::Timestamp::from_ms(message.store_timestamp()),
+    }
+}
+
+fn malformed(record: &Record) -> MalformedRecord {
+    MalformedRecord {
+        kind: RecordKind::get(record.kind),
+        len: record.payload.len(),
+    }
+}
+
+impl DurableObserver for Shard {
+    fn on_durable(&self, records: &[Record], end: LogPosition) {
+        let mut state = self.state.lock();
+        for record in records {
+            if let Err(error) = state.apply(record) {
+                // This process wrote the record a moment ago; going on would serve a state that no
+                // restart could rebuild.
+                panic!(
+                    "shard {} cannot apply its own record at log position {}: {error}",
+                    self.id, record.position
+                );
+            }
+        }
+        state.applied = end;
+    }
+}

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use base::{ErrorKind, GroupName, Timestamp, TopicName};
+use base::{ErrorKind, GroupName, Timestamp, TopicName, limits};
 
-use crate::{AckError, ReceiptHandle, Shard};
+use crate::{
+    AckError, ReceiptHandle, Shard,
+    consumption::InFlight,
+    records::{ReceiptState, Receipts},
+};
 
 /// Why the duration was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +48,53 @@ impl Shard {
         handle: &ReceiptHandle,
         duration: Duration,
     ) -> Result<(ReceiptHandle, Timestamp), ChangeInvisibleDurationError> {
-        let _ = (group, topic, handle, duration);
-        unimplemented!()
+        let asked_ms = duration.as_millis();
+        let (min_ms, max_ms) = (limits::INVISIBLE_CHANGE_MS_MIN, limits::INVISIBLE_MS_MAX);
+        if asked_ms < u128::from(min_ms) || asked_ms > u128::from(max_ms) {
+            return Err(ChangeInvisibleDurationError::Invisible {
+                asked_ms,
+                min_ms,
+                max_ms,
+            });
+        }
+        let (topic, group) = self.owner_of(group, topic, handle)?;
+        let stream = Self::stream(&topic, handle.queue);
+        let offset = handle.offset.get();
+        let mut state = self.state.lock();
+        self.delivery(&mut state, &group, stream, handle)?;
+        let until = self.clock.now().after(duration);
+        let receipt = ReceiptState {
+            until,
+            attempt: handle.attempt,
+            nonce: self.nonce(),
+        };
+        let consumption = self.consumption_of(&mut state, &group, stream)?;
+        let next = consumption.next().unwrap_or(offset + 1);
+        let record = Receipts {
+            group: group.id,
+            next,
+            receipts: vec![(offset, receipt)],
+        };
+        self.append_receipts(stream, &record)
+            .map_err(|source| AckError::Log {
+                group: group.name().clone(),
+                source,
+            })?;
+        // The client has said when it wants it back; being alive no longer prolongs it.
+        consumption.put(
+            offset,
+            InFlight {
+                state: receipt,
+                renewal: None,
+            },
+        );
+        state.wake_group(topic.id, group.id);
+        Ok((
+            ReceiptHandle {
+                nonce: receipt.nonce,
+                ..*handle
+            },
+            until,
+        ))
     }
 }

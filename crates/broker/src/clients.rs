@@ -162,7 +162,9 @@ pub(crate) struct Clients {
 impl Tables {
     fn remove(&mut self, id: &str) -> BTreeSet<GroupName> {
         let mut changed = BTreeSet::new();
-        let Some(known) = self.clients.remove(id) else { return changed };
+        let Some(known) = self.clients.remove(id) else {
+            return changed;
+        };
         for group in &known.heartbeat.producer_groups {
             drop_member(&mut self.producers, group, id);
         }
@@ -188,13 +190,17 @@ impl Tables {
     fn notify(&self, groups: &BTreeSet<GroupName>) {
         for group in groups {
             for id in self.consumers.get(group).into_iter().flatten() {
-                let Some(known) = self.clients.get(id) else { continue };
+                let Some(known) = self.clients.get(id) else {
+                    continue;
+                };
                 // A client that does not drain its commands learns of the change at its next
                 // rebalance; the broker must not wait for it.
                 let _ = known
                     .heartbeat
                     .commands
-                    .try_send(ClientCommand::ConsumersChanged { group: group.clone() });
+                    .try_send(ClientCommand::ConsumersChanged {
+                        group: group.clone(),
+                    });
             }
         }
     }
@@ -232,14 +238,28 @@ impl Clients {
         if !same {
             changed.extend(tables.remove(&id));
             for group in &heartbeat.producer_groups {
-                tables.producers.entry(group.clone()).or_default().insert(id.clone());
+                tables
+                    .producers
+                    .entry(group.clone())
+                    .or_default()
+                    .insert(id.clone());
             }
             for consumer in &heartbeat.consumers {
-                tables.consumers.entry(consumer.group.clone()).or_default().insert(id.clone());
+                tables
+                    .consumers
+                    .entry(consumer.group.clone())
+                    .or_default()
+                    .insert(id.clone());
                 changed.insert(consumer.group.clone());
             }
         }
-        tables.clients.insert(id, Known { heartbeat, last_seen: now });
+        tables.clients.insert(
+            id,
+            Known {
+                heartbeat,
+                last_seen: now,
+            },
+        );
         tables.notify(&changed);
         Ok(())
     }
@@ -259,18 +279,38 @@ impl Clients {
             return;
         };
         let mut changed = tables.remove(id);
-        known.heartbeat.consumers.retain(|consumer| consumer.group != *group);
-        known.heartbeat.producer_groups.retain(|producer| producer != group);
+        known
+            .heartbeat
+            .consumers
+            .retain(|consumer| consumer.group != *group);
+        known
+            .heartbeat
+            .producer_groups
+            .retain(|producer| producer != group);
         let left = known.heartbeat;
         if !left.consumers.is_empty() || !left.producer_groups.is_empty() {
             let id: Arc<str> = id.into();
             for group in &left.producer_groups {
-                tables.producers.entry(group.clone()).or_default().insert(id.clone());
+                tables
+                    .producers
+                    .entry(group.clone())
+                    .or_default()
+                    .insert(id.clone());
             }
             for consumer in &left.consumers {
-                tables.consumers.entry(consumer.group.clone()).or_default().insert(id.clone());
+                tables
+                    .consumers
+                    .entry(consumer.group.clone())
+                    .or_default()
+                    .insert(id.clone());
             }
-            tables.clients.insert(id, Known { heartbeat: left, last_seen: known.last_seen });
+            tables.clients.insert(
+                id,
+                Known {
+                    heartbeat: left,
+                    last_seen: known.last_seen,
+                },
+            );
         }
         changed.retain(|changed| changed == group);
         tables.notify(&changed);

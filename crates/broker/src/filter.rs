@@ -68,7 +68,10 @@ impl Filter {
             }
             tags.insert(tag.to_owned());
             if tags.len() > TAGS_MAX {
-                return Err(FilterError::TooMany { count: tags.len(), limit: TAGS_MAX });
+                return Err(FilterError::TooMany {
+                    count: tags.len(),
+                    limit: TAGS_MAX,
+                });
             }
         }
         Ok(Self::Tags(tags))
@@ -78,9 +81,11 @@ impl Filter {
     pub fn expression(&self) -> String {
         match self {
             Self::All => "*".to_owned(),
-            Self::Tags(tags) => {
-                tags.iter().map(String::as_str).collect::<Vec<_>>().join(" || ")
-            }
+            Self::Tags(tags) => tags
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" || "),
         }
     }
 
@@ -114,7 +119,10 @@ mod tests {
         assert!(!filter.matches(Some("TagD")));
         assert!(!filter.matches(None));
         assert_eq!(filter.expression(), "TagA || TagB || TagC");
-        assert!(matches!(Filter::tags("A || "), Err(FilterError::EmptyTag { .. })));
+        assert!(matches!(
+            Filter::tags("A || "),
+            Err(FilterError::EmptyTag { .. })
+        ));
     }
 
     #[test]

@@ -20,8 +20,9 @@ pub enum RetryPolicy {
 }
 
 /// Pauses before the retries of [`RetryPolicy::Backoff`], in seconds: RocketMQ's delay levels 3 to 18.
-const BACKOFF_SECONDS: [u64; 16] =
-    [10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
+const BACKOFF_SECONDS: [u64; 16] = [
+    10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200,
+];
 
 impl RetryPolicy {
     /// The pause before delivery attempt `attempt` (the first retry is attempt 2).
@@ -38,7 +39,10 @@ impl RetryPolicy {
     /// The pauses of all retries, first to last, as protocols announce them.
     pub fn pauses(&self) -> Vec<Duration> {
         match self {
-            Self::Backoff => BACKOFF_SECONDS.into_iter().map(Duration::from_secs).collect(),
+            Self::Backoff => BACKOFF_SECONDS
+                .into_iter()
+                .map(Duration::from_secs)
+                .collect(),
             Self::Fixed { interval_ms } => vec![Duration::from_millis(*interval_ms)],
         }
     }

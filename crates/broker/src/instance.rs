@@ -1,12 +1,15 @@
 //! An instance: the tenant of topics, groups, clients and shards.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use base::{GroupName, InstanceId, ShardId, TopicName};
+use base::{Clock, GroupId, GroupName, InstanceId, ShardId, TopicId, TopicName, limits};
+use parking_lot::RwLock;
+use store::meta::{MetadataError, MetadataStore};
 
 use crate::{
     CreateGroupError, CreateTopicError, DeleteTopicError, Group, GroupSpec, Heartbeat,
-    HeartbeatError, InstanceMetrics, RegisteredClient, Shard, Topic, TopicSpec,
+    HeartbeatError, InstanceMetrics, OpenShardError, RegisteredClient, SendError, Shard,
+    ShardParts, Topic, TopicSpec, clients::Clients, metadata::Catalogue,
 };
 
 /// What an operator sets for an instance.
@@ -18,80 +21,112 @@ pub struct InstanceSettings {
     pub automatic_queues: u32,
 }
 
-/// One tenant.
-pub struct Instance;
+/// One tenant. All methods may be called from any thread.
+pub struct Instance {
+    catalogue: Arc<Catalogue>,
+    clients: Arc<Clients>,
+    clock: Arc<dyn Clock>,
+    shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
+}
 
-#[expect(clippy::unused_self, reason = "being written")]
 impl Instance {
+    /// Reads the instance's topics and groups. It has no shard yet, see [`Instance::add_shard`].
+    pub async fn open(
+        id: InstanceId,
+        settings: InstanceSettings,
+        metadata: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, MetadataError> {
+        let catalogue = Arc::new(Catalogue::open(id, settings, metadata).await?);
+        let (clients, shards) = (Arc::default(), RwLock::default());
+        Ok(Arc::new(Self {
+            catalogue,
+            clients,
+            clock,
+            shards,
+        }))
+    }
+
+    /// Adds a shard that this node owns. Its log must tell [`Shard::observer`] what becomes durable
+    /// before anything is appended.
+    pub fn add_shard(&self, parts: ShardParts) -> Result<Arc<Shard>, OpenShardError> {
+        let shard = Shard::new(parts, self.catalogue.clone(), self.clients.clone())?;
+        self.shards.write().insert(shard.id(), shard.clone());
+        Ok(shard)
+    }
+
     /// Its id.
     pub fn id(&self) -> &InstanceId {
-        unimplemented!()
+        &self.catalogue.instance
     }
 
     /// Its settings.
     pub fn settings(&self) -> &InstanceSettings {
-        unimplemented!()
+        &self.catalogue.settings
     }
 
     /// Its shard of that number, if it is here.
     pub fn shard(&self, shard: ShardId) -> Option<Arc<Shard>> {
-        let _ = shard;
-        unimplemented!()
+        self.shards.read().get(&shard).cloned()
     }
 
     /// Its shards here, by number.
     pub fn shards(&self) -> Vec<Arc<Shard>> {
-        unimplemented!()
+        self.shards.read().values().cloned().collect()
     }
 
     /// The topic of that name.
     pub fn topic(&self, name: &TopicName) -> Option<Arc<Topic>> {
-        let _ = name;
-        unimplemented!()
+        self.catalogue.topic(name)
     }
 
-    /// The topic of that name, created with `queues` queues (or the default number) if automatic creation is on.
+    /// The topic of that name, created with `queues` queues (or the default number) if automatic
+    /// creation is on.
     pub async fn topic_or_create(
         &self,
         name: &TopicName,
         queues: Option<u32>,
-    ) -> Result<Arc<Topic>, crate::SendError> {
-        let _ = (name, queues);
-        unimplemented!()
+    ) -> Result<Arc<Topic>, SendError> {
+        self.catalogue.topic_or_create(name, queues).await
     }
 
     /// All topics, by name.
     pub fn topics(&self) -> Vec<Arc<Topic>> {
-        unimplemented!()
+        self.catalogue.topics()
     }
 
-    /// Creates a topic, or changes one to be as `spec` says. The same again succeeds.
+    /// Creates a topic, or changes one to be as `spec` says. The same again succeeds. A type once
+    /// declared stays; a spec without one leaves it as it is.
     pub async fn create_topic(&self, spec: TopicSpec) -> Result<Arc<Topic>, CreateTopicError> {
-        let _ = spec;
-        unimplemented!()
+        self.catalogue.create_topic(spec).await
     }
 
     /// Deletes a topic and its messages.
     pub async fn delete_topic(&self, name: &TopicName) -> Result<(), DeleteTopicError> {
-        let _ = name;
-        unimplemented!()
+        let _change = self.catalogue.change().await;
+        let topic = self.catalogue.known_topic(name)?;
+        self.catalogue
+            .remove_topic(&topic)
+            .await
+            .map_err(|source| DeleteTopicError::Metadata {
+                topic: name.clone(),
+                source,
+            })
     }
 
     /// The group of that name.
     pub fn group(&self, name: &GroupName) -> Option<Arc<Group>> {
-        let _ = name;
-        unimplemented!()
+        self.catalogue.group(name)
     }
 
     /// All groups, by name.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        unimplemented!()
+        self.catalogue.groups()
     }
 
     /// Creates a group, or changes one to be as `spec` says. The same again succeeds.
     pub async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
-        let _ = spec;
-        unimplemented!()
+        self.catalogue.create_group(spec).await
     }
 
     /// The group of that name, created if automatic creation is on; `Ok(None)` if it is off.
@@ -99,48 +134,203 @@ impl Instance {
         &self,
         name: &GroupName,
     ) -> Result<Option<Arc<Group>>, CreateGroupError> {
-        let _ = name;
-        unimplemented!()
+        self.catalogue.group_or_create(name).await
     }
 
     /// Deletes a group with its offsets and receipts. `false` if there is none.
     pub async fn delete_group(&self, name: &GroupName) -> Result<bool, CreateGroupError> {
-        let _ = name;
-        unimplemented!()
+        let _change = self.catalogue.change().await;
+        let Some(group) = self.catalogue.group(name) else {
+            return Ok(false);
+        };
+        self.catalogue
+            .remove_group(&group)
+            .await
+            .map_err(|source| CreateGroupError::Metadata {
+                group: name.clone(),
+                source,
+            })?;
+        Ok(true)
+    }
+
+    /// The topic where a group's failed messages wait, created with its group's first consumer.
+    pub async fn retry_topic(&self, group: &GroupName) -> Result<Arc<Topic>, CreateTopicError> {
+        self.catalogue
+            .create_topic(TopicSpec::new(TopicName::retry_of(group), 1))
+            .await
     }
 
     /// Notes what a client says of itself. Members of its groups hear of it if anything changed.
     pub fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), HeartbeatError> {
-        let _ = heartbeat;
-        unimplemented!()
+        self.clients.heartbeat(heartbeat, self.clock.now())
     }
 
     /// Forgets a client in one group, or in all of them.
     pub fn unregister(&self, client: &str, group: Option<&GroupName>) {
-        let _ = (client, group);
-        unimplemented!()
+        self.clients.unregister(client, group);
     }
 
     /// Forgets the clients of a connection that has ended.
     pub fn disconnect(&self, connection: u64) {
-        let _ = connection;
-        unimplemented!()
+        self.clients.disconnect(connection);
     }
 
     /// Live consumers of a group, by client id.
     pub fn consumers(&self, group: &GroupName) -> Vec<RegisteredClient> {
-        let _ = group;
-        unimplemented!()
+        self.clients.consumers(group, self.clock.now())
     }
 
     /// Live producers of a group, by client id.
     pub fn producers(&self, group: &GroupName) -> Vec<RegisteredClient> {
-        let _ = group;
-        unimplemented!()
+        self.clients.producers(group, self.clock.now())
     }
 
     /// What the instance counts.
     pub fn metrics(&self) -> InstanceMetrics {
-        unimplemented!()
+        let (producers, consumers) = self.clients.counts();
+        let mut metrics = InstanceMetrics {
+            producers,
+            consumers,
+            ..InstanceMetrics::default()
+        };
+        for shard in self.shards() {
+            shard.add_metrics(&mut metrics);
+        }
+        metrics
+    }
+}
+
+impl Catalogue {
+    pub(crate) async fn topic_or_create(
+        &self,
+        name: &TopicName,
+        queues: Option<u32>,
+    ) -> Result<Arc<Topic>, SendError> {
+        if let Some(topic) = self.topic(name) {
+            return Ok(topic);
+        }
+        if !self.settings.create_automatically {
+            return Ok(self.known_topic(name)?);
+        }
+        let queues = queues.unwrap_or(self.settings.automatic_queues);
+        Ok(self
+            .create_topic(TopicSpec::new(name.clone(), queues))
+            .await?)
+    }
+
+    /// The topic of a group's dead letters, created with the first of them.
+    pub(crate) async fn dead_letter_topic(
+        &self,
+        group: &GroupName,
+    ) -> Result<Arc<Topic>, CreateTopicError> {
+        let name = TopicName::dead_letter_of(group);
+        match self.topic(&name) {
+            Some(topic) => Ok(topic),
+            None => self.create_topic(TopicSpec::new(name, 1)).await,
+        }
+    }
+
+    pub(crate) async fn create_topic(
+        &self,
+        mut spec: TopicSpec,
+    ) -> Result<Arc<Topic>, CreateTopicError> {
+        let (queues, topic) = (spec.queues, spec.name.clone());
+        if queues == 0 || queues > limits::TOPIC_QUEUES_MAX {
+            return Err(CreateTopicError::Queues { topic, queues });
+        }
+        let _change = self.change().await;
+        let before = self.topic(&spec.name);
+        if let Some(before) = &before {
+            let have = before.spec.queues;
+            if queues < have {
+                return Err(CreateTopicError::Shrink {
+                    topic,
+                    have,
+                    asked: queues,
+                });
+            }
+            match (before.spec.topic_type, spec.topic_type) {
+                (Some(have), Some(asked)) if have != asked => {
+                    let (have, asked) = (have.attribute(), asked.attribute());
+                    return Err(CreateTopicError::OtherType { topic, have, asked });
+                }
+                (have, None) => spec.topic_type = have,
+                _ => {}
+            }
+            if before.spec == spec {
+                return Ok(before.clone());
+            }
+        } else if self.topic_count() >= limits::TOPICS_PER_INSTANCE_MAX {
+            let (count, limit) = (self.topic_count(), limits::TOPICS_PER_INSTANCE_MAX);
+            return Err(CreateTopicError::TooMany { count, limit });
+        }
+        let put = async {
+            let id = match &before {
+                Some(before) => before.id,
+                None => TopicId::new(self.new_id().await?),
+            };
+            self.put_topic(Topic { id, spec }).await
+        };
+        put.await
+            .map_err(|source| CreateTopicError::Metadata { topic, source })
+    }
+
+    pub(crate) async fn group_or_create(
+        &self,
+        name: &GroupName,
+    ) -> Result<Option<Arc<Group>>, CreateGroupError> {
+        if let Some(group) = self.group(name) {
+            return Ok(Some(group));
+        }
+        if !self.settings.create_automatically {
+            return Ok(None);
+        }
+        let _change = self.change().await;
+        match self.group(name) {
+            Some(group) => Ok(Some(group)),
+            None => self
+                .put_new_group(GroupSpec::new(name.clone()))
+                .await
+                .map(Some),
+        }
+    }
+
+    async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
+        let attempts = spec.max_attempts;
+        if attempts == 0 || attempts > limits::DELIVERY_ATTEMPTS_MAX {
+            return Err(CreateGroupError::Attempts {
+                group: spec.name,
+                attempts,
+            });
+        }
+        let _change = self.change().await;
+        match self.group(&spec.name) {
+            Some(before) if before.spec == spec => Ok(before),
+            Some(before) => {
+                let group = spec.name.clone();
+                self.put_group(Group {
+                    id: before.id,
+                    spec,
+                })
+                .await
+                .map_err(|source| CreateGroupError::Metadata { group, source })
+            }
+            None => self.put_new_group(spec).await,
+        }
+    }
+
+    /// The caller holds off other changes.
+    async fn put_new_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
+        let (count, limit) = (self.group_count(), limits::GROUPS_PER_INSTANCE_MAX);
+        if count >= limit {
+            return Err(CreateGroupError::TooMany { count, limit });
+        }
+        let group = spec.name.clone();
+        let put = async {
+            let id = GroupId::new(self.new_id().await?);
+            self.put_group(Group { id, spec }).await
+        };
+        put.await
+            .map_err(|source| CreateGroupError::Metadata { group, source })
     }
 }

@@ -1,1 +1,88 @@
-//! Being written.
+//! Keys and values of the state KV, one letter per kind. Numbers in keys are big endian, so that
+//! ranges follow their order; numbers in values are little endian. Letters are never reused.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `i` stream block | index entries of one block of a queue (`index.rs`) |
+//! | `q` stream | next offset u64, first offset u64 of a queue |
+//! | `m` stream offset | index entry of a message appended again because it is still owed |
+//! | `c` stream group | next u64: how far the group has come |
+//! | `r` stream group offset | a delivery in flight (`records.rs`) |
+//! | `k` partition position | sorted key hashes and positions (`key_index.rs`) |
+//! | `t` position | time u64 ms: all before the position was stored before the time |
+
+use base::{GroupId, StreamKey};
+
+pub(crate) const INDEX: u8 = b'i';
+pub(crate) const QUEUE: u8 = b'q';
+pub(crate) const KEPT: u8 = b'm';
+pub(crate) const CONSUMPTION: u8 = b'c';
+pub(crate) const RECEIPT: u8 = b'r';
+pub(crate) const KEY_RUN: u8 = b'k';
+pub(crate) const TIME_MARK: u8 = b't';
+
+fn join(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(letter);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(crate) fn index(stream: StreamKey, block: u64) -> Vec<u8> {
+    join(INDEX, &[&stream.get().to_be_bytes(), &block.to_be_bytes()])
+}
+
+pub(crate) fn queue(stream: StreamKey) -> Vec<u8> {
+    join(QUEUE, &[&stream.get().to_be_bytes()])
+}
+
+pub(crate) fn kept(stream: StreamKey, offset: u64) -> Vec<u8> {
+    join(KEPT, &[&stream.get().to_be_bytes(), &offset.to_be_bytes()])
+}
+
+pub(crate) fn consumption(stream: StreamKey, group: GroupId) -> Vec<u8> {
+    join(
+        CONSUMPTION,
+        &[&stream.get().to_be_bytes(), &group.get().to_be_bytes()],
+    )
+}
+
+pub(crate) fn receipt(stream: StreamKey, group: GroupId, offset: u64) -> Vec<u8> {
+    join(
+        RECEIPT,
+        &[
+            &stream.get().to_be_bytes(),
+            &group.get().to_be_bytes(),
+            &offset.to_be_bytes(),
+        ],
+    )
+}
+
+pub(crate) fn key_run(partition: u8, position: u64) -> Vec<u8> {
+    join(KEY_RUN, &[&[partition], &position.to_be_bytes()])
+}
+
+pub(crate) fn time_mark(position: u64) -> Vec<u8> {
+    join(TIME_MARK, &[&position.to_be_bytes()])
+}
+
+/// The stream in a key of kind `i`, `q`, `m`, `c` or `r`.
+pub(crate) fn stream_of(key: &[u8]) -> Option<StreamKey> {
+    Some(StreamKey::new(u64::from_be_bytes(
+        *key.get(1..9)?.first_chunk()?,
+    )))
+}
+
+/// The group in a key of kind `c` or `r`.
+pub(crate) fn group_of(key: &[u8]) -> Option<GroupId> {
+    Some(GroupId::new(u32::from_be_bytes(
+        *key.get(9..13)?.first_chunk()?,
+    )))
+}
+
+/// The last eight bytes of a key: block, offset or position.
+pub(crate) fn tail_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.last_chunk()?))
+}

@@ -13,6 +13,7 @@
 mod ack;
 mod apply;
 mod change_invisible_duration;
+mod checkpoint;
 mod clients;
 mod consumption;
 mod errors;
@@ -42,6 +43,7 @@ mod topic;
 mod wait;
 
 pub use ack::AckError;
+pub use apply::ApplyError;
 pub use change_invisible_duration::ChangeInvisibleDurationError;
 pub use clients::{
     ClientCommand, ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Heartbeat,
@@ -60,8 +62,9 @@ pub use pull::{PullError, PullOutcome, PullRequest, Pulled};
 pub use query::{QueryError, QueryRequest};
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use receive::{ReceiveError, ReceiveRequest, Received};
-pub use retention::{Retention, Trimmed};
+pub use records::MalformedRecord;
+pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
-pub use shard::{OpenShardError, Shard, ShardParts};
+pub use shard::{OpenShardError, Replay, Shard, ShardParts, ShardState};
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

@@ -44,37 +44,49 @@ pub enum MessageType {
 
 impl MessageType {
     /// The type that flags and properties ask for. Like Apache's `TopicMessageType.parseFromMessageProperty`
-    /// it looks at transaction, delay and sharding key in this order.
+    /// (5.5) a transaction wins over a delay, and a delay over order.
     pub fn of(message: &Message) -> Self {
-        let has = |name: &str| properties::get(&message.properties, name).is_some();
-        if sys_flag::transaction_type(message.sys_flag) == sys_flag::TRANSACTION_PREPARED
-            || properties::get(&message.properties, properties::TRANSACTION_PREPARED)
-                .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        {
-            return Self::Transaction;
+        let flags = message.sys_flag & sys_flag::TRANSACTION;
+        let mut found = if flags == sys_flag::TRANSACTION_PREPARED {
+            Self::Transaction
+        } else {
+            Self::Normal
+        };
+        let Ok(raw) = str::from_utf8(&message.properties) else {
+            return found;
+        };
+        for (name, value) in properties::iterate(raw) {
+            let asked = match name {
+                properties::TRANSACTION_PREPARED if value.eq_ignore_ascii_case("true") => {
+                    Self::Transaction
+                }
+                // Level 0 is how old clients say "no delay".
+                properties::DELAY_LEVEL if value != "0" => Self::Delay,
+                properties::TIMER_DELIVER_MS
+                | properties::TIMER_DELAY_SECONDS
+                | properties::TIMER_DELAY_MS
+                | properties::START_DELIVER_TIME => Self::Delay,
+                properties::LITE_TOPIC => Self::Lite,
+                properties::SHARDING_KEY => Self::Fifo,
+                properties::PRIORITY => Self::Priority,
+                _ => continue,
+            };
+            if asked.rank() > found.rank() {
+                found = asked;
+            }
         }
-        if [
-            properties::DELAY,
-            properties::TIMER_DELIVER_MS,
-            properties::TIMER_DELAY_SEC,
-            properties::TIMER_DELAY_MS,
-            properties::START_DELIVER_TIME,
-        ]
-        .into_iter()
-        .any(has)
-        {
-            return Self::Delay;
+        found
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Normal => 0,
+            Self::Priority => 1,
+            Self::Fifo => 2,
+            Self::Lite => 3,
+            Self::Delay => 4,
+            Self::Transaction => 5,
         }
-        if has(properties::LITE_TOPIC) {
-            return Self::Lite;
-        }
-        if has(properties::SHARDING_KEY) {
-            return Self::Fifo;
-        }
-        if has(properties::PRIORITY) {
-            return Self::Priority;
-        }
-        Self::Normal
     }
 }
 
@@ -88,5 +100,36 @@ impl fmt::Display for MessageType {
             Self::Lite => "LITE",
             Self::Priority => "PRIORITY",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(sys_flag: i32, properties: &str) -> Message {
+        Message {
+            flag: 0,
+            sys_flag,
+            born_timestamp: Timestamp::from_ms(0),
+            born_host: "127.0.0.1:1".parse().unwrap(),
+            reconsume_times: 0,
+            body: Bytes::new(),
+            properties: Bytes::copy_from_slice(properties.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn the_type_follows_flags_and_properties() {
+        let of = |flag, properties: &str| MessageType::of(&message(flag, properties));
+        assert_eq!(of(0, "TAGS\u{1}a\u{2}"), MessageType::Normal);
+        assert_eq!(of(0, "__SHARDINGKEY\u{1}a\u{2}"), MessageType::Fifo);
+        assert_eq!(
+            of(0, "__SHARDINGKEY\u{1}a\u{2}DELAY\u{1}3\u{2}"),
+            MessageType::Delay
+        );
+        assert_eq!(of(0, "DELAY\u{1}0\u{2}"), MessageType::Normal);
+        assert_eq!(of(4, "DELAY\u{1}3\u{2}"), MessageType::Transaction);
+        assert_eq!(of(0, "TRAN_MSG\u{1}true\u{2}"), MessageType::Transaction);
     }
 }

@@ -1,6 +1,10 @@
 //! What the core counts, for front ends to publish. Names and formats are theirs.
 
-use base::{GroupName, TopicName};
+use std::collections::BTreeMap;
+
+use base::{GroupId, GroupName, TopicId, TopicName};
+
+use crate::{Shard, TopicType};
 
 /// Counts of one topic since start, over all its queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,4 +57,78 @@ pub struct InstanceMetrics {
     pub producers: usize,
     /// Connected clients that consume.
     pub consumers: usize,
+}
+
+impl Shard {
+    /// Adds what this shard counts. What has never been used since the start is left out of the groups.
+    pub(crate) fn add_metrics(&self, metrics: &mut InstanceMetrics) {
+        for segment in self.log.segments() {
+            metrics.log_disk_bytes += segment.disk_bytes;
+        }
+        let (start, durable, tail) = (self.log.start(), self.log.durable_end(), self.log.tail());
+        metrics.log_bytes += durable.get().saturating_sub(start.get());
+        metrics.log_pending_bytes += tail.get().saturating_sub(durable.get());
+        let state = self.state.lock();
+        for topic in self.catalogue.topics() {
+            let count = state.in_counts.get(&topic.id).copied().unwrap_or_default();
+            metrics.topics.push(TopicMetrics {
+                topic: topic.name().clone(),
+                topic_type: topic
+                    .spec
+                    .topic_type
+                    .map_or("UNSPECIFIED", TopicType::attribute),
+                messages_in: count.messages,
+                bytes_in: count.bytes,
+            });
+        }
+        let groups: BTreeMap<GroupId, GroupName> = self
+            .catalogue
+            .groups()
+            .iter()
+            .map(|g| (g.id, g.name().clone()))
+            .collect();
+        let mut by_pair: BTreeMap<(GroupId, TopicId), GroupMetrics> = BTreeMap::new();
+        for ((stream, group), consumption) in &state.consumptions {
+            let (topic_id, _) = stream.queue();
+            let (Some(name), Some(topic)) =
+                (groups.get(group), self.catalogue.topic_by_id(topic_id))
+            else {
+                continue;
+            };
+            let Some(queue) = state.queues.get(stream) else {
+                continue;
+            };
+            let Some(next) = consumption.next() else {
+                continue;
+            };
+            let out = state
+                .out_counts
+                .get(&(*group, topic_id))
+                .copied()
+                .unwrap_or_default();
+            let dead = state
+                .dead_letter_counts
+                .get(&(*group, topic_id))
+                .copied()
+                .unwrap_or(0);
+            let entry = by_pair
+                .entry((*group, topic_id))
+                .or_insert_with(|| GroupMetrics {
+                    group: name.clone(),
+                    topic: topic.name().clone(),
+                    messages_out: out.messages,
+                    bytes_out: out.bytes,
+                    lag: 0,
+                    in_flight: 0,
+                    ready: 0,
+                    dead_letters: dead,
+                });
+            let in_flight = consumption.in_flight_count() as u64;
+            let ready = queue.tail.end().saturating_sub(next);
+            entry.ready += ready;
+            entry.in_flight += in_flight;
+            entry.lag += ready + in_flight;
+        }
+        metrics.groups.extend(by_pair.into_values());
+    }
 }

@@ -1,8 +1,9 @@
 //! Offsets: how far a group has come in a queue, and where a queue starts and ends.
 
-use base::{ErrorKind, GroupName, QueueId, QueueOffset, Timestamp, TopicName};
+use base::{ErrorKind, GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName};
+use store::kv::KvError;
 
-use crate::{GroupNotFound, QueueNotFound, Shard, TopicNotFound};
+use crate::{GroupNotFound, QueueNotFound, Shard, TopicNotFound, records::Offset, state::State};
 
 /// First offset and end of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub enum OffsetError {
         topic: TopicName,
         /// What the KV said.
         #[source]
-        source: store::kv::KvError,
+        source: KvError,
     },
 }
 
@@ -71,10 +72,38 @@ impl OffsetError {
 }
 
 impl Shard {
+    fn queue_stream(&self, topic: &TopicName, queue: QueueId) -> Result<StreamKey, OffsetError> {
+        let topic = self.catalogue.known_topic(topic)?;
+        Ok(Self::stream(&topic, topic.queue(queue)?))
+    }
+
+    fn offsets<T>(
+        &self,
+        topic: &TopicName,
+        action: impl FnOnce(&mut State) -> Result<T, KvError>,
+    ) -> Result<T, OffsetError> {
+        action(&mut self.state.lock()).map_err(|source| OffsetError::State {
+            topic: topic.clone(),
+            source,
+        })
+    }
+
     /// First offset and end of a queue.
-    pub fn queue_range(&self, topic: &TopicName, queue: QueueId) -> Result<QueueRange, OffsetError> {
-        let _ = (topic, queue);
-        unimplemented!()
+    pub fn queue_range(
+        &self,
+        topic: &TopicName,
+        queue: QueueId,
+    ) -> Result<QueueRange, OffsetError> {
+        let stream = self.queue_stream(topic, queue)?;
+        let start = self.log.start();
+        self.offsets(topic, |state| {
+            let min = state.refresh_min(stream, start)?;
+            let max = state.queue(stream)?.tail.end();
+            Ok(QueueRange {
+                min: QueueOffset::new(min),
+                max: QueueOffset::new(max),
+            })
+        })
     }
 
     /// Sets how far `group` has come: the offset of the next message it wants. Does not wait for the
@@ -86,8 +115,36 @@ impl Shard {
         queue: QueueId,
         offset: QueueOffset,
     ) -> Result<(), OffsetError> {
-        let _ = (group, topic, queue, offset);
-        unimplemented!()
+        let stream = self.queue_stream(topic, queue)?;
+        let known = self.catalogue.group_or_create(group).await?;
+        let known = known.ok_or_else(|| GroupNotFound {
+            group: group.clone(),
+            instance: self.catalogue.instance.clone(),
+        })?;
+        let mut state = self.state.lock();
+        let consumption =
+            state
+                .consumption(stream, known.id)
+                .map_err(|source| OffsetError::State {
+                    topic: topic.clone(),
+                    source,
+                })?;
+        let clears = consumption.in_flight_count() > 0;
+        if consumption.next() == Some(offset.get()) && !clears {
+            return Ok(());
+        }
+        let record = Offset {
+            group: known.id,
+            next: offset.get(),
+            clears,
+        };
+        self.append_offset(stream, record)
+            .map_err(|source| OffsetError::Log {
+                group: group.clone(),
+                source,
+            })?;
+        consumption.reset(offset.get());
+        Ok(())
     }
 
     /// How far `group` has come, `None` if it has never committed there. With messages in flight, the
@@ -98,8 +155,14 @@ impl Shard {
         topic: &TopicName,
         queue: QueueId,
     ) -> Result<Option<QueueOffset>, OffsetError> {
-        let _ = (group, topic, queue);
-        unimplemented!()
+        let stream = self.queue_stream(topic, queue)?;
+        let Some(group) = self.catalogue.group(group) else {
+            return Ok(None);
+        };
+        let committed = self.offsets(topic, |state| {
+            Ok(state.consumption(stream, group.id)?.committed())
+        })?;
+        Ok(committed.map(QueueOffset::new))
     }
 
     /// The offset that belongs to a time. Before all messages: the first offset; after all: the end.
@@ -110,8 +173,30 @@ impl Shard {
         time: Timestamp,
         boundary: TimeBoundary,
     ) -> Result<QueueOffset, OffsetError> {
-        let _ = (topic, queue, time, boundary);
-        unimplemented!()
+        let stream = self.queue_stream(topic, queue)?;
+        let range = self.queue_range(topic, queue)?;
+        self.offsets(topic, |state| {
+            // Store times never fall within a queue but for a clock set back, where any answer near
+            // the time will do; so halving finds the place.
+            let is_before = |stored: Timestamp| match boundary {
+                TimeBoundary::Lower => stored < time,
+                TimeBoundary::Upper => stored <= time,
+            };
+            let (mut low, mut high) = (range.min.get(), range.max.get());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                match state.entry(stream, middle)? {
+                    Some(entry) if !is_before(entry.stored) => high = middle,
+                    _ => low = middle + 1,
+                }
+            }
+            let found = match boundary {
+                TimeBoundary::Lower => low,
+                TimeBoundary::Upper if low == range.max.get() => low,
+                TimeBoundary::Upper => low.saturating_sub(1).max(range.min.get()),
+            };
+            Ok(QueueOffset::new(found))
+        })
     }
 
     /// When the first message still in the queue was stored, `None` if there is none.
@@ -120,7 +205,12 @@ impl Shard {
         topic: &TopicName,
         queue: QueueId,
     ) -> Result<Option<Timestamp>, OffsetError> {
-        let _ = (topic, queue);
-        unimplemented!()
+        let stream = self.queue_stream(topic, queue)?;
+        let range = self.queue_range(topic, queue)?;
+        self.offsets(topic, |state| {
+            Ok(state
+                .entry(stream, range.min.get())?
+                .map(|entry| entry.stored))
+        })
     }
 }

@@ -1,15 +1,28 @@
 //! Pull: read a queue from an offset that the client keeps, waiting for messages if there are none.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use base::{ErrorKind, QueueId, QueueOffset, TopicName};
-use wire::message::StoredMessage;
+use base::{
+    ErrorKind, GroupId, GroupName, LogPosition, QueueId, QueueOffset, StreamKey, TopicId,
+    TopicName, limits,
+};
+use futures::{FutureExt, future::select};
+use store::kv::KvError;
+use wire::message::{MessageError, StoredMessage, properties};
 
-use crate::{Filter, QueueNotFound, Shard, TopicNotFound};
+use crate::{
+    Filter, QueueNotFound, Shard, Topic, TopicNotFound,
+    index::{self, IndexEntry},
+    keys,
+    state::State,
+    wait,
+};
 
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct PullRequest {
+    /// The group that reads, for its figures; `None` for tools.
+    pub group: Option<GroupName>,
     /// The topic.
     pub topic: TopicName,
     /// The queue.
@@ -82,6 +95,17 @@ pub enum PullError {
         #[source]
         source: store::log::ReadError,
     },
+    /// A record that should hold a message holds none.
+    #[error("read message of topic `{topic}` at log position {position}")]
+    Message {
+        /// The topic.
+        topic: TopicName,
+        /// The record.
+        position: LogPosition,
+        /// What is wrong with it.
+        #[source]
+        source: MessageError,
+    },
     /// The state of the queue could not be read.
     #[error("read state of topic `{topic}`")]
     State {
@@ -89,7 +113,7 @@ pub enum PullError {
         topic: TopicName,
         /// What the KV said.
         #[source]
-        source: store::kv::KvError,
+        source: KvError,
     },
 }
 
@@ -100,7 +124,7 @@ impl PullError {
             Self::TopicNotFound(_) => ErrorKind::NotFound,
             Self::QueueNotFound(_) => ErrorKind::Request,
             Self::NotReadable { .. } => ErrorKind::Denied,
-            Self::Read { .. } | Self::State { .. } => ErrorKind::Fault,
+            Self::Read { .. } | Self::Message { .. } | Self::State { .. } => ErrorKind::Fault,
         }
     }
 }
@@ -109,7 +133,218 @@ impl Shard {
     /// Reads messages of one queue. Waits up to `wait` while the queue has none at `offset`; the append
     /// that brings one ends the wait. Dropping the future ends it too.
     pub async fn pull(&self, request: PullRequest) -> Result<Pulled, PullError> {
-        let _ = request;
-        unimplemented!()
+        let topic = self.readable_topic(&request.topic)?;
+        let stream = Self::stream(&topic, topic.queue(request.queue)?);
+        let group = request
+            .group
+            .as_ref()
+            .and_then(|group| self.catalogue.group(group));
+        let wait = request
+            .wait
+            .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));
+        let deadline = self.clock.elapsed() + wait;
+        loop {
+            let pulled = self.pull_now(&request, stream).await?;
+            let left = deadline.saturating_sub(self.clock.elapsed());
+            let done = pulled.outcome != PullOutcome::NoNewMessage;
+            if done || left.is_zero() || self.is_draining() {
+                if let Some(group) = group {
+                    self.count_out(group.id, topic.id, &pulled.messages);
+                }
+                return Ok(pulled);
+            }
+            let arrivals =
+                self.state_of(&request.topic, |s| Ok(s.queue(stream)?.arrivals.clone()))?;
+            let mut arrival = pin!(arrivals.notified());
+            // From here on an arrival is noticed; whether one came just before, the queue tells.
+            arrival.as_mut().enable();
+            let end = self.state_of(&request.topic, |s| Ok(s.queue(stream)?.tail.end()))?;
+            if end <= request.offset.get() {
+                let drained = pin!(self.drained());
+                wait::until(select(arrival, drained).map(drop), &*self.clock, left).await;
+            }
+        }
+    }
+
+    /// What a pull finds at this moment.
+    async fn pull_now(
+        &self,
+        request: &PullRequest,
+        stream: StreamKey,
+    ) -> Result<Pulled, PullError> {
+        let messages_max = request.max_messages.clamp(1, limits::PULL_MESSAGES_MAX);
+        let bytes_max = request.max_bytes.min(limits::PULL_BYTES_MAX);
+        let (min, max) = self.range_of(&request.topic, stream)?;
+        let mut pulled = Pulled {
+            outcome: PullOutcome::NoNewMessage,
+            messages: Vec::new(),
+            next: request.offset,
+            min: QueueOffset::new(min),
+            max: QueueOffset::new(max),
+        };
+        let mut at = request.offset.get();
+        if at == max {
+            return Ok(pulled);
+        }
+        if at < min || at > max {
+            pulled.outcome = PullOutcome::OffsetMoved;
+            pulled.next = if at < min { pulled.min } else { pulled.max };
+            return Ok(pulled);
+        }
+        let (mut bytes, mut scanned) = (0, 0);
+        'scan: while at < max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
+            let count = messages_max.max(32);
+            let entries = self.entries(&request.topic, stream, at, count)?;
+            if entries.is_empty() {
+                // Retention took them meanwhile.
+                break;
+            }
+            for entry in entries {
+                scanned += 1;
+                if request.filter.may_match(entry.tag_hash) {
+                    let size = entry.len as usize;
+                    let full = pulled.messages.len() >= messages_max || bytes + size > bytes_max;
+                    if full && !pulled.messages.is_empty() {
+                        break 'scan;
+                    }
+                    let message = self.read_message(&request.topic, stream, at, entry).await?;
+                    if request.filter.matches(message.property(properties::TAGS)) {
+                        bytes += size;
+                        pulled.messages.push(message);
+                    }
+                }
+                at += 1;
+                if pulled.messages.len() >= messages_max {
+                    break 'scan;
+                }
+            }
+        }
+        pulled.next = QueueOffset::new(at);
+        pulled.outcome = if !pulled.messages.is_empty() {
+            PullOutcome::Found
+        } else if at == request.offset.get() {
+            PullOutcome::OffsetMoved
+        } else {
+            PullOutcome::NoMatch
+        };
+        Ok(pulled)
+    }
+
+    /// The topic, if it hands out messages.
+    pub(crate) fn readable_topic(&self, name: &TopicName) -> Result<Arc<Topic>, PullError> {
+        let topic = self.catalogue.known_topic(name)?;
+        if !topic.spec.permission.readable() {
+            return Err(PullError::NotReadable {
+                topic: name.clone(),
+            });
+        }
+        Ok(topic)
+    }
+
+    /// Uses the state, with the topic's name on what fails.
+    pub(crate) fn state_of<T>(
+        &self,
+        topic: &TopicName,
+        action: impl FnOnce(&mut State) -> Result<T, KvError>,
+    ) -> Result<T, PullError> {
+        action(&mut self.state.lock()).map_err(|source| PullError::State {
+            topic: topic.clone(),
+            source,
+        })
+    }
+
+    /// First offset and end of a queue.
+    pub(crate) fn range_of(
+        &self,
+        topic: &TopicName,
+        stream: StreamKey,
+    ) -> Result<(u64, u64), PullError> {
+        let start = self.log.start();
+        self.state_of(topic, |state| {
+            let min = state.refresh_min(stream, start)?;
+            Ok((min, state.queue(stream)?.tail.end()))
+        })
+    }
+
+    /// Up to `count` index entries from offset `at` on; fewer where a block ends. The KV is asked
+    /// without holding up the shard.
+    pub(crate) fn entries(
+        &self,
+        topic: &TopicName,
+        stream: StreamKey,
+        at: u64,
+        count: usize,
+    ) -> Result<Vec<IndexEntry>, PullError> {
+        let block_number = at / index::BLOCK_ENTRIES;
+        let key = keys::index(stream, block_number);
+        let mut overlaid = None;
+        let in_tail = self.state_of(topic, |state| {
+            let queue = state.queue(stream)?;
+            if at >= queue.tail.base() {
+                let last = queue.tail.end().min(at.saturating_add(count as u64));
+                return Ok(Some((at..last).filter_map(|n| queue.tail.get(n)).collect()));
+            }
+            overlaid = state
+                .pending
+                .get(&key)
+                .or_else(|| state.flushing.get(&key))
+                .cloned();
+            Ok(None)
+        })?;
+        if let Some(entries) = in_tail {
+            return Ok(entries);
+        }
+        let block = match overlaid {
+            Some(change) => change,
+            None => self.kv.get(&key).map_err(|source| PullError::State {
+                topic: topic.clone(),
+                source,
+            })?,
+        };
+        let Some(block) = block else {
+            return Ok(Vec::new());
+        };
+        let block_end = block_number * index::BLOCK_ENTRIES + index::entries_in_block(&block);
+        let last = block_end.min(at.saturating_add(count as u64));
+        Ok((at..last)
+            .map_while(|n| index::entry_in_block(&block, n))
+            .collect())
+    }
+
+    /// Reads one message of a queue from the log.
+    pub(crate) async fn read_message(
+        &self,
+        topic: &TopicName,
+        stream: StreamKey,
+        offset: u64,
+        entry: IndexEntry,
+    ) -> Result<StoredMessage, PullError> {
+        let failed = |source| PullError::Read {
+            topic: topic.clone(),
+            queue: stream.queue().1,
+            offset: QueueOffset::new(offset),
+            source,
+        };
+        let record = self
+            .log
+            .read(entry.position, entry.len as usize)
+            .await
+            .map_err(failed)?;
+        StoredMessage::parse(record.payload).map_err(|source| PullError::Message {
+            topic: topic.clone(),
+            position: entry.position,
+            source,
+        })
+    }
+
+    pub(crate) fn count_out(&self, group: GroupId, topic: TopicId, messages: &[StoredMessage]) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let count = state.out_counts.entry((group, topic)).or_default();
+        messages
+            .iter()
+            .for_each(|message| count.add(message.bytes().len()));
     }
 }

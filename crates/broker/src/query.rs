@@ -1,9 +1,12 @@
 //! Query: find a message by where it is stored, or by one of its keys.
 
-use base::{ErrorKind, LogPosition, Timestamp, TopicName};
+use std::collections::BTreeSet;
+
+use base::{ErrorKind, LogPosition, Timestamp, TopicName, limits};
+use store::log::{ReadError, Record};
 use wire::message::StoredMessage;
 
-use crate::{Shard, TopicNotFound};
+use crate::{Shard, TopicNotFound, key_index, keys, records, state};
 
 /// Which messages to find.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub enum QueryError {
         position: LogPosition,
         /// What the log said.
         #[source]
-        source: store::log::ReadError,
+        source: ReadError,
     },
     /// The index could not be read.
     #[error("read key index")]
@@ -56,16 +59,94 @@ impl QueryError {
     }
 }
 
+/// Runs of the key index read at a time, and messages looked at, for one query.
+const RUNS_PER_PAGE: usize = 16;
+const CANDIDATES_MAX: usize = 4_096;
+
 impl Shard {
     /// The message stored at `position`, as an offset message id names it.
     pub async fn message_at(&self, position: LogPosition) -> Result<StoredMessage, QueryError> {
-        let _ = position;
-        unimplemented!()
+        let record = match self.log.read_at(position).await {
+            Ok(record) => record,
+            // An id comes from outside: what is not there, or no record's start, was never stored.
+            Err(
+                ReadError::Trimmed { .. } | ReadError::PastEnd { .. } | ReadError::Corrupt { .. },
+            ) => return Err(QueryError::MessageNotFound { position }),
+            Err(source) => return Err(QueryError::Read { position, source }),
+        };
+        message_of(record).ok_or(QueryError::MessageNotFound { position })
     }
 
     /// Messages with a key, newest first.
     pub async fn query(&self, request: QueryRequest) -> Result<Vec<StoredMessage>, QueryError> {
-        let _ = request;
-        unimplemented!()
+        let topic = self.catalogue.known_topic(&request.topic)?;
+        let hash = key_index::hash(topic.id, &request.key);
+        let messages_max = request.max_messages.clamp(1, limits::QUERY_MESSAGES_MAX);
+        let mut found = Vec::new();
+        let mut looked = 0;
+        let mut candidates = self.positions_in_memory(hash);
+        let partition = key_index::partition(hash);
+        let (first, mut to) = (
+            keys::key_run(partition, self.log.start().get()),
+            state::next_key(&keys::key_run(partition, u64::MAX)),
+        );
+        loop {
+            while let Some(position) = candidates.pop_last() {
+                looked += 1;
+                if let Some(message) = self.candidate(position, &request).await? {
+                    found.push(message);
+                }
+                if found.len() >= messages_max || looked >= CANDIDATES_MAX {
+                    return Ok(found);
+                }
+            }
+            let runs = self.kv.range(&first, &to, true, RUNS_PER_PAGE)?;
+            let Some((last, _)) = runs.last() else {
+                return Ok(found);
+            };
+            to = last.to_vec();
+            candidates.extend(
+                runs.iter()
+                    .flat_map(|(_, run)| key_index::find_in_run(run, hash)),
+            );
+        }
     }
+
+    fn positions_in_memory(&self, hash: u64) -> BTreeSet<LogPosition> {
+        let state = self.state.lock();
+        let flushing = state.key_entries_flushing.iter();
+        let entries = state.key_entries.iter().chain(flushing);
+        entries
+            .filter(|entry| entry.hash() == hash)
+            .map(|entry| entry.position())
+            .collect()
+    }
+
+    /// The message at `position`, if it is still there and is what the query asks for.
+    async fn candidate(
+        &self,
+        position: LogPosition,
+        request: &QueryRequest,
+    ) -> Result<Option<StoredMessage>, QueryError> {
+        let message = match self.message_at(position).await {
+            Ok(message) => message,
+            Err(QueryError::MessageNotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let view = message.view();
+        let stored = Timestamp::from_ms(message.store_timestamp());
+        let wanted = message.topic() == request.topic.as_str()
+            && (request.from..=request.to).contains(&stored)
+            && view
+                .keys()
+                .chain(view.unique_key())
+                .any(|key| key == request.key);
+        Ok(wanted.then_some(message))
+    }
+}
+
+fn message_of(record: Record) -> Option<StoredMessage> {
+    matches!(record.kind, records::MESSAGE | records::KEPT_MESSAGE)
+        .then(|| StoredMessage::parse(record.payload).ok())
+        .flatten()
 }

@@ -68,7 +68,9 @@ impl FromStr for ReceiptHandle {
             };
             parts.next().is_none().then_some(handle)
         };
-        parse().ok_or_else(|| ReceiptHandleError { start: text.chars().take(64).collect() })
+        parse().ok_or_else(|| ReceiptHandleError {
+            start: text.chars().take(64).collect(),
+        })
     }
 }
 
@@ -88,7 +90,14 @@ mod tests {
             nonce: 7,
         };
         assert_eq!(handle.to_string().parse(), Ok(handle));
-        for bad in ["", "1.", "2.1.1.1.1.1.1.1", "1.1.1.1.1.1.1.1.1", "1.x.1.1.1.1.1.1", "\u{1F600}"] {
+        for bad in [
+            "",
+            "1.",
+            "2.1.1.1.1.1.1.1",
+            "1.1.1.1.1.1.1.1.1",
+            "1.x.1.1.1.1.1.1",
+            "\u{1F600}",
+        ] {
             assert!(bad.parse::<ReceiptHandle>().is_err(), "{bad}");
         }
     }

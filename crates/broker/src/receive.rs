@@ -1,11 +1,26 @@
 //! Receive: take messages of a group for a time, during which nobody else in the group gets them.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use base::{ErrorKind, GroupName, QueueId, Timestamp, TopicName};
-use wire::message::StoredMessage;
+use base::{ErrorKind, GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, limits};
+use futures::{FutureExt, future::select};
+use store::log::AppendError;
+use tokio::sync::Notify;
+use wire::message::{StoredMessage, properties};
 
-use crate::{Filter, GroupNotFound, PullError, ReceiptHandle, Shard};
+use crate::{
+    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic,
+    consumption::{Consumption, InFlight, Renewal},
+    index::IndexEntry,
+    records::{ReceiptState, Receipts},
+    state::State,
+    wait,
+};
 
 /// What to take.
 #[derive(Clone, Debug)]
@@ -73,7 +88,7 @@ pub enum ReceiveError {
         group: GroupName,
         /// What the log said.
         #[source]
-        source: store::log::AppendError,
+        source: AppendError,
     },
 }
 
@@ -95,7 +110,516 @@ impl Shard {
     /// new ones. Empty if none came within `wait`. Messages past the group's attempts become dead
     /// letters instead. Dropping the future before it completes hands nothing out.
     pub async fn receive(&self, request: ReceiveRequest) -> Result<Vec<Received>, ReceiveError> {
-        let _ = request;
-        unimplemented!()
+        check_invisible(request.invisible)?;
+        let topic = self.readable_topic(&request.topic)?;
+        if let Some(queue) = request.queue {
+            topic.queue(queue).map_err(PullError::from)?;
+        }
+        let group = self.catalogue.group_or_create(&request.group).await?;
+        let group = group.ok_or_else(|| GroupNotFound {
+            group: request.group.clone(),
+            instance: self.catalogue.instance.clone(),
+        })?;
+        let wait = request
+            .wait
+            .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));
+        let deadline = self.clock.elapsed() + wait;
+        let waiting = Waiting::new(self, &topic, &group);
+        loop {
+            if self.is_draining() {
+                return Ok(Vec::new());
+            }
+            // Asked for before looking, so that an arrival in between is not missed.
+            let mut woken = pin!(waiting.notify.notified());
+            woken.as_mut().enable();
+            let (received, due) = self.receive_now(&request, &topic, &group).await?;
+            let left = deadline.saturating_sub(self.clock.elapsed());
+            if !received.is_empty() || left.is_zero() {
+                self.count_received(&topic, &group, &received);
+                return Ok(received);
+            }
+            let pause = due.map_or(left, |due| due.since(self.clock.now()).min(left));
+            let drained = pin!(self.drained());
+            wait::until(select(woken, drained).map(drop), &*self.clock, pause).await;
+        }
+    }
+
+    /// What a receive finds at this moment, and when the next delivery in flight is due.
+    async fn receive_now(
+        &self,
+        request: &ReceiveRequest,
+        topic: &Topic,
+        group: &Group,
+    ) -> Result<(Vec<Received>, Option<Timestamp>), ReceiveError> {
+        let messages_max = request.max_messages.clamp(1, limits::PULL_MESSAGES_MAX);
+        let mut claims = Claims::new(self, topic, group);
+        let mut next_due: Option<Timestamp> = None;
+        let first = self.next_turn();
+        let queues = u64::from(topic.spec.queues);
+        for n in 0..queues {
+            let queue = match request.queue {
+                Some(queue) => queue,
+                None => QueueId::new((first.wrapping_add(n) % queues) as u32),
+            };
+            let stream = Self::stream(topic, queue);
+            for offset in self.claim_due(request, &mut claims, stream, messages_max)? {
+                self.bury(topic, group, stream, offset).await?;
+            }
+            self.claim_new(request, &mut claims, stream, messages_max)?;
+            let room = claims.read(&request.filter).await?;
+            let due = self.group_state(request, group, stream, |c| c.next_due())?;
+            next_due = [next_due, due].into_iter().flatten().min();
+            if !room || claims.count() >= messages_max || request.queue.is_some() {
+                break;
+            }
+        }
+        Ok((claims.hand_out(), next_due))
+    }
+
+    /// Claims deliveries whose time has ended. Returns those without an attempt left.
+    fn claim_due(
+        &self,
+        request: &ReceiveRequest,
+        claims: &mut Claims<'_>,
+        stream: StreamKey,
+        messages_max: usize,
+    ) -> Result<Vec<u64>, ReceiveError> {
+        let group = claims.group;
+        let now = self.clock.now();
+        let until = now.after(request.invisible);
+        let mut state = self.state.lock();
+        if self.is_locked(&state, stream, group.id) {
+            return Ok(Vec::new());
+        }
+        let (mut again, mut exhausted, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        let due = consumption(&mut state, stream, group, &request.topic)?.due(now);
+        for (offset, delivery) in due {
+            if claims.count() + again.len() >= messages_max {
+                break;
+            }
+            if let Some(prolonged) = self.prolong(&delivery, now) {
+                let consumption = consumption(&mut state, stream, group, &request.topic)?;
+                consumption.put(offset, prolonged);
+                continue;
+            }
+            let entry = self
+                .entry_in_flight(&mut state, stream, offset)
+                .map_err(|source| state_error(&request.topic, source))?;
+            match entry {
+                // Retention has ended while nobody worked on it.
+                None => gone.push(offset),
+                Some(_) if delivery.state.attempt >= group.spec.max_attempts => {
+                    // Held while it moves, so that nobody else takes it meanwhile.
+                    let until = now.after(Duration::from_millis(limits::INVISIBLE_MS_MIN));
+                    let held = ReceiptState {
+                        until,
+                        ..delivery.state
+                    };
+                    let consumption = consumption(&mut state, stream, group, &request.topic)?;
+                    consumption.put(
+                        offset,
+                        InFlight {
+                            state: held,
+                            renewal: None,
+                        },
+                    );
+                    exhausted.push(offset);
+                }
+                Some(entry) => {
+                    let attempt = delivery.state.attempt + 1;
+                    let claim = ReceiptState {
+                        until,
+                        attempt,
+                        nonce: self.nonce(),
+                    };
+                    again.push(Claim {
+                        stream,
+                        offset,
+                        entry,
+                        claim,
+                        before: Some(delivery.state),
+                    });
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.settle(&mut state, stream, group.id, gone);
+        }
+        if !again.is_empty() {
+            let consumption = consumption(&mut state, stream, group, &request.topic)?;
+            let next = consumption
+                .next()
+                .expect("a group with deliveries has begun");
+            self.record_claims(&mut state, request, claims, stream, next, again)?;
+        }
+        Ok(exhausted)
+    }
+
+    /// Claims messages that the group has not seen.
+    fn claim_new(
+        &self,
+        request: &ReceiveRequest,
+        claims: &mut Claims<'_>,
+        stream: StreamKey,
+        messages_max: usize,
+    ) -> Result<(), ReceiveError> {
+        let group = claims.group;
+        let mut scanned = 0;
+        while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
+            let (min, max) = self.range_of(&request.topic, stream)?;
+            let (from, has_room) =
+                self.group_state(request, group, stream, |c| (c.next(), c.has_room()))?;
+            // A group that is new here starts with the oldest message: nothing is skipped.
+            let mut next = from.unwrap_or(min).max(min);
+            if next >= max || !has_room {
+                return Ok(());
+            }
+            let count = (messages_max - claims.count()).max(32);
+            let entries = self.entries(&request.topic, stream, next, count)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let mut state = self.state.lock();
+            if self.is_locked(&state, stream, group.id) {
+                return Ok(());
+            }
+            scanned += 1;
+            let consumption = consumption(&mut state, stream, group, &request.topic)?;
+            if consumption.next() != from {
+                // Another receive was here meanwhile: look again.
+                continue;
+            }
+            let room = (messages_max - claims.count())
+                .min(limits::IN_FLIGHT_PER_QUEUE_MAX.saturating_sub(consumption.in_flight_count()));
+            let until = self.clock.now().after(request.invisible);
+            let mut taken = Vec::new();
+            for entry in entries {
+                if taken.len() >= room {
+                    break;
+                }
+                scanned += 1;
+                if request.filter.may_match(entry.tag_hash) {
+                    let claim = ReceiptState {
+                        until,
+                        attempt: 1,
+                        nonce: self.nonce(),
+                    };
+                    taken.push(Claim {
+                        stream,
+                        offset: next,
+                        entry,
+                        claim,
+                        before: None,
+                    });
+                }
+                next += 1;
+            }
+            self.record_claims(&mut state, request, claims, stream, next, taken)?;
+        }
+        Ok(())
+    }
+
+    /// Writes claims into the log and then into memory; without a record there is no hand-out, since
+    /// after a crash the group would be thought to be further than its receipts tell.
+    fn record_claims(
+        &self,
+        state: &mut State,
+        request: &ReceiveRequest,
+        claims: &mut Claims<'_>,
+        stream: StreamKey,
+        next: u64,
+        taken: Vec<Claim>,
+    ) -> Result<(), ReceiveError> {
+        let group = claims.group;
+        let receipts = taken
+            .iter()
+            .map(|claim| (claim.offset, claim.claim))
+            .collect();
+        let record = Receipts {
+            group: group.id,
+            next,
+            receipts,
+        };
+        self.append_receipts(stream, &record)
+            .map_err(|source| ReceiveError::Log {
+                topic: request.topic.clone(),
+                group: group.name().clone(),
+                source,
+            })?;
+        let now = self.clock.now();
+        let client: Option<Arc<str>> = request.renew_while_alive.as_deref().map(Into::into);
+        let consumption = consumption(state, stream, group, &request.topic)?;
+        consumption.advance(next);
+        for claim in taken {
+            let renewal = client.clone().map(|client| Renewal {
+                client,
+                step: request.invisible,
+                end: now.after(Duration::from_millis(limits::INVISIBLE_MS_MAX)),
+            });
+            consumption.put(
+                claim.offset,
+                InFlight {
+                    state: claim.claim,
+                    renewal,
+                },
+            );
+            claims.unread.push_back(claim);
+        }
+        Ok(())
+    }
+
+    fn group_state<T>(
+        &self,
+        request: &ReceiveRequest,
+        group: &Group,
+        stream: StreamKey,
+        look: impl FnOnce(&Consumption) -> T,
+    ) -> Result<T, ReceiveError> {
+        let mut state = self.state.lock();
+        Ok(look(consumption(
+            &mut state,
+            stream,
+            group,
+            &request.topic,
+        )?))
+    }
+
+    /// The delivery with a later end, if its client lives and may still have it.
+    fn prolong(&self, delivery: &InFlight, now: Timestamp) -> Option<InFlight> {
+        let renewal = delivery.renewal.as_ref()?;
+        if now >= renewal.end || !self.clients.is_alive(&renewal.client, now) {
+            return None;
+        }
+        let mut prolonged = delivery.clone();
+        prolonged.state.until = now.after(renewal.step).min(renewal.end);
+        Some(prolonged)
+    }
+
+    fn next_turn(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.turn = state.turn.wrapping_add(1);
+        state.turn
+    }
+
+    fn count_received(&self, topic: &Topic, group: &Group, received: &[Received]) {
+        if received.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let count = state.out_counts.entry((group.id, topic.id)).or_default();
+        received
+            .iter()
+            .for_each(|received| count.add(received.message.bytes().len()));
+    }
+}
+
+fn check_invisible(invisible: Duration) -> Result<(), ReceiveError> {
+    let asked_ms = invisible.as_millis();
+    let (min_ms, max_ms) = (limits::INVISIBLE_CHANGE_MS_MIN, limits::INVISIBLE_MS_MAX);
+    if asked_ms < u128::from(min_ms) || asked_ms > u128::from(max_ms) {
+        return Err(ReceiveError::Invisible {
+            asked_ms,
+            min_ms,
+            max_ms,
+        });
+    }
+    Ok(())
+}
+
+fn state_error(topic: &TopicName, source: store::kv::KvError) -> ReceiveError {
+    PullError::State {
+        topic: topic.clone(),
+        source,
+    }
+    .into()
+}
+
+fn consumption<'a>(
+    state: &'a mut State,
+    stream: StreamKey,
+    group: &Group,
+    topic: &TopicName,
+) -> Result<&'a mut Consumption, ReceiveError> {
+    state
+        .consumption(stream, group.id)
+        .map_err(|source| state_error(topic, source))
+}
+
+/// A receive that waits, or may come to wait: registered for as long as this lives.
+struct Waiting<'a> {
+    shard: &'a Shard,
+    topic: base::TopicId,
+    group: base::GroupId,
+    notify: Arc<Notify>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(shard: &'a Shard, topic: &Topic, group: &Group) -> Self {
+        let notify = shard.state.lock().start_receiving(topic.id, group.id);
+        Self {
+            shard,
+            topic: topic.id,
+            group: group.id,
+            notify,
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shard
+            .state
+            .lock()
+            .stop_receiving(self.topic, self.group, &self.notify);
+    }
+}
+
+/// A message taken out of its queue for this receive.
+struct Claim {
+    stream: StreamKey,
+    offset: u64,
+    entry: IndexEntry,
+    claim: ReceiptState,
+    /// The delivery before this one, if it is not the first.
+    before: Option<ReceiptState>,
+}
+
+/// Claimed messages on their way out. Unless they are handed out, they go back when this is dropped:
+/// because a read failed, or because the client went away while its answer was being made.
+struct Claims<'a> {
+    shard: &'a Shard,
+    topic: &'a Topic,
+    group: &'a Group,
+    unread: VecDeque<Claim>,
+    read: Vec<(Claim, StoredMessage)>,
+    bytes: usize,
+}
+
+impl<'a> Claims<'a> {
+    fn new(shard: &'a Shard, topic: &'a Topic, group: &'a Group) -> Self {
+        Self {
+            shard,
+            topic,
+            group,
+            unread: VecDeque::new(),
+            read: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.unread.len() + self.read.len()
+    }
+
+    /// Reads what is claimed and drops what the filter does not want after all. Says whether the
+    /// answer has room for more.
+    async fn read(&mut self, filter: &Filter) -> Result<bool, ReceiveError> {
+        while let Some(claim) = self.unread.front() {
+            let size = claim.entry.len as usize;
+            if self.bytes > 0 && self.bytes + size > limits::PULL_BYTES_MAX {
+                return Ok(false);
+            }
+            let (stream, offset, entry) = (claim.stream, claim.offset, claim.entry);
+            let name = self.topic.name();
+            let message = self.shard.read_message(name, stream, offset, entry).await?;
+            let claim = self.unread.pop_front().expect("looked at it above");
+            if filter.matches(message.property(properties::TAGS)) {
+                self.bytes += size;
+                self.read.push((claim, message));
+            } else {
+                let mut state = self.shard.state.lock();
+                self.shard
+                    .settle(&mut state, stream, self.group.id, vec![offset]);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was read becomes the client's; what was not goes back.
+    fn hand_out(mut self) -> Vec<Received> {
+        let received = |(claim, message): (Claim, StoredMessage)| {
+            let (topic, queue) = claim.stream.queue();
+            let handle = ReceiptHandle {
+                shard: self.shard.id,
+                topic,
+                group: self.group.id,
+                queue,
+                offset: QueueOffset::new(claim.offset),
+                attempt: claim.claim.attempt,
+                nonce: claim.claim.nonce,
+            };
+            let ReceiptState { attempt, until, .. } = claim.claim;
+            Received {
+                message,
+                handle,
+                attempt,
+                invisible_until: until,
+            }
+        };
+        std::mem::take(&mut self.read)
+            .into_iter()
+            .map(received)
+            .collect()
+    }
+}
+
+impl Drop for Claims<'_> {
+    fn drop(&mut self) {
+        let read = self.read.drain(..).map(|(claim, _)| claim);
+        let mut back: BTreeMap<StreamKey, Vec<Claim>> = BTreeMap::new();
+        for claim in read.chain(self.unread.drain(..)) {
+            back.entry(claim.stream).or_default().push(claim);
+        }
+        if back.is_empty() {
+            return;
+        }
+        let until = self.shard.clock.now();
+        let mut state = self.shard.state.lock();
+        for (stream, claims) in back {
+            let Ok(consumption) = state.consumption(stream, self.group.id) else {
+                continue;
+            };
+            let mut receipts = Vec::new();
+            for Claim {
+                offset,
+                claim,
+                before,
+                ..
+            } in claims
+            {
+                // Unless it was reset, or its time ended and somebody else has it.
+                if consumption
+                    .get(offset)
+                    .is_some_and(|held| held.state.nonce == claim.nonce)
+                {
+                    // The delivery did not happen, so its attempt does not count.
+                    let attempt = before.map_or(0, |before| before.attempt);
+                    let receipt = ReceiptState {
+                        until,
+                        attempt,
+                        nonce: claim.nonce,
+                    };
+                    consumption.put(
+                        offset,
+                        InFlight {
+                            state: receipt,
+                            renewal: None,
+                        },
+                    );
+                    receipts.push((offset, receipt));
+                }
+            }
+            let Some(next) = consumption.next() else {
+                continue;
+            };
+            let record = Receipts {
+                group: self.group.id,
+                next,
+                receipts,
+            };
+            // Without the record, a crash makes them wait out their invisible time: no harm.
+            let _: Result<(), AppendError> = self.shard.append_receipts(stream, &record);
+        }
+        state.wake_group(self.topic.id, self.group.id);
     }
 }

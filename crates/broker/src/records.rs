@@ -1,1 +1,224 @@
-//! Being written.
+//! What the broker writes into the log: one record kind for each thing that must survive.
+//!
+//! Numbers are little endian. The stream of every record is the queue it is about
+//! ([`base::StreamKey::of_queue`]).
+//!
+//! | kind | payload |
+//! | --- | --- |
+//! | 16 message | RocketMQ's stored message, its queue offset and physical offset set |
+//! | 17 offset | group u32, next u64, clears u8: the group wants the message `next` next; 1 = drop what is in flight |
+//! | 18 receipts | group u32, next u64, count u32, then per receipt: offset u64, until i64 ms, attempt u32, nonce u32 |
+//! | 19 settled | group u32, count u32, then offsets u64: done for the group |
+//! | 20 kept message | as 16: a message still owed, appended again before its segment goes |
+
+use base::{GroupId, Timestamp};
+use store::log::RecordKind;
+
+pub(crate) const MESSAGE: RecordKind = RecordKind::new(16);
+pub(crate) const OFFSET: RecordKind = RecordKind::new(17);
+pub(crate) const RECEIPTS: RecordKind = RecordKind::new(18);
+pub(crate) const SETTLED: RecordKind = RecordKind::new(19);
+pub(crate) const KEPT_MESSAGE: RecordKind = RecordKind::new(20);
+
+/// A payload does not have the form that its kind says. The checksum was right, so a release wrote
+/// it that this one cannot read, or the disk lies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record of kind {kind} has a malformed payload of {len} bytes")]
+pub struct MalformedRecord {
+    /// The kind.
+    pub kind: u16,
+    /// Size of the payload.
+    pub len: usize,
+}
+
+/// State of one delivery, as record and KV hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReceiptState {
+    pub(crate) until: Timestamp,
+    pub(crate) attempt: u32,
+    pub(crate) nonce: u32,
+}
+
+impl ReceiptState {
+    pub(crate) const BYTES: usize = 16;
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.until.ms().to_le_bytes());
+        out.extend_from_slice(&self.attempt.to_le_bytes());
+        out.extend_from_slice(&self.nonce.to_le_bytes());
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let until = Timestamp::from_ms(take_u64(&mut bytes)?.cast_signed());
+        let (attempt, nonce) = (take_u32(&mut bytes)?, take_u32(&mut bytes)?);
+        bytes.is_empty().then_some(Self {
+            until,
+            attempt,
+            nonce,
+        })
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+pub(crate) fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    take(bytes).map(u32::from_le_bytes)
+}
+
+pub(crate) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    take(bytes).map(u64::from_le_bytes)
+}
+
+/// Record 17.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offset {
+    pub(crate) group: GroupId,
+    pub(crate) next: u64,
+    pub(crate) clears: bool,
+}
+
+impl Offset {
+    pub(crate) const BYTES: usize = 13;
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.group.get().to_le_bytes());
+        out.extend_from_slice(&self.next.to_le_bytes());
+        out.push(u8::from(self.clears));
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let group = GroupId::new(take_u32(&mut bytes)?);
+        let next = take_u64(&mut bytes)?;
+        match bytes {
+            [clears @ (0 | 1)] => Some(Self {
+                group,
+                next,
+                clears: *clears == 1,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Record 18.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Receipts {
+    pub(crate) group: GroupId,
+    pub(crate) next: u64,
+    pub(crate) receipts: Vec<(u64, ReceiptState)>,
+}
+
+impl Receipts {
+    pub(crate) fn encoded_len(&self) -> usize {
+        16 + self.receipts.len() * (8 + ReceiptState::BYTES)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.group.get().to_le_bytes());
+        out.extend_from_slice(&self.next.to_le_bytes());
+        out.extend_from_slice(&(self.receipts.len() as u32).to_le_bytes());
+        for (offset, state) in &self.receipts {
+            out.extend_from_slice(&offset.to_le_bytes());
+            state.encode(out);
+        }
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let group = GroupId::new(take_u32(&mut bytes)?);
+        let next = take_u64(&mut bytes)?;
+        let count = take_u32(&mut bytes)? as usize;
+        if bytes.len() != count.checked_mul(8 + ReceiptState::BYTES)? {
+            return None;
+        }
+        let receipts = bytes
+            .chunks_exact(8 + ReceiptState::BYTES)
+            .map(|mut chunk| Some((take_u64(&mut chunk)?, ReceiptState::decode(chunk)?)))
+            .collect::<Option<_>>()?;
+        Some(Self {
+            group,
+            next,
+            receipts,
+        })
+    }
+}
+
+/// Record 19.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) group: GroupId,
+    pub(crate) offsets: Vec<u64>,
+}
+
+impl Settled {
+    pub(crate) fn encoded_len(&self) -> usize {
+        8 + self.offsets.len() * 8
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.group.get().to_le_bytes());
+        out.extend_from_slice(&(self.offsets.len() as u32).to_le_bytes());
+        for offset in &self.offsets {
+            out.extend_from_slice(&offset.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let group = GroupId::new(take_u32(&mut bytes)?);
+        let count = take_u32(&mut bytes)? as usize;
+        if bytes.len() != count.checked_mul(8)? {
+            return None;
+        }
+        let offsets = bytes
+            .chunks_exact(8)
+            .map(|mut chunk| take_u64(&mut chunk))
+            .collect::<Option<_>>()?;
+        Some(Self { group, offsets })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_back_and_garbage_is_refused() {
+        let state = ReceiptState {
+            until: Timestamp::from_ms(-5),
+            attempt: 2,
+            nonce: 3,
+        };
+        let receipts = Receipts {
+            group: GroupId::new(1),
+            next: 9,
+            receipts: vec![(7, state), (8, state)],
+        };
+        let settled = Settled {
+            group: GroupId::new(1),
+            offsets: vec![7, u64::MAX],
+        };
+        let offset = Offset {
+            group: GroupId::new(4),
+            next: 5,
+            clears: true,
+        };
+        let mut bytes = Vec::new();
+        receipts.encode(&mut bytes);
+        assert_eq!(bytes.len(), receipts.encoded_len());
+        assert_eq!(Receipts::decode(&bytes), Some(receipts));
+        assert_eq!(Receipts::decode(&bytes[..bytes.len() - 1]), None);
+        bytes.clear();
+        settled.encode(&mut bytes);
+        assert_eq!(bytes.len(), settled.encoded_len());
+        assert_eq!(Settled::decode(&bytes), Some(settled));
+        assert_eq!(Settled::decode(&[0xff; 8]), None);
+        bytes.clear();
+        offset.encode(&mut bytes);
+        assert_eq!(bytes.len(), Offset::BYTES);
+        assert_eq!(Offset::decode(&bytes), Some(offset));
+        assert_eq!(Offset::decode(&bytes[1..]), None);
+    }
+}

@@ -1,8 +1,21 @@
-//! Retention: how long and how much of the log is kept.
+//! Retention: how long and how much of the log is kept, and the sweeping up behind it.
+//!
+//! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a message
+//! that somebody has in flight: that one is appended again first.
 
 use std::time::Duration;
 
-use base::LogPosition;
+use base::{GroupId, LogPosition, StreamKey, Timestamp};
+use bytes::Bytes;
+use store::kv::KvError;
+
+use crate::{
+    Shard,
+    index::{self, IndexEntry},
+    keys,
+    records::take_u64,
+    state::{State, next_key},
+};
 
 /// What is kept at least. Whichever is reached first lets the oldest segments go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +31,267 @@ pub struct Retention {
 pub struct Trimmed {
     /// Where the log starts now.
     pub start: LogPosition,
-    /// Bytes given back.
+    /// Bytes of log given back.
     pub bytes: u64,
+}
+
+/// Why retention stopped half-way. Nothing that is still needed is gone; the next run goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum RetainError {
+    /// The KV failed.
+    #[error("read shard state")]
+    State(#[from] KvError),
+    /// A message still owed could not be read.
+    #[error("read message at log position {position}")]
+    Read {
+        /// Where it is.
+        position: LogPosition,
+        /// What the log said.
+        #[source]
+        source: store::log::ReadError,
+    },
+    /// A message still owed could not be appended again.
+    #[error("append a message that is still owed")]
+    Log(#[from] store::log::AppendError),
+    /// The segments could not be removed.
+    #[error("remove segments before log position {position}")]
+    Disk {
+        /// Where the log should have started.
+        position: LogPosition,
+        /// What the disk said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What upkeep remembers from run to run.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    /// Position of the last durable checkpoint of this run.
+    pub(crate) checkpoint: LogPosition,
+    /// Key at which the next sweep goes on.
+    sweep_from: Vec<u8>,
+}
+
+/// Keys that one sweep looks at: a few milliseconds of work.
+const SWEEP_KEYS: usize = 4_096;
+
+impl Shard {
+    /// Gives back what `retention` no longer asks to keep. Makes a checkpoint first if there is
+    /// something to give back.
+    pub async fn retain(&self, retention: Retention) -> Result<Trimmed, RetainError> {
+        let start = self.log.start();
+        let nothing = Trimmed { start, bytes: 0 };
+        let goal = self.trim_goal(retention)?;
+        if goal <= start {
+            self.sweep()?;
+            return Ok(nothing);
+        }
+        self.keep_owed(goal).await?;
+        // The copies and all that was applied must be in the checkpoint before the originals go.
+        let checkpoint = self.checkpoint()?;
+        let position = goal.min(checkpoint);
+        let start_now = self
+            .log
+            .trim(position)
+            .map_err(|source| RetainError::Disk { position, source })?;
+        self.sweep()?;
+        Ok(Trimmed {
+            start: start_now,
+            bytes: start_now.get() - start.get(),
+        })
+    }
+
+    /// Where the log should start: the start of a segment.
+    fn trim_goal(&self, retention: Retention) -> Result<LogPosition, KvError> {
+        let now = self.clock.now();
+        let keep_ms = i64::try_from(retention.time.as_millis()).unwrap_or(i64::MAX);
+        let cutoff = Timestamp::from_ms(now.ms().saturating_sub(keep_ms));
+        let old_before = self.position_at(cutoff)?;
+        let segments = self.log.segments();
+        let mut kept_bytes: u64 = segments.iter().map(|segment| segment.disk_bytes).sum();
+        let mut goal = self.log.start();
+        for segment in segments {
+            let too_old = segment.end <= old_before;
+            let too_much = retention.bytes.is_some_and(|limit| kept_bytes > limit);
+            if segment.active || !(too_old || too_much) {
+                break;
+            }
+            kept_bytes -= segment.disk_bytes;
+            goal = segment.end;
+        }
+        Ok(goal)
+    }
+
+    /// A position before which everything was stored at or before `time`.
+    fn position_at(&self, time: Timestamp) -> Result<LogPosition, KvError> {
+        let (mut low, high) = (keys::time_mark(0), next_key(&keys::time_mark(u64::MAX)));
+        let mut found = LogPosition::default();
+        loop {
+            let page = self.kv.range(&low, &high, false, 256)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(found);
+            };
+            low = next_key(last);
+            for (key, mut value) in page.iter().map(|(key, value)| (key, &value[..])) {
+                let marked = take_u64(&mut value).map(u64::cast_signed);
+                if marked.is_none_or(|marked| Timestamp::from_ms(marked) > time) {
+                    return Ok(found);
+                }
+                found = LogPosition::new(keys::tail_of(key).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Appends again what is in flight and stored before `goal`.
+    async fn keep_owed(&self, goal: LogPosition) -> Result<(), RetainError> {
+        let (mut from, to) = (vec![keys::RECEIPT], vec![keys::RECEIPT + 1]);
+        loop {
+            let page = self.state.lock().range(&from, &to, SWEEP_KEYS)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            from = next_key(last);
+            for (key, _) in page {
+                let (Some(stream), Some(group), Some(offset)) = (
+                    keys::stream_of(&key),
+                    keys::group_of(&key),
+                    keys::tail_of(&key),
+                ) else {
+                    continue;
+                };
+                if let Some(entry) = self.owed(stream, group, offset, goal)? {
+                    self.keep(stream, entry).await?;
+                }
+            }
+        }
+    }
+
+    /// Where a message in flight is, if it is stored before `goal` and its topic and group live.
+    fn owed(
+        &self,
+        stream: StreamKey,
+        group: GroupId,
+        offset: u64,
+        goal: LogPosition,
+    ) -> Result<Option<IndexEntry>, KvError> {
+        if self.is_forgotten(stream, Some(group)) {
+            return Ok(None);
+        }
+        let mut state = self.state.lock();
+        if state.consumption(stream, group)?.get(offset).is_none() {
+            return Ok(None);
+        }
+        // Another group may have had it kept already.
+        if let Some(kept) = state.get(&keys::kept(stream, offset))?
+            && IndexEntry::decode(&kept).is_some_and(|kept| kept.position >= goal)
+        {
+            return Ok(None);
+        }
+        let entry = self.entry_in_flight(&mut state, stream, offset)?;
+        Ok(entry.filter(|entry| entry.position < goal))
+    }
+
+    async fn keep(&self, stream: StreamKey, entry: IndexEntry) -> Result<(), RetainError> {
+        let position = entry.position;
+        let record = self
+            .log
+            .read(position, entry.len as usize)
+            .await
+            .map_err(|source| RetainError::Read { position, source })?;
+        let appended = self.append_kept(stream, &record.payload)?;
+        self.log.durable(appended.end).await?;
+        Ok(())
+    }
+
+    /// Whether a topic or group has been deleted, so that what is kept of it may go.
+    fn is_forgotten(&self, stream: StreamKey, group: Option<GroupId>) -> bool {
+        let (topic, _) = stream.queue();
+        self.catalogue.topic_by_id(topic).is_none()
+            || group.is_some_and(|group| !self.catalogue.has_group_id(group))
+    }
+
+    /// Removes a bounded number of keys that stand for messages, topics or groups that are gone. Runs on
+    /// from where the last one stopped.
+    fn sweep(&self) -> Result<(), KvError> {
+        let mut upkeep = self.upkeep.lock();
+        let start = self.log.start();
+        let mut state = self.state.lock();
+        let page = state.range(&upkeep.sweep_from, &[u8::MAX], SWEEP_KEYS)?;
+        upkeep.sweep_from = match page.last() {
+            Some((last, _)) if page.len() == SWEEP_KEYS => next_key(last),
+            _ => Vec::new(),
+        };
+        for (key, value) in page {
+            if self.is_stale(&mut state, &key, &value, start)? {
+                state.pending.insert(key, None);
+            }
+        }
+        let gone = |stream: &StreamKey| self.is_forgotten(*stream, None);
+        let dirty: Vec<StreamKey> = state
+            .queues
+            .keys()
+            .filter(|stream| gone(stream))
+            .copied()
+            .collect();
+        for stream in dirty {
+            // A message on its way to the disk still needs its queue.
+            let settled = state
+                .queues
+                .get(&stream)
+                .is_some_and(|queue| queue.next == queue.tail.end());
+            if settled && !state.dirty.contains(&stream) {
+                state.queues.remove(&stream);
+            }
+        }
+        state
+            .consumptions
+            .retain(|(stream, group), _| !self.is_forgotten(*stream, Some(*group)));
+        Ok(())
+    }
+
+    fn is_stale(
+        &self,
+        state: &mut State,
+        key: &[u8],
+        value: &Bytes,
+        start: LogPosition,
+    ) -> Result<bool, KvError> {
+        let Some(kind) = key.first() else {
+            return Ok(false);
+        };
+        let (stream, tail) = (keys::stream_of(key), keys::tail_of(key).unwrap_or(0));
+        let forgotten = |group| stream.is_none_or(|stream| self.is_forgotten(stream, group));
+        let is_before =
+            |entry: &[u8]| IndexEntry::decode(entry).is_none_or(|entry| entry.position < start);
+        Ok(match *kind {
+            keys::INDEX => {
+                let last = value.len().saturating_sub(IndexEntry::BYTES);
+                let passed = is_before(&value[last..]);
+                // A block that is not full yet will be added to.
+                let full = index::entries_in_block(value) == index::BLOCK_ENTRIES;
+                forgotten(None) || (passed && full)
+            }
+            keys::QUEUE => forgotten(None),
+            keys::KEPT => is_before(value) || forgotten(None) || !self.is_owed(state, key)?,
+            keys::CONSUMPTION | keys::RECEIPT => forgotten(keys::group_of(key)),
+            keys::KEY_RUN => tail < start.get(),
+            // The newest mark before the start is of no use any more: all before it is gone.
+            keys::TIME_MARK => tail < start.get(),
+            _ => false,
+        })
+    }
+
+    /// Whether any group still has the message of a `m` key in flight.
+    fn is_owed(&self, state: &mut State, key: &[u8]) -> Result<bool, KvError> {
+        let (Some(stream), Some(offset)) = (keys::stream_of(key), keys::tail_of(key)) else {
+            return Ok(false);
+        };
+        for group in self.catalogue.groups() {
+            if state.consumption(stream, group.id)?.get(offset).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

@@ -45,7 +45,9 @@ pub struct Router {
 impl Router {
     /// Adds an instance whose shards are served here from now on.
     pub fn add(&self, instance: Arc<Instance>) {
-        self.instances.write().insert(instance.id().clone(), instance);
+        self.instances
+            .write()
+            .insert(instance.id().clone(), instance);
     }
 
     /// The instance of that id.
@@ -54,7 +56,9 @@ impl Router {
             .read()
             .get(id)
             .cloned()
-            .ok_or_else(|| InstanceNotFound { instance: id.clone() })
+            .ok_or_else(|| InstanceNotFound {
+                instance: id.clone(),
+            })
     }
 
     /// All instances, by id.
@@ -64,10 +68,15 @@ impl Router {
 
     /// The shard at `place`.
     pub fn shard(&self, place: &Place) -> Result<ShardHandle, ShardNotHere> {
-        let not_here =
-            || ShardNotHere { instance: place.instance.clone(), shard: place.shard };
+        let not_here = || ShardNotHere {
+            instance: place.instance.clone(),
+            shard: place.shard,
+        };
         let instance = self.instance(&place.instance).map_err(|_| not_here())?;
-        instance.shard(place.shard).map(ShardHandle::Here).ok_or_else(not_here)
+        instance
+            .shard(place.shard)
+            .map(ShardHandle::Here)
+            .ok_or_else(not_here)
     }
 
     /// The shard of `instance` that stored the message of a physical offset.
@@ -76,6 +85,9 @@ impl Router {
         instance: &InstanceId,
         offset: PhysicalOffset,
     ) -> Result<ShardHandle, ShardNotHere> {
-        self.shard(&Place { instance: instance.clone(), shard: offset.shard() })
+        self.shard(&Place {
+            instance: instance.clone(),
+            shard: offset.shard(),
+        })
     }
 }

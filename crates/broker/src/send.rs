@@ -1,10 +1,14 @@
 //! Send: store messages in a queue and answer once they are durable.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use base::{ErrorKind, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName};
+use base::{ErrorKind, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName, limits};
+use store::log::{AppendError, Appended};
 
-use crate::{Message, MessageType, QueueNotFound, Shard, TopicNotFound};
+use crate::{
+    Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, shard::AppendMessagesError,
+    state::State, wait,
+};
 
 /// Which queue a send goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,7 @@ pub enum SendError {
         topic: TopicName,
         /// What the log said.
         #[source]
-        source: store::log::AppendError,
+        source: AppendError,
     },
     /// The log failed while the message was being made durable: it may or may not survive.
     #[error("message to topic `{topic}` not confirmed")]
@@ -113,7 +117,7 @@ pub enum SendError {
         topic: TopicName,
         /// What the log said.
         #[source]
-        source: store::log::AppendError,
+        source: AppendError,
     },
     /// The state of the queue could not be read.
     #[error("read state of topic `{topic}`")]
@@ -147,7 +151,114 @@ impl SendError {
 impl Shard {
     /// Stores the messages, waits until they are durable, and says where each of them is.
     pub async fn send(&self, request: SendRequest) -> Result<Vec<Sent>, SendError> {
-        let _ = request;
-        unimplemented!()
+        let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
+        check(&topic, &request)?;
+        let (appended, sent) = self.append_when_possible(&topic, &request).await?;
+        self.log
+            .durable(appended.end)
+            .await
+            .map_err(|source| SendError::Unconfirmed {
+                topic: request.topic.clone(),
+                source,
+            })?;
+        Ok(sent)
+    }
+
+    /// Appends at once, or waits a bounded time for the disk to catch up.
+    async fn append_when_possible(
+        &self,
+        topic: &Topic,
+        request: &SendRequest,
+    ) -> Result<(Appended, Vec<Sent>), SendError> {
+        let deadline = self.clock.elapsed() + Duration::from_millis(limits::SEND_WAIT_MS_MAX);
+        loop {
+            // Asked for before the attempt, so that no wake-up falls in between.
+            let writable = self.log.writable();
+            let error = {
+                let mut state = self.state.lock();
+                let queue = choose_queue(topic, request.queue, &mut state)?;
+                let host = request.store_host;
+                match self.append_messages(&mut state, topic, queue, &request.messages, host) {
+                    Ok(done) => return Ok(done),
+                    Err(error) => error,
+                }
+            };
+            let left = deadline.saturating_sub(self.clock.elapsed());
+            let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
+            if !busy || left.is_zero() || !wait::until(writable, &*self.clock, left).await {
+                return Err(SendError::not_placed(&request.topic, error));
+            }
+        }
+    }
+}
+
+impl SendError {
+    pub(crate) fn not_placed(topic: &TopicName, error: AppendMessagesError) -> Self {
+        let topic = topic.clone();
+        match error {
+            AppendMessagesError::Message(source) => Self::Message { topic, source },
+            AppendMessagesError::Log(source) => Self::Log { topic, source },
+            AppendMessagesError::State(source) => Self::State { topic, source },
+        }
+    }
+}
+
+fn check(topic: &Topic, request: &SendRequest) -> Result<(), SendError> {
+    let name = || request.topic.clone();
+    if !topic.spec.permission.writable() {
+        return Err(SendError::NotWritable { topic: name() });
+    }
+    let count = request.messages.len();
+    if count == 0 || count > limits::SEND_BATCH_MESSAGES_MAX {
+        return Err(SendError::Count {
+            topic: name(),
+            count,
+        });
+    }
+    for message in &request.messages {
+        let found = MessageType::of(message);
+        if let Some(declared) = topic
+            .spec
+            .topic_type
+            .filter(|declared| !declared.accepts(found))
+        {
+            let expected = declared.attribute();
+            return Err(SendError::TypeMismatch {
+                topic: name(),
+                expected,
+                found,
+            });
+        }
+        match found {
+            // Order within a queue is order within its message groups.
+            MessageType::Normal | MessageType::Fifo => {}
+            MessageType::Delay
+            | MessageType::Transaction
+            | MessageType::Lite
+            | MessageType::Priority => {
+                return Err(SendError::Unsupported {
+                    topic: name(),
+                    found,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn choose_queue(
+    topic: &Topic,
+    choice: QueueChoice,
+    state: &mut State,
+) -> Result<QueueId, QueueNotFound> {
+    let queues = u64::from(topic.spec.queues);
+    let nth = |n: u64| QueueId::new((n % queues) as u32);
+    match choice {
+        QueueChoice::Queue(queue) => topic.queue(queue),
+        QueueChoice::ByHash(hash) => Ok(nth(hash)),
+        QueueChoice::Any => {
+            state.turn = state.turn.wrapping_add(1);
+            Ok(nth(state.turn))
+        }
     }
 }

@@ -1,18 +1,50 @@
 //! A shard: one log, the state derived from it, and the verbs on both.
+//!
+//! Lock order: the state lock, then the log's own. The log calls [`DurableObserver::on_durable`]
+//! holding neither.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use base::{Clock, Random, ShardId};
-use store::{kv::StateKv, log::SharedLog};
+use base::{
+    Clock, ErrorKind, GroupId, LogPosition, PhysicalOffset, QueueId, QueueOffset, Random, ShardId,
+    StreamKey, limits,
+};
+use parking_lot::Mutex;
+use store::{
+    kv::{KvError, StateKv},
+    log::{AppendError, Appended, DurableObserver, NewRecord, Record, SharedLog, Urgency},
+};
+use tokio::sync::watch;
+use wire::message::{MessageError, NewMessage, Placement};
 
-/// What a shard is made of.
+use crate::{
+    Message, Sent, Topic,
+    apply::ApplyError,
+    clients::Clients,
+    index::IndexEntry,
+    keys,
+    metadata::Catalogue,
+    records::{self, Offset, Receipts, Settled},
+    state::State,
+};
+
+/// The log as its opener replays it: every record of the broker since a position, in order.
+pub type Replay<'a> = &'a mut dyn FnMut(&Record);
+
+/// What a shard is made of. Its log is opened after the state is known, see [`ShardState`].
 pub struct ShardParts {
     /// Its number.
     pub id: ShardId,
-    /// Its log.
+    /// Its log, replayed into `state` from [`ShardState::replay_from`] on.
     pub log: SharedLog,
-    /// Its derived state.
-    pub kv: Arc<dyn StateKv>,
+    /// Its state.
+    pub state: ShardState,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -21,15 +53,351 @@ pub struct ShardParts {
 
 /// Why a shard did not open.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenShardError {}
+pub enum OpenShardError {
+    /// The KV failed.
+    #[error("read shard state")]
+    State(#[from] KvError),
+    /// A record of the log cannot be applied.
+    #[error("apply record at log position {position}")]
+    Apply {
+        /// Where it is.
+        position: LogPosition,
+        /// What is wrong with it.
+        #[source]
+        source: ApplyError,
+    },
+}
 
-/// One shard of one instance.
-pub struct Shard;
+/// The derived state of a shard while its log is being replayed.
+///
+/// Opening goes: [`ShardState::open`], then open the log from [`ShardState::replay_from`] with
+/// [`ShardState::replay`] for each record, then [`crate::Instance::add_shard`].
+pub struct ShardState {
+    kv: Arc<dyn StateKv>,
+    state: State,
+    failure: Option<OpenShardError>,
+    replayed: u64,
+}
 
-#[expect(clippy::unused_self, reason = "being written")]
+impl ShardState {
+    /// Reads the last checkpoint from `kv`.
+    pub fn open(kv: Arc<dyn StateKv>) -> Result<Self, OpenShardError> {
+        let position = kv.position()?;
+        let state = State::new(kv.clone(), position);
+        Ok(Self {
+            kv,
+            state,
+            failure: None,
+            replayed: 0,
+        })
+    }
+
+    /// Where the log after the checkpoint begins.
+    pub fn replay_from(&self) -> LogPosition {
+        self.state.applied
+    }
+
+    /// Applies the next record. The first failure is kept and ends the replay.
+    pub fn replay(&mut self, record: &Record) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.replayed += 1;
+        if let Err(source) = self.state.apply(record) {
+            self.failure = Some(OpenShardError::Apply {
+                position: record.position,
+                source,
+            });
+        }
+    }
+
+    /// Records replayed so far.
+    pub fn replayed(&self) -> u64 {
+        self.replayed
+    }
+}
+
+/// One shard of one instance. All methods may be called from any thread.
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) log: SharedLog,
+    pub(crate) kv: Arc<dyn StateKv>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) state: Mutex<State>,
+    /// One checkpoint or sweep at a time.
+    pub(crate) upkeep: Mutex<crate::retention::Upkeep>,
+    pub(crate) draining: AtomicBool,
+    drain: watch::Sender<bool>,
+}
+
 impl Shard {
+    pub(crate) fn new(
+        parts: ShardParts,
+        catalogue: Arc<Catalogue>,
+        clients: Arc<Clients>,
+    ) -> Result<Arc<Self>, OpenShardError> {
+        let ShardState {
+            kv,
+            mut state,
+            failure,
+            ..
+        } = parts.state;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        // Records of the log's own (openings) are not replayed, but are applied all the same.
+        state.applied = state.applied.max(parts.log.durable_end());
+        Ok(Arc::new(Self {
+            id: parts.id,
+            log: parts.log,
+            kv,
+            clock: parts.clock,
+            random: parts.random,
+            catalogue,
+            clients,
+            state: Mutex::new(state),
+            upkeep: Mutex::default(),
+            draining: AtomicBool::new(false),
+            drain: watch::Sender::new(false),
+        }))
+    }
+
     /// Its number.
     pub fn id(&self) -> ShardId {
-        unimplemented!()
+        self.id
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &SharedLog {
+        &self.log
+    }
+
+    /// What the log tells when records become durable.
+    pub fn observer(self: &Arc<Self>) -> Arc<dyn DurableObserver> {
+        self.clone()
+    }
+
+    /// Hands out no more receipts and ends waiting polls, each with what it has. Sends, acks and
+    /// offsets go on: they finish work that clients have begun.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.drain.send_replace(true);
+    }
+
+    /// Completes when the shard drains.
+    pub(crate) fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut drain = self.drain.subscribe();
+        async move {
+            // The sender lives in the shard; when it is gone, so is the reason to wait.
+            let _ = drain.wait_for(|drain| *drain).await;
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Places messages at the end of a queue: numbers them and appends them, all or none. They become
+    /// visible when they are durable.
+    pub(crate) fn append_messages(
+        &self,
+        state: &mut State,
+        topic: &Topic,
+        queue: QueueId,
+        messages: &[Message],
+        store_host: SocketAddr,
+    ) -> Result<(Appended, Vec<Sent>), AppendMessagesError> {
+        let now = self.clock.now();
+        let mut encoders = Vec::with_capacity(messages.len());
+        let mut records = Vec::with_capacity(messages.len());
+        let stream = StreamKey::of_queue(topic.id, queue);
+        for message in messages {
+            let encoder = NewMessage {
+                topic: topic.name().as_str(),
+                queue_id: queue.get(),
+                flag: message.flag,
+                sys_flag: message.sys_flag,
+                born_timestamp: message.born_timestamp.ms(),
+                born_host: message.born_host,
+                store_host,
+                reconsume_times: message.reconsume_times,
+                prepared_transaction_offset: 0,
+                body: &message.body,
+                properties: &message.properties,
+            };
+            let payload_len = encoder.encoded_len()?;
+            records.push(NewRecord {
+                kind: records::MESSAGE,
+                stream,
+                payload_len,
+            });
+            encoders.push(encoder);
+        }
+        let next = state.queue(stream)?.next;
+        let mut sent = Vec::with_capacity(messages.len());
+        let appended = self
+            .log
+            .append(&records, Urgency::Now, &mut |index, position, out| {
+                let queue_offset = QueueOffset::new(next + index as u64);
+                let physical_offset = PhysicalOffset::new(self.id, position);
+                let placement = Placement {
+                    queue_offset: queue_offset.get().cast_signed(),
+                    physical_offset: physical_offset.wire(),
+                    store_timestamp: now.ms(),
+                };
+                encoders[index].encode(placement, out);
+                sent.push(Sent {
+                    queue,
+                    queue_offset,
+                    physical_offset,
+                    store_timestamp: now,
+                });
+            })?;
+        state.queue(stream)?.next = next + messages.len() as u64;
+        let count = state.in_counts.entry(topic.id).or_default();
+        messages
+            .iter()
+            .for_each(|m| count.add(m.body.len() + m.properties.len()));
+        Ok((appended, sent))
+    }
+
+    /// Appends a record that nobody waits for.
+    fn append_riding(
+        &self,
+        kind: store::log::RecordKind,
+        stream: StreamKey,
+        payload_len: usize,
+        write: &mut dyn FnMut(&mut Vec<u8>),
+    ) -> Result<(), AppendError> {
+        let record = NewRecord {
+            kind,
+            stream,
+            payload_len,
+        };
+        self.log
+            .append(&[record], Urgency::Ride, &mut |_, _, out| write(out))?;
+        Ok(())
+    }
+
+    pub(crate) fn append_receipts(
+        &self,
+        stream: StreamKey,
+        receipts: &Receipts,
+    ) -> Result<(), AppendError> {
+        let len = receipts.encoded_len();
+        self.append_riding(records::RECEIPTS, stream, len, &mut |out| {
+            receipts.encode(out)
+        })
+    }
+
+    pub(crate) fn append_settled(
+        &self,
+        stream: StreamKey,
+        settled: &Settled,
+    ) -> Result<(), AppendError> {
+        let len = settled.encoded_len();
+        self.append_riding(records::SETTLED, stream, len, &mut |out| {
+            settled.encode(out)
+        })
+    }
+
+    pub(crate) fn append_offset(
+        &self,
+        stream: StreamKey,
+        offset: Offset,
+    ) -> Result<(), AppendError> {
+        self.append_riding(records::OFFSET, stream, Offset::BYTES, &mut |out| {
+            offset.encode(out)
+        })
+    }
+
+    /// Appends a message that is still owed once more, as it is, before its segment goes.
+    pub(crate) fn append_kept(
+        &self,
+        stream: StreamKey,
+        message: &[u8],
+    ) -> Result<Appended, AppendError> {
+        let record = NewRecord {
+            kind: records::KEPT_MESSAGE,
+            stream,
+            payload_len: message.len(),
+        };
+        self.log.append(&[record], Urgency::Now, &mut |_, _, out| {
+            out.extend_from_slice(message)
+        })
+    }
+
+    /// Where a message in flight is: in its queue, or where retention put it.
+    pub(crate) fn entry_in_flight(
+        &self,
+        state: &mut State,
+        stream: StreamKey,
+        offset: u64,
+    ) -> Result<Option<IndexEntry>, KvError> {
+        let entry = state.entry(stream, offset)?;
+        if entry.is_some_and(|entry| entry.position >= self.log.start()) {
+            return Ok(entry);
+        }
+        let kept = state.get(&keys::kept(stream, offset))?;
+        Ok(kept.as_deref().and_then(IndexEntry::decode))
+    }
+
+    /// A random number that tells one delivery from another. Never zero.
+    pub(crate) fn nonce(&self) -> u32 {
+        (self.random.next() >> 32) as u32 | 1
+    }
+
+    /// The ids under which the state keeps a group on a queue of a topic.
+    pub(crate) fn stream(topic: &Topic, queue: QueueId) -> StreamKey {
+        StreamKey::of_queue(topic.id, queue)
+    }
+
+    /// Whether enough has gathered in memory that a checkpoint should not wait for its turn.
+    pub fn checkpoint_is_due(&self) -> bool {
+        let state = self.state.lock();
+        state.tail_entries >= limits::CHECKPOINT_INDEX_ENTRIES
+            || state.key_entries.len() >= limits::CHECKPOINT_INDEX_ENTRIES
+            || state.pending.len() >= limits::CHECKPOINT_CHANGES
+    }
+
+    /// Whether `group` is alive in a queue's lock: used where one group may be in one mode only.
+    pub(crate) fn is_locked(&self, state: &State, stream: StreamKey, group: GroupId) -> bool {
+        state.lock_holder(group, stream, self.clock.now()).is_some()
+    }
+}
+
+/// Why messages were not placed.
+#[derive(Debug)]
+pub(crate) enum AppendMessagesError {
+    Message(MessageError),
+    Log(AppendError),
+    State(KvError),
+}
+
+impl From<MessageError> for AppendMessagesError {
+    fn from(error: MessageError) -> Self {
+        Self::Message(error)
+    }
+}
+
+impl From<AppendError> for AppendMessagesError {
+    fn from(error: AppendError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<KvError> for AppendMessagesError {
+    fn from(error: KvError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl OpenShardError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Fault
     }
 }

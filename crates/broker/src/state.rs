@@ -1,1 +1,315 @@
-//! Being written.
+//! What a shard holds in memory: the tail of its index, the groups at work, and the changes that the
+//! next checkpoint will write.
+//!
+//! The KV stands for the log before the last checkpoint. Everything after is here, as an overlay of the
+//! very changes that will be written; so replaying the log after a restart and following it while
+//! running are one function (`apply.rs`), and memory is only ever ahead of the KV.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use base::{GroupId, LogPosition, StreamKey, Timestamp, TopicId};
+use bytes::Bytes;
+use store::kv::{KvError, StateKv};
+use tokio::sync::Notify;
+
+use crate::{
+    consumption::Consumption,
+    index::{self, IndexEntry, Tail},
+    key_index::KeyEntry,
+    keys,
+    records::{ReceiptState, take_u64},
+};
+
+/// One queue of one topic.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Offset of the next message to be appended; ahead of the tail's end while messages are on their
+    /// way to the disk.
+    pub(crate) next: u64,
+    /// First offset still there, as of log start `min_as_of`.
+    pub(crate) min: u64,
+    pub(crate) min_as_of: LogPosition,
+    pub(crate) tail: Tail,
+    /// Wakes pulls that wait at the end of this queue.
+    pub(crate) arrivals: Arc<Notify>,
+}
+
+/// KV changes, newest last wins.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
+
+/// Waiting receives of one topic, by group.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers(BTreeMap<GroupId, Arc<Notify>>);
+
+/// Messages counted since start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// A queue lock.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueLock {
+    pub(crate) client: String,
+    pub(crate) until: Timestamp,
+}
+
+/// All of it, under one lock of the shard.
+pub(crate) struct State {
+    kv: Arc<dyn StateKv>,
+    pub(crate) queues: HashMap<StreamKey, Queue>,
+    pub(crate) consumptions: HashMap<(StreamKey, GroupId), Consumption>,
+    pub(crate) locks: BTreeMap<(GroupId, StreamKey), QueueLock>,
+    pub(crate) receivers: HashMap<TopicId, Receivers>,
+    /// Changes since the last checkpoint began.
+    pub(crate) pending: Changes,
+    /// Changes that a checkpoint is writing right now.
+    pub(crate) flushing: Arc<Changes>,
+    /// Queues with index entries that no checkpoint has written.
+    pub(crate) dirty: BTreeSet<StreamKey>,
+    /// Index entries in all tails.
+    pub(crate) tail_entries: usize,
+    pub(crate) key_entries: Vec<KeyEntry>,
+    pub(crate) key_entries_flushing: Arc<Vec<KeyEntry>>,
+    /// Everything before this position of the log is applied.
+    pub(crate) applied: LogPosition,
+    pub(crate) in_counts: HashMap<TopicId, Count>,
+    pub(crate) out_counts: HashMap<(GroupId, TopicId), Count>,
+    pub(crate) dead_letter_counts: HashMap<(GroupId, TopicId), u64>,
+    /// Turn of the next [`crate::QueueChoice::Any`].
+    pub(crate) turn: u64,
+}
+
+impl State {
+    pub(crate) fn new(kv: Arc<dyn StateKv>, applied: LogPosition) -> Self {
+        Self {
+            kv,
+            queues: HashMap::new(),
+            consumptions: HashMap::new(),
+            locks: BTreeMap::new(),
+            receivers: HashMap::new(),
+            pending: Changes::new(),
+            flushing: Arc::default(),
+            dirty: BTreeSet::new(),
+            tail_entries: 0,
+            key_entries: Vec::new(),
+            key_entries_flushing: Arc::default(),
+            applied,
+            in_counts: HashMap::new(),
+            out_counts: HashMap::new(),
+            dead_letter_counts: HashMap::new(),
+            turn: 0,
+        }
+    }
+
+    /// The value of a key as of everything applied.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
+        match self.pending.get(key).or_else(|| self.flushing.get(key)) {
+            Some(change) => Ok(change.clone()),
+            None => self.kv.get(key),
+        }
+    }
+
+    /// Up to `limit` pairs from `from` up to but without `to`, as of everything applied.
+    pub(crate) fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, KvError> {
+        let mut found = BTreeMap::new();
+        let mut start = from.to_vec();
+        loop {
+            let page = self.kv.range(&start, to, false, limit.max(1))?;
+            let whole = page.len() < limit.max(1);
+            // Beyond the last key of a page that was cut, the KV may hold more than we have seen.
+            let seen_to = match page.last() {
+                Some((last, _)) if !whole => next_key(last),
+                _ => to.to_vec(),
+            };
+            found.extend(
+                page.into_iter()
+                    .map(|(key, value)| (key.to_vec(), Some(value))),
+            );
+            for overlay in [&*self.flushing, &self.pending] {
+                let changes = overlay.range(start.clone()..seen_to.clone());
+                found.extend(changes.map(|(key, value)| (key.clone(), value.clone())));
+            }
+            let live = found.values().filter(|value| value.is_some()).count();
+            if whole || live >= limit {
+                break;
+            }
+            start = seen_to;
+        }
+        let live = found
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Ok(live.take(limit).collect())
+    }
+
+    /// The queue of `stream`, read from the KV the first time.
+    pub(crate) fn queue(&mut self, stream: StreamKey) -> Result<&mut Queue, KvError> {
+        // Two look-ups because a returned borrow would last for the whole function.
+        if !self.queues.contains_key(&stream) {
+            let value = self.get(&keys::queue(stream))?;
+            let (next, min) = value.as_deref().and_then(decode_queue).unwrap_or((0, 0));
+            let queue = Queue {
+                next,
+                min,
+                min_as_of: LogPosition::default(),
+                tail: Tail::at(next),
+                arrivals: Arc::default(),
+            };
+            self.queues.insert(stream, queue);
+        }
+        Ok(self.queues.get_mut(&stream).expect("inserted above"))
+    }
+
+    /// What `group` does on `stream`, read from the KV the first time.
+    pub(crate) fn consumption(
+        &mut self,
+        stream: StreamKey,
+        group: GroupId,
+    ) -> Result<&mut Consumption, KvError> {
+        if !self.consumptions.contains_key(&(stream, group)) {
+            let next = self.get(&keys::consumption(stream, group))?;
+            let next = next.as_deref().and_then(|mut value| take_u64(&mut value));
+            let from = keys::receipt(stream, group, 0);
+            let mut to = keys::receipt(stream, group, u64::MAX);
+            to.push(0);
+            let receipts = self.range(&from, &to, usize::MAX)?;
+            let receipts = receipts.iter().filter_map(|(key, value)| {
+                Some((keys::tail_of(key)?, ReceiptState::decode(value)?))
+            });
+            let consumption = Consumption::new(next, receipts);
+            self.consumptions.insert((stream, group), consumption);
+        }
+        Ok(self
+            .consumptions
+            .get_mut(&(stream, group))
+            .expect("inserted above"))
+    }
+
+    /// The index entry of a message, wherever it is. The KV may be asked.
+    pub(crate) fn entry(
+        &mut self,
+        stream: StreamKey,
+        offset: u64,
+    ) -> Result<Option<IndexEntry>, KvError> {
+        let queue = self.queue(stream)?;
+        if offset >= queue.tail.base() {
+            return Ok(queue.tail.get(offset));
+        }
+        let block = self.get(&keys::index(stream, offset / index::BLOCK_ENTRIES))?;
+        Ok(block.and_then(|block| index::entry_in_block(&block, offset)))
+    }
+
+    /// Brings `min` of a queue up to date with where the log starts.
+    pub(crate) fn refresh_min(
+        &mut self,
+        stream: StreamKey,
+        log_start: LogPosition,
+    ) -> Result<u64, KvError> {
+        let queue = self.queue(stream)?;
+        if queue.min_as_of >= log_start {
+            return Ok(queue.min);
+        }
+        // Positions grow with offsets, so the first one that is still there is found by halving.
+        let (mut low, mut high) = (queue.min, queue.tail.end());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let gone = match self.entry(stream, middle)? {
+                Some(entry) => entry.position < log_start,
+                None => true,
+            };
+            if gone {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let queue = self.queue(stream)?;
+        queue.min = low;
+        queue.min_as_of = log_start;
+        Ok(low)
+    }
+
+    /// Wakes one waiting receive of each group of a topic: a message came.
+    pub(crate) fn wake_receivers(&self, topic: TopicId) {
+        for receivers in self.receivers.get(&topic).into_iter() {
+            receivers.0.values().for_each(|notify| notify.notify_one());
+        }
+    }
+
+    /// Wakes the waiting receives of one group: what is due has changed.
+    pub(crate) fn wake_group(&self, topic: TopicId, group: GroupId) {
+        if let Some(notify) = self.receivers.get(&topic).and_then(|r| r.0.get(&group)) {
+            notify.notify_waiters();
+        }
+    }
+
+    /// What a receive of `group` waits on. Give it back with [`State::stop_receiving`].
+    pub(crate) fn start_receiving(&mut self, topic: TopicId, group: GroupId) -> Arc<Notify> {
+        self.receivers
+            .entry(topic)
+            .or_default()
+            .0
+            .entry(group)
+            .or_default()
+            .clone()
+    }
+
+    /// Forgets what a receive waited on, if it was the last one.
+    pub(crate) fn stop_receiving(&mut self, topic: TopicId, group: GroupId, notify: &Arc<Notify>) {
+        // One reference is the caller's, one the table's.
+        if Arc::strong_count(notify) > 2 {
+            return;
+        }
+        if let Some(receivers) = self.receivers.get_mut(&topic) {
+            receivers.0.remove(&group);
+            if receivers.0.is_empty() {
+                self.receivers.remove(&topic);
+            }
+        }
+    }
+
+    /// Who holds the lock of a queue now.
+    pub(crate) fn lock_holder(
+        &self,
+        group: GroupId,
+        stream: StreamKey,
+        now: Timestamp,
+    ) -> Option<&str> {
+        let lock = self.locks.get(&(group, stream))?;
+        (lock.until > now).then_some(lock.client.as_str())
+    }
+}
+
+/// The smallest key after `key`.
+pub(crate) fn next_key(key: &[u8]) -> Vec<u8> {
+    let mut next = key.to_vec();
+    next.push(0);
+    next
+}
+
+pub(crate) fn encode_queue(next: u64, min: u64) -> Bytes {
+    let mut value = Vec::with_capacity(16);
+    value.extend_from_slice(&next.to_le_bytes());
+    value.extend_from_slice(&min.to_le_bytes());
+    value.into()
+}
+
+fn decode_queue(mut value: &[u8]) -> Option<(u64, u64)> {
+    Some((take_u64(&mut value)?, take_u64(&mut value)?))
+}
