@@ -25,6 +25,10 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// One open file.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a file is never asked whether it is empty"
+)]
 pub trait DiskFile: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;

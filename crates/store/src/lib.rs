@@ -5,6 +5,7 @@
 //! is a trait, so that object storage, another KV engine or etcd can stand behind the same broker.
 
 pub mod disk;
+pub mod fs;
 pub mod kv;
 pub mod log;
 pub mod meta;

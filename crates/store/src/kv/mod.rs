@@ -4,8 +4,12 @@
 //! written here, in atomic batches that carry their log position. A crash may lose the batches since
 //! the last flush, newest first, never one in the middle: the log has them still.
 
+mod fjall;
+
 use base::LogPosition;
 use bytes::Bytes;
+
+pub use self::fjall::{FjallDatabase, FjallKv};
 
 /// Changes that become visible together.
 #[derive(Clone, Debug, Default)]

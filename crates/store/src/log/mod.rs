@@ -5,6 +5,7 @@
 //! hands them to the [`DurableObserver`] in log order, and only then completes the waits. So whatever
 //! a waiter goes on to read is already visible to it.
 
+pub mod local;
 mod record;
 
 use std::sync::Arc;

@@ -9,7 +9,8 @@
 //!     24     4  epoch     number of the opening that wrote it; never falls from record to record,
 //!                         so that the remains of a torn write never look like new records
 //!     28     2  kind      0 = end of segment, 1 = opening, from 16 on the broker's
-//!     30     2  reserved  zero
+//!     30     2  flags     bit 0: first of a commit, all before it was durable when it was written;
+//!                         the others are zero
 //!     32     -  payload
 //! ```
 
@@ -111,6 +112,56 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | (u64::from(u32_at(bytes, at + 4)) << 32)
 }
 
+const FLAG_FIRST_OF_COMMIT: u8 = 1;
+
+/// The envelope of a record to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) position: LogPosition,
+    pub(crate) kind: RecordKind,
+    pub(crate) stream: StreamKey,
+    pub(crate) epoch: u32,
+    pub(crate) first_of_commit: bool,
+}
+
+impl Head {
+    /// Appends the record to `out`: this envelope around what `write` appends.
+    pub(crate) fn encode(
+        self,
+        payload_len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        let len = ENVELOPE_BYTES + payload_len;
+        assert!(
+            len <= limits::RECORD_BYTES_MAX,
+            "record of {len} bytes exceeds the limit"
+        );
+        let start = out.len();
+        let flags = if self.first_of_commit {
+            FLAG_FIRST_OF_COMMIT
+        } else {
+            0
+        };
+        let mut envelope = [0; ENVELOPE_BYTES];
+        envelope[0..4].copy_from_slice(&(len as u32).to_le_bytes());
+        envelope[8..16].copy_from_slice(&self.position.get().to_le_bytes());
+        envelope[16..24].copy_from_slice(&self.stream.get().to_le_bytes());
+        envelope[24..28].copy_from_slice(&self.epoch.to_le_bytes());
+        envelope[28..30].copy_from_slice(&self.kind.get().to_le_bytes());
+        envelope[30] = flags;
+        out.extend_from_slice(&envelope);
+        write(out);
+        assert_eq!(
+            out.len() - start,
+            len,
+            "payload writer kept to its announced length"
+        );
+        let crc = crc32c::crc32c(&out[start + 8..]);
+        out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
 impl Record {
     /// Appends a record to `out`: the envelope around what `write` appends.
     pub fn encode(
@@ -122,27 +173,14 @@ impl Record {
         write: impl FnOnce(&mut Vec<u8>),
         out: &mut Vec<u8>,
     ) {
-        let len = ENVELOPE_BYTES + payload_len;
-        assert!(
-            len <= limits::RECORD_BYTES_MAX,
-            "record of {len} bytes exceeds the limit"
-        );
-        let start = out.len();
-        out.extend_from_slice(&(len as u32).to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&position.get().to_le_bytes());
-        out.extend_from_slice(&stream.get().to_le_bytes());
-        out.extend_from_slice(&epoch.to_le_bytes());
-        out.extend_from_slice(&kind.get().to_le_bytes());
-        out.extend_from_slice(&[0; 2]);
-        write(out);
-        assert_eq!(
-            out.len() - start,
-            len,
-            "payload writer kept to its announced length"
-        );
-        let crc = crc32c::crc32c(&out[start + 8..]);
-        out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+        let head = Head {
+            position,
+            kind,
+            stream,
+            epoch,
+            first_of_commit: false,
+        };
+        head.encode(payload_len, write, out);
     }
 
     /// The length that the envelope at the start of `bytes` claims, if it can be one at all.
@@ -159,6 +197,17 @@ impl Record {
             return Err(RecordError::Length { length });
         }
         Ok(len)
+    }
+
+    /// The position that the envelope at the start of `bytes` claims.
+    pub(crate) fn claimed_position(bytes: &[u8]) -> LogPosition {
+        LogPosition::new(u64_at(bytes, 8))
+    }
+
+    /// Whether the envelope at the start of `bytes` says that everything before it was durable when
+    /// it was written: an invalid record before it is damage then, not the torn tail of a write.
+    pub(crate) fn is_first_of_commit(bytes: &[u8]) -> bool {
+        bytes[30] & FLAG_FIRST_OF_COMMIT != 0
     }
 
     /// Reads and verifies the record at the start of `bytes`, which were read at `expected`. Bytes
@@ -221,17 +270,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_reads_back_as_written(position in 0..base::limits::LOG_POSITION_MAX, payload: Vec<u8>) {
+        fn a_record_reads_back_as_written(position in 0..limits::LOG_POSITION_MAX, payload: Vec<u8>) {
             let record = Record::decode(&encoded(position, &payload), LogPosition::new(position)).unwrap();
             prop_assert_eq!(&record.payload[..], &payload[..]);
             prop_assert_eq!((record.kind.get(), record.stream.get(), record.epoch), (20, 9, 3));
         }
 
         #[test]
-        fn a_flipped_bit_anywhere_is_noticed(payload: Vec<u8>, at: prop::sample::Index, bit in 0..8) {
+        fn a_flipped_bit_anywhere_is_noticed(payload: Vec<u8>, at: prop::sample::Index, bit in 0_u32..8) {
             let mut bytes = encoded(64, &payload).to_vec();
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert!(Record::decode(&bytes.into(), LogPosition::new(64)).is_err());
         }
 

@@ -3,10 +3,14 @@
 //! Nothing in it changes per message or per offset. Small, strongly consistent, watchable; embedded
 //! on one machine, etcd past it.
 
+mod embedded;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+
+pub use embedded::EmbeddedMetadata;
 
 /// Orders all changes of the store: each change has a larger revision than those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
