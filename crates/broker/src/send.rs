@@ -2,12 +2,17 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use base::{ErrorKind, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName, limits};
-use store::log::{AppendError, Appended};
+use base::{
+    ErrorKind, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, limits,
+};
+use store::{
+    kv::KvError,
+    log::{AppendError, Appended, NewRecord, Urgency},
+};
+use wire::message::{MessageError, NewMessage, Placement};
 
 use crate::{
-    Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, shard::AppendMessagesError,
-    state::State, wait,
+    Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, records, state::State, wait,
 };
 
 /// Which queue a send goes to.
@@ -99,7 +104,7 @@ pub enum SendError {
         topic: TopicName,
         /// What is wrong.
         #[source]
-        source: wire::message::MessageError,
+        source: MessageError,
     },
     /// The log took nothing: full, busy for too long, or broken.
     #[error("message to topic `{topic}` not stored")]
@@ -126,7 +131,7 @@ pub enum SendError {
         topic: TopicName,
         /// What the KV said.
         #[source]
-        source: store::kv::KvError,
+        source: KvError,
     },
 }
 
@@ -189,6 +194,96 @@ impl Shard {
                 return Err(SendError::not_placed(&request.topic, error));
             }
         }
+    }
+
+    /// Places messages at the end of a queue: numbers them and appends them, all or none. They become
+    /// visible when they are durable.
+    pub(crate) fn append_messages(
+        &self,
+        state: &mut State,
+        topic: &Topic,
+        queue: QueueId,
+        messages: &[Message],
+        store_host: SocketAddr,
+    ) -> Result<(Appended, Vec<Sent>), AppendMessagesError> {
+        let now = self.clock.now();
+        let mut encoders = Vec::with_capacity(messages.len());
+        let mut records = Vec::with_capacity(messages.len());
+        let stream = StreamKey::of_queue(topic.id, queue);
+        for message in messages {
+            let encoder = NewMessage {
+                topic: topic.name().as_str(),
+                queue_id: queue.get(),
+                flag: message.flag,
+                sys_flag: message.sys_flag,
+                born_timestamp: message.born_timestamp.ms(),
+                born_host: message.born_host,
+                store_host,
+                reconsume_times: message.reconsume_times,
+                prepared_transaction_offset: 0,
+                body: &message.body,
+                properties: &message.properties,
+            };
+            let payload_len = encoder.encoded_len()?;
+            records.push(NewRecord {
+                kind: records::MESSAGE,
+                stream,
+                payload_len,
+            });
+            encoders.push(encoder);
+        }
+        let next = state.queue(stream)?.next;
+        let mut sent = Vec::with_capacity(messages.len());
+        let appended = self
+            .log
+            .append(&records, Urgency::Now, &mut |index, position, out| {
+                let queue_offset = QueueOffset::new(next + index as u64);
+                let physical_offset = PhysicalOffset::new(self.id, position);
+                let placement = Placement {
+                    queue_offset: queue_offset.get().cast_signed(),
+                    physical_offset: physical_offset.wire(),
+                    store_timestamp: now.ms(),
+                };
+                encoders[index].encode(placement, out);
+                sent.push(Sent {
+                    queue,
+                    queue_offset,
+                    physical_offset,
+                    store_timestamp: now,
+                });
+            })?;
+        state.queue(stream)?.next = next + messages.len() as u64;
+        let count = state.in_counts.entry(topic.id).or_default();
+        messages
+            .iter()
+            .for_each(|m| count.add(m.body.len() + m.properties.len()));
+        Ok((appended, sent))
+    }
+}
+
+/// Why messages were not placed.
+#[derive(Debug)]
+pub(crate) enum AppendMessagesError {
+    Message(MessageError),
+    Log(AppendError),
+    State(KvError),
+}
+
+impl From<MessageError> for AppendMessagesError {
+    fn from(error: MessageError) -> Self {
+        Self::Message(error)
+    }
+}
+
+impl From<AppendError> for AppendMessagesError {
+    fn from(error: AppendError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<KvError> for AppendMessagesError {
+    fn from(error: KvError) -> Self {
+        Self::State(error)
     }
 }
 
