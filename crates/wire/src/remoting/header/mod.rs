@@ -84,14 +84,15 @@ pub enum HeaderError {
     },
 }
 
-/// Declares a header: `rust_name: type = "wireName"`, or `= "wireName" or default`.
+/// Declares a header: `rust_name: type = "wireName"`; then `| "otherName"` for names that are read
+/// but not written, and `or value` for what a field is when it is not there.
 macro_rules! header {
     (
         $(#[$meta:meta])*
         pub struct $name:ident $(<$life:lifetime>)? {
             $(
                 $(#[$field_meta:meta])*
-                $field:ident: $type:ty = $wire:literal $(or $default:expr)?,
+                $field:ident: $type:ty = $wire:literal $(| $alias:literal)* $(or $default:expr)?,
             )*
         }
     ) => {
@@ -102,7 +103,7 @@ macro_rules! header {
         }
 
         crate::remoting::header::header!(@impl $name [$($life)?] {
-            $($field: $type = $wire [$($default)?],)*
+            $($field: $type = $wire [$($alias)*] [$($default)?],)*
         });
     };
 
@@ -114,7 +115,7 @@ macro_rules! header {
     };
 
     (@body [$life:lifetime] [$($self:tt)*] $name:ident {
-        $($field:ident: $type:ty = $wire:literal [$($default:expr)?],)*
+        $($field:ident: $type:ty = $wire:literal [$($alias:literal)*] [$($default:expr)?],)*
     }) => {
         impl<$life> crate::remoting::Header<$life> for $($self)* {
             const NAME: &'static str = stringify!($name);
@@ -125,7 +126,7 @@ macro_rules! header {
                 $(let mut $field: Option<&$life str> = None;)*
                 for (name, value) in fields.iter() {
                     match name {
-                        $($wire => $field = Some(value),)*
+                        $($wire $(| $alias)* => $field = Some(value),)*
                         _ => {}
                     }
                 }

@@ -65,8 +65,8 @@ header! {
         max_reconsume_times: Option<i32> = "l",
         /// Whether the body is a batch.
         batch: Option<bool> = "m",
-        /// Broker that the client means.
-        broker_name: Option<&'a str> = "n",
+        /// Broker that the client means. Clients with JSON headers write the long name.
+        broker_name: Option<&'a str> = "n" | "bname",
     }
 }
 
