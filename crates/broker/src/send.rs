@@ -177,8 +177,6 @@ impl Shard {
     ) -> Result<(Appended, Vec<Sent>), SendError> {
         let deadline = self.clock.elapsed() + Duration::from_millis(limits::SEND_WAIT_MS_MAX);
         loop {
-            // Asked for before the attempt, so that no wake-up falls in between.
-            let writable = self.log.writable();
             let error = {
                 let mut state = self.state.lock();
                 let queue = choose_queue(topic, request.queue, &mut state)?;
@@ -190,7 +188,10 @@ impl Shard {
             };
             let left = deadline.saturating_sub(self.clock.elapsed());
             let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
-            if !busy || left.is_zero() || !wait::until(writable, &*self.clock, left).await {
+            if !busy
+                || left.is_zero()
+                || !wait::until(self.log.writable(), &*self.clock, left).await
+            {
                 return Err(SendError::not_placed(&request.topic, error));
             }
         }
