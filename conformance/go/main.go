@@ -22,6 +22,8 @@ const (
 	await     = 3 * time.Second
 	invisible = 10 * time.Second
 	batch     = 32
+	// pause is between a receive that failed and the next one.
+	pause = 100 * time.Millisecond
 )
 
 type fields map[string]any
@@ -226,6 +228,7 @@ func (d *driver) receive(simple rocketmq.SimpleConsumer, c command) {
 		messages, err := simple.Receive(context.Background(), batch, invisible)
 		if err != nil {
 			d.events.write("warning", fields{"error": err.Error()})
+			time.Sleep(pause)
 		}
 		for _, message := range messages {
 			d.events.received(message)

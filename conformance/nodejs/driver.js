@@ -1,6 +1,7 @@
 // Drives the Node.js client (gRPC, plain text). The line protocol is in ../README.md.
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 const { ConsumeResult, Producer, PushConsumer, SimpleConsumer } =
@@ -9,6 +10,8 @@ const { ConsumeResult, Producer, PushConsumer, SimpleConsumer } =
 const AWAIT_MS = 3_000;
 const INVISIBLE_MS = 10_000;
 const BATCH = 32;
+// Between a receive that failed and the next one.
+const PAUSE_MS = 100;
 
 const { values: { endpoint } } = parseArgs({ options: { endpoint: { type: 'string' } } });
 if (!endpoint) {
@@ -99,6 +102,7 @@ async function receive(hold) {
       }
     } catch (reason) {
       write('warning', { error: String(reason) });
+      await setTimeout(PAUSE_MS);
     }
   }
 }

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,8 @@ from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExp
 AWAIT_SECONDS = 3
 INVISIBLE_SECONDS = 10
 BATCH = 32
+# Between a receive that failed and the next one.
+PAUSE_SECONDS = 0.1
 
 
 class Events:
@@ -133,6 +136,7 @@ class Driver:
                         self._acknowledge(message)
             except Exception as reason:
                 self._events.write("warning", error=repr(reason))
+                time.sleep(PAUSE_SECONDS)
 
     def _acknowledge(self, message):
         try:

@@ -60,6 +60,9 @@ pub(crate) struct Arguments {
     /// Clients to run at the same time, each with a server of its own.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Only build the drivers.
+    #[arg(long)]
+    build_only: bool,
     /// Write COMPAT.md from the results; needs a run of everything.
     #[arg(long)]
     write_compat: bool,
@@ -97,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .iter()
             .any(|selection| selection == name)
     };
-    let run = Run::new(arguments)?;
+    let root = workspace::root();
     let single: Vec<&'static Client> = CLIENTS
         .iter()
         .filter(|client| chosen(client.name))
@@ -107,8 +110,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         Vec::new()
     };
-    build_drivers(&run.root, single.iter().chain(&together).copied())?;
+    build_drivers(&root, single.iter().chain(&together).copied())?;
+    if arguments.build_only {
+        return Ok(());
+    }
 
+    let run = Run::new(root, arguments)?;
     let mut lines = run_clients(&run, &single, arguments.jobs)?;
     if !together.is_empty() && arguments.scenario.is_none() {
         lines.extend(run_together(&run, &together)?);
@@ -132,8 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Run {
-    fn new(arguments: &Arguments) -> Result<Self> {
-        let root = workspace::root();
+    fn new(root: PathBuf, arguments: &Arguments) -> Result<Self> {
         let logs = root.join("target/conformance/logs");
         if logs.exists() {
             fs::remove_dir_all(&logs).context("remove the logs of the last run")?;

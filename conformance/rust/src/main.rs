@@ -18,7 +18,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinHandle;
 
-const AWAIT: Duration = Duration::from_secs(3);
+/// The client gives this to the server as the time to wait and to itself as the deadline of the whole call.
+const AWAIT: Duration = Duration::from_secs(10);
+/// Between a receive that failed and the next one.
+const PAUSE: Duration = Duration::from_millis(100);
 const INVISIBLE: Duration = Duration::from_secs(10);
 const BATCH: i32 = 32;
 
@@ -208,7 +211,10 @@ impl Driver {
                             }
                         }
                     }
-                    Err(reason) => write("warning", json!({ "error": reason.to_string() })),
+                    Err(reason) => {
+                        write("warning", json!({ "error": reason.to_string() }));
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
             consumer

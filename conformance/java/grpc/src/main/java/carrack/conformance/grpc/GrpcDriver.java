@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.rocketmq.client.apis.ClientConfiguration;
 import org.apache.rocketmq.client.apis.ClientServiceProvider;
 import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
@@ -25,6 +26,8 @@ import org.apache.rocketmq.client.apis.producer.Producer;
 public final class GrpcDriver implements Client {
     private static final Duration AWAIT = Duration.ofSeconds(3);
     private static final Duration INVISIBLE = Duration.ofSeconds(10);
+    /** Between a receive that failed and the next one. */
+    private static final Duration PAUSE = Duration.ofMillis(100);
     private static final int BATCH = 32;
 
     private final ClientServiceProvider provider = ClientServiceProvider.loadService();
@@ -123,6 +126,7 @@ public final class GrpcDriver implements Client {
                 }
             } catch (Exception reason) {
                 events.warning(reason);
+                LockSupport.parkNanos(PAUSE.toNanos());
             }
         }
     }
