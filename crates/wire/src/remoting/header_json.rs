@@ -7,8 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use base::limits::REMOTING_HEADER_FIELDS_MAX;
 use bytes::{BufMut, BytesMut};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Command, ExtFields, FrameError, LanguageCode, SerializeType};
 
@@ -111,7 +110,8 @@ impl<'de> serde::Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Any value as a text; `None` for null. Arrays and objects become their JSON.
+/// A plain value as a text; `None` for null, and for arrays and objects, which no client sends and
+/// which would take many times their size in memory.
 struct Scalar;
 
 impl<'de> DeserializeSeed<'de> for Scalar {
@@ -157,20 +157,14 @@ impl<'de> Visitor<'de> for Scalar {
         Ok(None)
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Value>()? {
-            items.push(item);
-        }
-        Ok(owned(Value::Array(items)))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = serde_json::Map::new();
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            members.insert(name, value);
-        }
-        Ok(owned(Value::Object(members)))
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
     }
 }
 

@@ -200,13 +200,13 @@ fn nonsense_is_refused() {
 }
 
 fn queues() -> impl Strategy<Value = MessageQueue> {
-    ("\\PC{0,9}", any::<i32>(), "\\PC{0,9}").prop_map(|(broker_name, queue_id, topic)| {
-        MessageQueue {
-            broker_name: broker_name.replace(['{', '['], ""),
+    ("\\PC{0,9}", any::<i32>(), "[{}\\[\\]\"'\\\\:,]{0,9}").prop_map(
+        |(broker_name, queue_id, topic)| MessageQueue {
+            broker_name,
             queue_id,
-            topic: topic.replace(['{', '['], ""),
-        }
-    })
+            topic,
+        },
+    )
 }
 
 proptest! {

@@ -195,8 +195,6 @@ fn clients_write_json_in_many_ways() {
         ("e", "3"),
         ("k", "false"),
         ("g", "1700000000123"),
-        ("list", r#"[1,"a"]"#),
-        ("o", r#"{"p":1}"#),
         ("f", "a/é"),
     ];
     assert_eq!(fields, wanted);

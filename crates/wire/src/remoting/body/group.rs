@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{DataVersion, bodies, value};
 
@@ -136,9 +135,9 @@ pub struct GroupConfigTable {
     /// Version of the table.
     #[serde(default, deserialize_with = "value::or_default")]
     pub data_version: DataVersion,
-    /// What groups may not read, by group and topic.
+    /// Bits of what groups may not do, by group and topic.
     #[serde(default, deserialize_with = "value::or_default")]
-    pub forbidden_table: BTreeMap<String, Value>,
+    pub forbidden_table: BTreeMap<String, BTreeMap<String, i32>>,
     /// Settings by group.
     #[serde(
         rename = "subscriptionGroupTable",

@@ -16,6 +16,7 @@ pub(super) fn to_standard(json: &[u8]) -> Result<Vec<u8>, NotJson> {
     let mut reader = Reader {
         rest: json,
         out: Vec::with_capacity(json.len() + json.len() / 8),
+        in_key: false,
     };
     reader.value(0)?;
     reader.space();
@@ -28,6 +29,9 @@ pub(super) fn to_standard(json: &[u8]) -> Result<Vec<u8>, NotJson> {
 struct Reader<'a> {
     rest: &'a [u8],
     out: Vec<u8>,
+    /// Inside an object that is a key. Its members must be plain: quoting what was quoted would
+    /// double its length with every level, and a queue has nothing nested.
+    in_key: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -37,6 +41,7 @@ impl<'a> Reader<'a> {
         }
         self.space();
         match self.peek()? {
+            b'{' | b'[' if self.in_key => Err(NotJson),
             b'{' => self.object(depth),
             b'[' => self.array(depth),
             b'"' | b'\'' => self.text(),
@@ -59,7 +64,7 @@ impl<'a> Reader<'a> {
             self.space();
             match self.peek()? {
                 b'"' | b'\'' => self.text()?,
-                b'{' => self.object_key(depth)?,
+                b'{' if !self.in_key => self.object_key(depth)?,
                 _ => {
                     let word = self.word()?;
                     self.out.push(b'"');
@@ -93,14 +98,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object as a key becomes a text. Its own keys must be texts: quoting what was quoted
-    /// would double its length with every level.
+    /// An object as a key becomes a text.
     fn object_key(&mut self, depth: usize) -> Result<(), NotJson> {
-        if depth == DEPTH_MAX {
-            return Err(NotJson);
-        }
         let start = self.out.len();
-        self.flat_object(depth)?;
+        self.in_key = true;
+        self.object(depth)?;
+        self.in_key = false;
         let object = self.out.split_off(start);
         self.out.push(b'"');
         for byte in object {
@@ -110,18 +113,6 @@ impl<'a> Reader<'a> {
             self.out.push(byte);
         }
         self.out.push(b'"');
-        Ok(())
-    }
-
-    fn flat_object(&mut self, depth: usize) -> Result<(), NotJson> {
-        let key = self.rest;
-        self.object(depth + 1)?;
-        // A key within this key would have put an object before a colon, and an object or an array
-        // is nothing that a queue has: refuse any nesting.
-        let used = &key[1..key.len() - self.rest.len()];
-        if used.iter().any(|byte| matches!(byte, b'{' | b'[')) {
-            return Err(NotJson);
-        }
         Ok(())
     }
 
@@ -216,6 +207,7 @@ mod tests {
             (r#"{'a"b':1}"#, r#"{"a\"b":1}"#),
             (r#" [ 1 , { } , [] , null ] "#, r#"[1,{},[],null]"#),
             (r#"{"a\\":-1.5e+3}"#, r#"{"a\\":-1.5e+3}"#),
+            (r#"{{"t":"{["}:1}"#, r#"{"{\"t\":\"{[\"}":1}"#),
             (r#"{{"t":"a\"b"}:1}"#, r#"{"{\"t\":\"a\\\"b\"}":1}"#),
         ] {
             assert_eq!(standard(json).as_deref(), Some(wanted), "{json}");
@@ -236,6 +228,8 @@ mod tests {
             "{:1}",
             "\"\\",
             "{{{}:1}:1}",
+            "{{0:{}}:1}",
+            "{{0:[]}:1}",
         ] {
             assert_eq!(standard(json), None, "{json}");
         }

@@ -1,6 +1,8 @@
 //! Reading members as leniently as fastjson does.
 
-use serde::de::{Deserialize, Deserializer, Error};
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// `null` is the default. For members that clients write as null, `#[serde(default)]` beside it
 /// for those that they leave out.
@@ -12,24 +14,44 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum NumberOrText {
-    Number(i64),
-    Text(String),
-    Null,
-}
+/// A number, or the text of one; `null` is 0. As small as it can be: clients send lists of them.
+#[derive(Clone, Copy)]
+struct Number(i64);
 
-impl NumberOrText {
-    fn number<E: Error>(self) -> Result<i64, E> {
-        match self {
-            Self::Number(number) => Ok(number),
-            Self::Null => Ok(0),
-            Self::Text(text) => text.trim().parse().map_err(|_| {
-                let shown: String = text.chars().take(64).collect();
-                E::custom(format_args!("`{shown}`, expected a number"))
-            }),
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Number, E> {
+                let out_of_range = || E::custom(format_args!("{number} is out of range"));
+                i64::try_from(number)
+                    .map(Number)
+                    .map_err(|_| out_of_range())
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number, E> {
+                text.trim().parse().map(Number).map_err(|_| {
+                    let shown: String = text.chars().take(64).collect();
+                    E::custom(format_args!("`{shown}`, expected a number"))
+                })
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Number, E> {
+                Ok(Number(0))
+            }
         }
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 
@@ -39,7 +61,7 @@ where
     D: Deserializer<'de>,
     T: TryFrom<i64>,
 {
-    let number = NumberOrText::deserialize(deserializer)?.number()?;
+    let Number(number) = Number::deserialize(deserializer)?;
     T::try_from(number).map_err(|_| D::Error::custom(format_args!("{number} is out of range")))
 }
 
@@ -48,9 +70,9 @@ pub(super) fn numbers<'de, D>(deserializer: D) -> Result<Vec<i64>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let values: Option<Vec<NumberOrText>> = Option::deserialize(deserializer)?;
-    let values = values.unwrap_or_default();
-    values.into_iter().map(NumberOrText::number).collect()
+    let numbers: Option<Vec<Number>> = Option::deserialize(deserializer)?;
+    let numbers = numbers.unwrap_or_default();
+    Ok(numbers.into_iter().map(|Number(number)| number).collect())
 }
 
 /// Declares an enum that is written by name and read by name or by position, as clients in C++
@@ -102,15 +124,36 @@ macro_rules! lenient_enum {
 }
 pub(super) use lenient_enum;
 
-/// The text of an enum value.
+/// The name or the position of an enum value, as a text.
 pub(super) fn name_or_position<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<String, D::Error> {
-    Ok(match NumberOrText::deserialize(deserializer)? {
-        NumberOrText::Number(number) => number.to_string(),
-        NumberOrText::Text(text) => text,
-        NumberOrText::Null => String::new(),
-    })
+    struct EnumVisitor;
+
+    impl Visitor<'_> for EnumVisitor {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the name or position of a value")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_i64<E: Error>(self, position: i64) -> Result<String, E> {
+            Ok(position.to_string())
+        }
+
+        fn visit_u64<E: Error>(self, position: u64) -> Result<String, E> {
+            Ok(position.to_string())
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<String, E> {
+            Ok(String::new())
+        }
+    }
+    deserializer.deserialize_any(EnumVisitor)
 }
 
 /// JSON has no infinity.
