@@ -1,3 +1,51 @@
-//! The one binary.
+//! The one binary: server, administration commands and load generator.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 server unreachable.
 
-fn main() {}
+mod admin;
+mod bench;
+mod cli;
+mod config;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::{
+    admin::AdminCommand,
+    cli::{Cli, Command, ConfigCommand},
+    exit::Failure,
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Server(_flags) => Ok(()),
+        Command::Topic(command) => administer(AdminCommand::Topic(command)),
+        Command::Group(command) => administer(AdminCommand::Group(command)),
+        Command::Message(command) => administer(AdminCommand::Message(command)),
+        Command::Bench(command) => match command {},
+        Command::Config(ConfigCommand::Sample) => Ok(admin::print(&config::sample())?),
+        Command::Config(ConfigCommand::Reference) => Ok(admin::print(&config::reference())?),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            let shell = clap_complete::Shell::from(shell);
+            clap_complete::generate(shell, &mut Cli::command(), "carrack", &mut script);
+            Ok(admin::print(&String::from_utf8_lossy(&script))?)
+        }
+    }
+}
+
+fn administer(command: AdminCommand) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(admin::run(command))
+}

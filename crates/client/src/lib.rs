@@ -4,9 +4,11 @@
 //! no retries, no reconnects, no route cache, so that what a call reports is what the server did.
 //! Every wait has a limit. Time is tokio's, which a simulation can pause.
 
+mod credentials;
 mod error;
 pub mod remoting;
 mod tls;
 
+pub use credentials::Credentials;
 pub use error::ClientError;
 pub use remoting::{RemotingClient, RemotingOptions};

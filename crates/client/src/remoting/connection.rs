@@ -17,7 +17,7 @@ use tokio::{
 };
 use wire::remoting::{Command, RequestCode, ResponseCode, SerializeType, frame};
 
-use crate::{ClientError, tls};
+use crate::{ClientError, Credentials, tls};
 
 /// How often requests without an answer are looked for; so much later than its limit may one fail.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
@@ -35,6 +35,8 @@ pub struct RemotingOptions {
     pub serialize_type: SerializeType,
     /// Whether to encrypt; any certificate is taken.
     pub tls: bool,
+    /// Who sends the requests; `None` signs nothing.
+    pub credentials: Option<Credentials>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest wait for an answer. Long polls add what they ask the server to wait.
@@ -51,6 +53,7 @@ impl Default for RemotingOptions {
         Self {
             serialize_type: SerializeType::RocketMq,
             tls: false,
+            credentials: None,
             connect_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(5),
             in_flight_max: 1_024,
@@ -268,6 +271,9 @@ impl Shared {
         let opaque = state.next_opaque;
         state.next_opaque = opaque.wrapping_add(1);
         command.opaque = opaque;
+        if let Some(credentials) = &self.options.credentials {
+            credentials.sign(&mut command);
+        }
         frame::encode(&command, &mut state.out).map_err(|source| ClientError::Request {
             address: self.address.clone(),
             source,

@@ -1,0 +1,104 @@
+//! Which servers a command talks to: the one that was named, or, where that is an Apache name server,
+//! the brokers that it knows.
+
+use client::{ClientError, RemotingClient, RemotingOptions};
+use wire::remoting::ResponseCode;
+
+use crate::cli::ServerOptions;
+
+/// Most brokers that one command talks to.
+const BROKERS_MAX: usize = 256;
+
+/// The server that a command was told of, and the instance that it means.
+pub(super) struct Servers {
+    entry: RemotingClient,
+    instance: Option<String>,
+    options: RemotingOptions,
+}
+
+impl Servers {
+    /// Connects to the named server.
+    pub(super) async fn connect(options: &ServerOptions) -> Result<Self, ClientError> {
+        let remoting = RemotingOptions {
+            credentials: credentials(&options.access_key, &options.secret_key),
+            ..RemotingOptions::default()
+        };
+        let entry = RemotingClient::connect(&options.server, remoting.clone()).await?;
+        Ok(Self {
+            entry,
+            instance: options.instance.clone(),
+            options: remoting,
+        })
+    }
+
+    /// The named server: it plays the name server's part.
+    pub(super) fn entry(&self) -> &RemotingClient {
+        &self.entry
+    }
+
+    /// Asks the named server, or every broker behind it if it is a mere name server.
+    pub(super) async fn on_brokers<T>(
+        &self,
+        ask: impl AsyncFn(&RemotingClient) -> Result<T, ClientError>,
+    ) -> Result<Vec<T>, ClientError> {
+        match ask(&self.entry).await {
+            Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
+            answer => return Ok(vec![answer?]),
+        }
+        let mut answers = Vec::new();
+        let cluster = self.entry.cluster_info().await?;
+        for broker in cluster.brokers.values().take(BROKERS_MAX) {
+            // Id 0 is the master.
+            if let Some(address) = broker.addresses.get(&0) {
+                let client = RemotingClient::connect(address, self.options.clone()).await?;
+                answers.push(ask(&client).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The server to send messages of a topic to: the named one, or, behind a name server, the first
+    /// broker of the topic's route.
+    pub(super) async fn broker_of(&self, topic: &str) -> Result<RemotingClient, ClientError> {
+        match self.entry.topic_config(topic).await {
+            Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
+            _ => return Ok(self.entry.clone()),
+        }
+        let route = self.entry.route(topic).await?;
+        let address = route
+            .brokers
+            .iter()
+            .find_map(|broker| broker.addresses.get(&0));
+        match address {
+            Some(address) => RemotingClient::connect(address, self.options.clone()).await,
+            None => Ok(self.entry.clone()),
+        }
+    }
+
+    /// The name of a topic or group as requests carry it: with its instance in front.
+    pub(super) fn name(&self, plain: &str) -> String {
+        match &self.instance {
+            Some(instance) => format!("{instance}%{plain}"),
+            None => plain.to_owned(),
+        }
+    }
+
+    /// A name of an answer without the instance.
+    pub(super) fn plain<'a>(&self, name: &'a str) -> &'a str {
+        let instance = self.instance.as_deref();
+        instance
+            .and_then(|instance| name.strip_prefix(instance)?.strip_prefix('%'))
+            .unwrap_or(name)
+    }
+}
+
+/// Both keys, if they were given.
+pub(crate) fn credentials(
+    access_key: &Option<String>,
+    secret_key: &Option<String>,
+) -> Option<client::Credentials> {
+    Some(client::Credentials {
+        access_key: access_key.clone()?,
+        secret_key: secret_key.clone()?,
+    })
+}

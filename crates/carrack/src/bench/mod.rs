@@ -1,0 +1,7 @@
+//! The load generator.
+
+use clap::Subcommand;
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {}

@@ -1,0 +1,163 @@
+//! The settings, each declared here and nowhere else.
+
+use std::path::PathBuf;
+
+use base::limits;
+
+use super::{
+    declare::settings,
+    value::{LogFormat, LogLevel},
+};
+
+const MIB: u64 = 1024 * 1024;
+
+settings! {
+    /// Folder that holds everything the server keeps. It is created if it is not there, and only one
+    /// server can use it at a time.
+    data: PathBuf {
+        default: "./carrack-data".into(),
+        shown: "./carrack-data",
+        example: "\"./carrack-data\"",
+        flag: ("data", "DIR"),
+        restart: true,
+    }
+    /// Addresses to listen on. Each takes every protocol; the port minus 2 is opened too, for the VIP
+    /// channel of old clients. Port 0 takes a free one.
+    listen: Vec<String> {
+        default: vec!["127.0.0.1:8080".into(), "127.0.0.1:8081".into(), "127.0.0.1:9876".into()],
+        shown: "127.0.0.1:8080, 127.0.0.1:8081 and 127.0.0.1:9876",
+        example: "[\"127.0.0.1:8080\", \"127.0.0.1:8081\", \"127.0.0.1:9876\"]",
+        flag: ("listen", "HOST:PORT"),
+        restart: true,
+    }
+    /// Address that clients are told to connect to, for servers behind a translated address. Without
+    /// a port, clients keep the port that they came in on.
+    advertise: Option<String> {
+        default: None,
+        shown: "the address that the client came in on",
+        example: "\"mq.example.com\"",
+        flag: ("advertise", "HOST[:PORT]"),
+        restart: true,
+    }
+    /// PEM file with the certificate chain for TLS. Goes together with `tls_key_file`.
+    tls_certificate_file: Option<PathBuf> {
+        default: None,
+        shown: "a self-signed one, made at the first start and kept in the data folder",
+        example: "\"/etc/carrack/tls.crt\"",
+        restart: true,
+    }
+    /// PEM file with the private key for TLS. Goes together with `tls_certificate_file`.
+    tls_key_file: Option<PathBuf> {
+        default: None,
+        shown: "that of the self-signed certificate",
+        example: "\"/etc/carrack/tls.key\"",
+        restart: true,
+    }
+    /// Whether topics and groups are created when they are first used. Handy on one's own machine;
+    /// elsewhere a misspelt name becomes a topic.
+    create_automatically: Option<bool> {
+        default: None,
+        shown: "true if every address listened on is a loopback one, else false",
+        example: "false",
+        restart: true,
+    }
+    /// Queues of a topic that is created on first use.
+    automatic_queues: u64 {
+        default: 8,
+        shown: "8",
+        example: "8",
+        bounds: 1..=limits::TOPIC_QUEUES_MAX as u64,
+        restart: true,
+    }
+    /// How long messages are kept, in hours, whether they were consumed or not.
+    retention_hours: u64 {
+        default: 72,
+        shown: "72",
+        example: "72",
+        bounds: 1..=24 * 366 * 10,
+        restart: true,
+    }
+    /// Bytes of messages per shard beyond which the oldest go before their time.
+    retention_bytes_max: Option<u64> {
+        default: None,
+        shown: "no limit",
+        example: "107_374_182_400",
+        bounds: 16 * MIB..=limits::LOG_POSITION_MAX,
+        restart: true,
+    }
+    /// Size of a shard's first segment file in bytes. Each further one is twice as large, up to
+    /// `segment_bytes_max`. Disk space is reserved by the segment.
+    segment_bytes_min: u64 {
+        default: 4 * MIB,
+        shown: "4_194_304",
+        example: "4_194_304",
+        bounds: MIB..=4096 * MIB,
+        restart: true,
+    }
+    /// Size of the largest segment file in bytes. Retention removes whole segments.
+    segment_bytes_max: u64 {
+        default: 256 * MIB,
+        shown: "268_435_456",
+        example: "268_435_456",
+        bounds: limits::LOG_COMMIT_BYTES_MAX as u64..=4096 * MIB,
+        restart: true,
+    }
+    /// Bytes of messages per shard that may wait for the disk before senders are slowed down.
+    pending_bytes_max: u64 {
+        default: limits::LOG_PENDING_BYTES_MAX as u64,
+        shown: "67_108_864",
+        example: "67_108_864",
+        bounds: limits::LOG_COMMIT_BYTES_MAX as u64..=1024 * MIB,
+        restart: true,
+    }
+    /// Bytes of the newest messages per shard that are kept in memory, so that consumers who keep up
+    /// never wait for the disk.
+    recent_bytes_max: u64 {
+        default: 16 * MIB,
+        shown: "16_777_216",
+        example: "16_777_216",
+        bounds: MIB..=64 * 1024 * MIB,
+        restart: true,
+    }
+    /// Milliseconds between two checkpoints of the state. A start after a crash reads the log written
+    /// since the last one.
+    checkpoint_interval_ms: u64 {
+        default: 5_000,
+        shown: "5_000",
+        example: "5_000",
+        bounds: 100..=600_000,
+        restart: true,
+    }
+    /// Seconds that a stopping server gives requests under way to finish.
+    drain_seconds_max: u64 {
+        default: 10,
+        shown: "10",
+        example: "10",
+        bounds: 0..=600,
+        restart: true,
+    }
+    /// Threads that serve requests.
+    worker_threads: Option<u64> {
+        default: None,
+        shown: "one per processor",
+        example: "4",
+        bounds: 1..=1_024,
+        restart: true,
+    }
+    /// Least severe level of log lines that are written.
+    log_level: LogLevel {
+        default: LogLevel::Info,
+        shown: "info",
+        example: "\"info\"",
+        flag: ("log-level", "LEVEL"),
+        restart: true,
+    }
+    /// How log lines are written: for people, or one JSON object a line.
+    log_format: LogFormat {
+        default: LogFormat::Text,
+        shown: "text",
+        example: "\"text\"",
+        flag: ("log-format", "FORMAT"),
+        restart: true,
+    }
+}

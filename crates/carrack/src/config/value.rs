@@ -1,0 +1,229 @@
+//! The forms that a setting's value can have, and reading them from a file or from plain text.
+
+use std::{ops::RangeInclusive, path::PathBuf, str::FromStr};
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(super) enum Source<'a> {
+    /// A value of the file.
+    File(&'a toml::Value),
+    /// The text of an environment variable; list items are separated by commas.
+    Environment(&'a str),
+    /// The texts of a flag that was given once or more.
+    Flag(&'a [String]),
+}
+
+/// A form of values.
+pub(super) trait Value: Sized {
+    /// What a value looks like, for people.
+    const FORM: &'static str;
+
+    /// Reads a value from text.
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// Reads a value from a file.
+    fn from_toml(value: &toml::Value) -> Result<Self, String>;
+
+    /// Reads a value from a flag that was given with each of `texts`.
+    fn from_flag(texts: &[String]) -> Result<Self, String> {
+        Self::from_text(texts.last().map_or("", String::as_str))
+    }
+
+    /// The number to hold against the bounds.
+    fn number(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Reads a value, checks its bounds and keeps it. The error says what was found and what is expected.
+pub(super) fn assign<V: Value>(
+    target: &mut V,
+    source: &Source<'_>,
+    bounds: Option<RangeInclusive<u64>>,
+) -> Result<(), String> {
+    let value = match source {
+        Source::File(value) => V::from_toml(value),
+        Source::Environment(text) => V::from_text(text),
+        Source::Flag(texts) => V::from_flag(texts),
+    }?;
+    if let (Some(number), Some(bounds)) = (value.number(), bounds)
+        && !bounds.contains(&number)
+    {
+        return Err(format!(
+            "is {number}, expected {} to {}",
+            bounds.start(),
+            bounds.end()
+        ));
+    }
+    *target = value;
+    Ok(())
+}
+
+fn wrong<V: Value>(found: impl std::fmt::Display) -> String {
+    format!("is {found}, expected {}", V::FORM)
+}
+
+/// The text of a file's value, which must be a string.
+fn string<V: Value>(value: &toml::Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| wrong::<V>(value))
+}
+
+impl Value for u64 {
+    const FORM: &'static str = "a whole number";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.replace('_', "")
+            .parse()
+            .map_err(|_| wrong::<Self>(format_args!("`{text}`")))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let number = value
+            .as_integer()
+            .and_then(|number| Self::try_from(number).ok());
+        number.ok_or_else(|| wrong::<Self>(value))
+    }
+
+    fn number(&self) -> Option<u64> {
+        Some(*self)
+    }
+}
+
+impl Value for bool {
+    const FORM: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| wrong::<Self>(format_args!("`{text}`")))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| wrong::<Self>(value))
+    }
+}
+
+impl Value for String {
+    const FORM: &'static str = "a text";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err(wrong::<Self>("empty"));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::from_text(string::<Self>(value)?)
+    }
+}
+
+impl Value for PathBuf {
+    const FORM: &'static str = "a path";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err(wrong::<Self>("empty"));
+        }
+        Ok(text.into())
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        Self::from_text(string::<Self>(value)?)
+    }
+}
+
+impl Value for Vec<String> {
+    const FORM: &'static str = "a list of texts";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.split(',')
+            .map(|item| String::from_text(item.trim()))
+            .collect()
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let items = value.as_array().filter(|items| !items.is_empty());
+        let items = items.ok_or_else(|| wrong::<Self>(value))?;
+        items.iter().map(String::from_toml).collect()
+    }
+
+    fn from_flag(texts: &[String]) -> Result<Self, String> {
+        Ok(texts.to_vec())
+    }
+}
+
+impl<V: Value> Value for Option<V> {
+    const FORM: &'static str = V::FORM;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        V::from_text(text).map(Some)
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        V::from_toml(value).map(Some)
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.as_ref().and_then(V::number)
+    }
+}
+
+/// A setting that is one of a few words.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident ($form:literal) { $($(#[$word_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[$word_meta])* $variant,)+
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(wrong::<Self>(format_args!("`{text}`"))),
+                }
+            }
+        }
+
+        impl Value for $name {
+            const FORM: &'static str = $form;
+
+            fn from_text(text: &str) -> Result<Self, String> {
+                text.parse()
+            }
+
+            fn from_toml(value: &toml::Value) -> Result<Self, String> {
+                string::<Self>(value)?.parse()
+            }
+        }
+    };
+}
+
+choice! {
+    /// Severity of log lines.
+    LogLevel("error, warn, info, debug or trace") {
+        /// A person must look.
+        Error = "error",
+        /// It went on anyway.
+        Warn = "warn",
+        /// What the server does.
+        Info = "info",
+        /// How it does it.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// Form of log lines.
+    LogFormat("text or json") {
+        /// For people.
+        Text = "text",
+        /// One object a line.
+        Json = "json",
+    }
+}
