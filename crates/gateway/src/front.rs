@@ -8,11 +8,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use base::{Clock, InstanceId, ShardId};
 use broker::Router;
 use tokio::sync::watch;
+
+use crate::{grpc_v2::Clients, metrics::FrontMetrics};
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
 pub const CLUSTER_NAME: &str = "DefaultCluster";
@@ -65,6 +68,8 @@ pub struct ConnectionInfo {
     pub local: SocketAddr,
     /// Whether the bytes came through TLS.
     pub tls: bool,
+    /// Whether it came in on an administration listener.
+    pub admin: bool,
 }
 
 /// How far the process is on its way to stop.
@@ -133,6 +138,11 @@ pub struct Front {
     pub settings: FrontSettings,
     /// Whether the process is stopping.
     pub drain: Drain,
+    /// What the front ends count.
+    pub metrics: FrontMetrics,
+    /// What gRPC clients have said of themselves, over all their connections.
+    pub(crate) grpc_clients: Clients,
+    started_at: Duration,
     next_connection: AtomicU64,
     connections: AtomicUsize,
 }
@@ -140,11 +150,15 @@ pub struct Front {
 impl Front {
     /// A front of no connections.
     pub fn new(router: Arc<Router>, clock: Arc<dyn Clock>, settings: FrontSettings) -> Self {
+        let started_at = clock.elapsed();
         Self {
             router,
             clock,
             settings,
             drain: Drain::default(),
+            metrics: FrontMetrics::default(),
+            grpc_clients: Clients::default(),
+            started_at,
             next_connection: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
         }
@@ -153,6 +167,11 @@ impl Front {
     /// A number for a new connection, never given twice.
     pub fn next_connection_id(&self) -> u64 {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Time since the front was made.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.started_at)
     }
 
     /// Connections that are open now.

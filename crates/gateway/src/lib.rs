@@ -2,11 +2,26 @@
 //!
 //! One folder per protocol, one file per verb with the name that the verb has in the broker. A front
 //! end holds no messaging semantics, and one protocol never goes through another. [`serve`] opens the
-//! listeners; every one of them takes every protocol, told apart by the first bytes (`door.rs`).
+//! listeners; every one of them takes every protocol, told apart by the first bytes (`sniff.rs`,
+//! `door.rs`).
 
-pub mod front;
+mod door;
+mod front;
 mod grpc_v2;
+mod http;
+mod hyper_clock;
+mod instance;
+mod listen;
+mod metrics;
+mod prefixed;
+mod remoting;
+mod sniff;
+mod tls;
 
 pub use front::{
-    Advertise, AdvertisedAddress, ConnectionInfo, Drain, DrainPhase, Front, FrontSettings,
+    Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, Drain, DrainPhase, Front,
+    FrontSettings, broker_name,
 };
+pub use listen::{Drained, ListenAddress, Running, ServeError, serve};
+pub use metrics::{FrontMetrics, Histogram, RpcKey};
+pub use tls::{TlsError, TlsSetup};

@@ -1,0 +1,266 @@
+//! The front door: tells each new connection's protocol by its first bytes and hands it over.
+
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+
+use base::limits;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+use tower::Service;
+
+use crate::{
+    front::{ConnectionInfo, DrainPhase, Front},
+    grpc_v2, http as plain_http,
+    hyper_clock::HyperClock,
+    prefixed::Prefixed,
+    remoting,
+    sniff::{Protocol, Sniffed, sniff},
+};
+
+/// What HTTP/2 clients send first (RFC 9113, 3.4).
+const HTTP2_PREFACE_BYTES: usize = 24;
+
+/// Room for the first bytes; more than any protocol needs to be told, less than a page.
+const FIRST_BYTES_ROOM: usize = 1_024;
+
+/// Lets connections in.
+pub(crate) struct Door {
+    front: Arc<Front>,
+    tls: TlsAcceptor,
+    timer: HyperClock,
+}
+
+/// Anything that connections are read from and written to.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+impl Door {
+    pub(crate) fn new(front: Arc<Front>, tls: Arc<rustls::ServerConfig>) -> Self {
+        let timer = HyperClock::new(Arc::clone(&front.clock));
+        Self {
+            front,
+            tls: TlsAcceptor::from(tls),
+            timer,
+        }
+    }
+
+    /// Serves one connection to its end, or until the drain's time is over.
+    pub(crate) async fn enter(&self, stream: TcpStream, connection: ConnectionInfo) {
+        let closed = self.front.drain.reached(DrainPhase::Closed);
+        tokio::select! {
+            () = self.let_in(stream, connection) => {}
+            () = closed => {}
+        }
+    }
+
+    async fn let_in(&self, mut stream: TcpStream, mut connection: ConnectionInfo) {
+        let Some((protocol, first)) = self.look(&mut stream, &connection).await else {
+            return;
+        };
+        if protocol != Protocol::Tls {
+            return self.speak(protocol, first, stream, connection).await;
+        }
+        let handshake = self.tls.accept(Prefixed::new(first.freeze(), stream));
+        let mut stream = match self.within(limits::TLS_HANDSHAKE_MS_MAX, handshake).await {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => {
+                tracing::debug!(peer = %connection.peer, %error, "tls handshake failed");
+                return;
+            }
+            None => {
+                tracing::debug!(peer = %connection.peer, "tls handshake took too long");
+                return;
+            }
+        };
+        connection.tls = true;
+        match self.look(&mut stream, &connection).await {
+            Some((Protocol::Tls, _)) => {
+                self.front.metrics.garbage();
+                tracing::debug!(peer = %connection.peer, "tls inside tls");
+            }
+            Some((protocol, first)) => self.speak(protocol, first, stream, connection).await,
+            None => {}
+        }
+    }
+
+    /// Reads until the protocol is told. `None` if the connection ends, takes too long, speaks
+    /// none that is known, or the process is stopping.
+    async fn look(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+        connection: &ConnectionInfo,
+    ) -> Option<(Protocol, BytesMut)> {
+        let mut first = BytesMut::with_capacity(FIRST_BYTES_ROOM);
+        let reading = self.within(
+            limits::FIRST_BYTES_WAIT_MS_MAX,
+            read_first(stream, &mut first),
+        );
+        let protocol = tokio::select! {
+            protocol = reading => protocol,
+            () = self.front.drain.reached(DrainPhase::Draining) => return None,
+        };
+        match protocol {
+            Some(Ok(protocol)) => {
+                self.front.metrics.spoken(protocol);
+                return Some((protocol, first));
+            }
+            // Health checks of load balancers connect and leave: nothing to tell anybody.
+            Some(Err(First::Ended)) => {}
+            Some(Err(First::Garbage)) => {
+                self.front.metrics.garbage();
+                tracing::debug!(peer = %connection.peer, ?first, "first bytes tell no protocol");
+            }
+            None => {
+                self.front.metrics.garbage();
+                tracing::debug!(peer = %connection.peer, "first bytes took too long");
+            }
+        }
+        None
+    }
+
+    async fn speak<S: Stream>(
+        &self,
+        protocol: Protocol,
+        first: BytesMut,
+        stream: S,
+        connection: ConnectionInfo,
+    ) {
+        let ended = match protocol {
+            Protocol::Remoting => {
+                return remoting::serve(Arc::clone(&self.front), connection, stream, first).await;
+            }
+            Protocol::Http1 => {
+                self.http1(Prefixed::new(first.freeze(), stream), connection)
+                    .await
+            }
+            Protocol::Http2 => {
+                self.http2(Prefixed::new(first.freeze(), stream), connection)
+                    .await
+            }
+            Protocol::Tls => unreachable!("tls is taken off before"),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer = %connection.peer, %error, "http connection ended");
+        }
+    }
+
+    async fn http1<S: Stream>(
+        &self,
+        stream: S,
+        connection: ConnectionInfo,
+    ) -> Result<(), hyper::Error> {
+        let front = &self.front;
+        let service = service_fn(|request: Request<Incoming>| async move {
+            Ok::<_, Infallible>(plain_http::answer(front, &connection, &request))
+        });
+        let serving = conn::http1::Builder::new()
+            .timer(self.timer.clone())
+            .header_read_timeout(Duration::from_millis(limits::HTTP_HEADER_WAIT_MS_MAX))
+            .max_buf_size(limits::HTTP_HEADER_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        tokio::select! {
+            ended = serving.as_mut() => return ended,
+            () = front.drain.reached(DrainPhase::Draining) => {}
+        }
+        serving.as_mut().graceful_shutdown();
+        serving.await
+    }
+
+    async fn http2<S: Stream>(
+        &self,
+        stream: S,
+        connection: ConnectionInfo,
+    ) -> Result<(), hyper::Error> {
+        let front = Arc::clone(&self.front);
+        let grpc = grpc_v2::service(Arc::clone(&front), connection);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut grpc = grpc.clone();
+            let front = Arc::clone(&front);
+            async move {
+                if is_grpc(&request) {
+                    return grpc.call(request).await;
+                }
+                let plain: Response<Full<Bytes>> =
+                    plain_http::answer(&front, &connection, &request);
+                Ok(plain.map(Body::new))
+            }
+        });
+        let header_bytes = limits::HTTP_HEADER_BYTES_MAX as u32;
+        let serving = conn::http2::Builder::new(TokioExecutor::new())
+            .timer(self.timer.clone())
+            .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+            .max_header_list_size(header_bytes)
+            .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(Duration::from_millis(limits::HTTP2_PING_INTERVAL_MS))
+            .keep_alive_timeout(Duration::from_millis(limits::HTTP2_PING_WAIT_MS_MAX))
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        tokio::select! {
+            ended = serving.as_mut() => return ended,
+            () = self.front.drain.reached(DrainPhase::Draining) => {}
+        }
+        serving.as_mut().graceful_shutdown();
+        serving.await
+    }
+
+    /// The outcome of `work`, `None` if it takes longer than that many milliseconds.
+    async fn within<T>(&self, limit_ms: u64, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            outcome = work => Some(outcome),
+            () = self.front.clock.sleep(Duration::from_millis(limit_ms)) => None,
+        }
+    }
+}
+
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+enum First {
+    Ended,
+    Garbage,
+}
+
+impl From<io::Error> for First {
+    fn from(_: io::Error) -> Self {
+        Self::Ended
+    }
+}
+
+async fn read_first(
+    stream: &mut (impl AsyncRead + Unpin),
+    first: &mut BytesMut,
+) -> Result<Protocol, First> {
+    let protocol = loop {
+        match sniff(first) {
+            Sniffed::Is(protocol) => break protocol,
+            Sniffed::Garbage => return Err(First::Garbage),
+            Sniffed::More => {}
+        }
+        if stream.read_buf(first).await? == 0 {
+            return Err(First::Ended);
+        }
+    };
+    // hyper waits for the rest of the preface without a limit of its own, so it is waited for here.
+    while protocol == Protocol::Http2 && first.len() < HTTP2_PREFACE_BYTES {
+        if stream.read_buf(first).await? == 0 {
+            return Err(First::Ended);
+        }
+    }
+    Ok(protocol)
+}

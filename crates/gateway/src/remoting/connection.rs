@@ -1,0 +1,242 @@
+//! One Remoting connection: what its handlers know of it, from its first bytes to its end.
+
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use base::{GroupName, InstanceId, ShardId, TopicName, limits};
+use broker::{ClientCommand, Filter, Instance, Place, ShardHandle};
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncReadExt, sync::mpsc};
+use wire::remoting::ResponseCode;
+
+use super::{
+    exchange::{End, Exchange},
+    reply::Refusal,
+};
+use crate::{
+    door::Stream,
+    front::{ConnectionInfo, Front},
+    instance::InstanceError,
+};
+
+/// What handlers know of their connection.
+pub(super) struct Connection {
+    pub(super) front: Arc<Front>,
+    pub(super) info: ConnectionInfo,
+    /// Where commands for the clients of this connection go.
+    pub(super) commands: mpsc::Sender<ClientCommand>,
+    /// What the last heartbeat said, for pulls that leave their filter out.
+    told: Mutex<Told>,
+}
+
+/// The content of a heartbeat, as pulls and pushed commands need it.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Instances in which clients of this connection are registered.
+    pub(super) instances: Vec<Arc<Instance>>,
+    /// Filters by group and topic, each with the version of its subscription.
+    pub(super) filters: HashMap<(GroupName, TopicName), (Filter, i64)>,
+    /// How the client writes its groups.
+    pub(super) groups: HashMap<GroupName, String>,
+}
+
+/// A topic of an instance.
+pub(super) struct TopicIn {
+    pub(super) instance: Arc<Instance>,
+    pub(super) topic: TopicName,
+}
+
+/// A group of an instance.
+pub(super) struct GroupIn {
+    pub(super) instance: Arc<Instance>,
+    pub(super) group: GroupName,
+}
+
+/// A topic and a group of one instance.
+pub(super) struct TopicAndGroup {
+    pub(super) instance: Arc<Instance>,
+    pub(super) topic: TopicName,
+    pub(super) group: GroupName,
+}
+
+impl Connection {
+    fn new(front: Arc<Front>, info: ConnectionInfo, commands: mpsc::Sender<ClientCommand>) -> Self {
+        Self {
+            front,
+            info,
+            commands,
+            told: Mutex::default(),
+        }
+    }
+
+    /// The topic that a client calls `name`.
+    pub(super) fn topic(&self, name: &str) -> Result<TopicIn, InstanceError> {
+        let name = self.front.plain_name(name);
+        let instance = self.front.settle([name.instance])?;
+        Ok(TopicIn {
+            instance,
+            topic: TopicName::new(&name.plain)?,
+        })
+    }
+
+    /// The topic of a request that also names a group, of which only the instance counts.
+    pub(super) fn topic_of(&self, topic: &str, group: &str) -> Result<TopicIn, InstanceError> {
+        let topic = self.front.plain_name(topic);
+        let group = self.front.plain_name(group);
+        let instance = self.front.settle([topic.instance, group.instance])?;
+        Ok(TopicIn {
+            instance,
+            topic: TopicName::new(&topic.plain)?,
+        })
+    }
+
+    /// The group that a client calls `name`.
+    pub(super) fn group(&self, name: &str) -> Result<GroupIn, InstanceError> {
+        let name = self.front.plain_name(name);
+        let instance = self.front.settle([name.instance])?;
+        Ok(GroupIn {
+            instance,
+            group: GroupName::new(&name.plain)?,
+        })
+    }
+
+    /// Both, in the one instance that they agree on.
+    pub(super) fn topic_and_group(
+        &self,
+        topic: &str,
+        group: &str,
+    ) -> Result<TopicAndGroup, InstanceError> {
+        let topic = self.front.plain_name(topic);
+        let group = self.front.plain_name(group);
+        let instance = self.front.settle([topic.instance, group.instance])?;
+        Ok(TopicAndGroup {
+            instance,
+            topic: TopicName::new(&topic.plain)?,
+            group: GroupName::new(&group.plain)?,
+        })
+    }
+
+    /// The shard of `instance` at the address that this connection came in on. Requests of Remoting
+    /// clients name no broker: the address is the broker, and on one machine it has one shard.
+    pub(super) fn shard(&self, instance: &InstanceId) -> Result<ShardHandle, Refusal> {
+        let place = Place {
+            instance: instance.clone(),
+            shard: ShardId::new(0),
+        };
+        let shard = self.front.router.shard(&place);
+        shard.map_err(|error| Refusal::of(ResponseCode::NotLeaderForQueue, &error))
+    }
+
+    /// The address that goes into stored messages and their ids: the one clients know, as far as it is
+    /// an IP address.
+    pub(super) fn store_host(&self) -> SocketAddr {
+        let Some(advertise) = &self.front.settings.advertise else {
+            return self.info.local;
+        };
+        let port = advertise.port.unwrap_or(self.info.local.port());
+        let ip = advertise.host.parse().unwrap_or(self.info.local.ip());
+        SocketAddr::new(ip, port)
+    }
+
+    /// Keeps what a heartbeat said; replaces what the one before said.
+    pub(super) fn keep_told(&self, mut told: Told) {
+        let mut kept = self.told.lock();
+        for instance in kept.instances.drain(..) {
+            if !told
+                .instances
+                .iter()
+                .any(|known| known.id() == instance.id())
+            {
+                told.instances.push(instance);
+            }
+        }
+        *kept = told;
+    }
+
+    /// The filter that the last heartbeat said, with its version.
+    pub(super) fn told_filter(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+    ) -> Option<(Filter, i64)> {
+        self.told
+            .lock()
+            .filters
+            .get(&(group.clone(), topic.clone()))
+            .cloned()
+    }
+
+    /// How the client writes `group`.
+    pub(super) fn told_group(&self, group: &GroupName) -> String {
+        let told = self.told.lock();
+        told.groups
+            .get(group)
+            .cloned()
+            .unwrap_or_else(|| group.as_str().to_owned())
+    }
+
+    fn gone(&self) {
+        for instance in self.told.lock().instances.drain(..) {
+            instance.disconnect(self.info.id);
+        }
+    }
+}
+
+/// Tells the instances that the connection is gone, however it ends.
+struct Gone<'a>(&'a Connection);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.gone();
+    }
+}
+
+/// Serves one connection to its end. `received` is what was read of it already.
+pub(crate) async fn serve<S: Stream>(
+    front: Arc<Front>,
+    info: ConnectionInfo,
+    socket: S,
+    received: BytesMut,
+) {
+    let (commands, inbox) = mpsc::channel(limits::CLIENT_COMMANDS_QUEUED_MAX);
+    let connection = Connection::new(front, info, commands);
+    let gone = Gone(&connection);
+    let mut exchange = Exchange::new(&connection, super::dispatch::run, socket, received, inbox);
+    let end = exchange.run().await;
+    match &end {
+        End::Peer | End::Drained => tracing::debug!(peer = %info.peer, ?end, "connection ended"),
+        End::Idle | End::Failed(_) => {
+            tracing::debug!(peer = %info.peer, ?end, "connection closed");
+        }
+        End::Frame(error) => tracing::info!(peer = %info.peer, %error, "bad frame"),
+        End::HalfFrame { bytes } => {
+            tracing::info!(peer = %info.peer, bytes, "frame not completed in time");
+        }
+        End::WriteStall { queued } => {
+            tracing::info!(peer = %info.peer, queued, "peer reads none of its answers");
+        }
+    }
+    let socket = exchange.into_socket();
+    drop(gone);
+    if matches!(end, End::Drained) {
+        let linger = connection
+            .front
+            .clock
+            .sleep(Duration::from_millis(limits::CLOSE_LINGER_MS_MAX));
+        tokio::select! {
+            // Errors here mean that the peer went first, which is what is waited for.
+            _ = linger_close(socket) => {}
+            () = linger => {}
+        }
+    }
+}
+
+/// Says that nothing more comes, then waits for the peer to close: to close with unread bytes would
+/// reset the connection and might destroy the last answers on their way.
+async fn linger_close<S: Stream>(mut socket: S) -> io::Result<()> {
+    socket.shutdown().await?;
+    let mut unread = [0; 4_096];
+    while socket.read(&mut unread).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Which file handles which request: the one table.
+
+use tracing::{Instrument, debug_span};
+use wire::remoting::{Command, RequestCode, ResponseCode};
+
+use super::{
+    connection::Connection,
+    exchange::{Arrival, Done},
+    group, heartbeat, lock, offset, pull, query,
+    reply::{Answer, Refusal},
+    route, send, topic,
+};
+
+/// Does one request from arrival to answer.
+pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
+    let Arrival {
+        command,
+        may_wait,
+        bytes,
+        at,
+    } = arrival;
+    let code = command.request_code();
+    let answer = match code {
+        // The two that come for every message; their state lies in the connection's task.
+        Some(
+            RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage,
+        ) => {
+            send::handle(connection, &command)
+                .instrument(debug_span!("send"))
+                .await
+        }
+        Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => {
+            pull::handle(connection, &command, may_wait)
+                .instrument(debug_span!("pull"))
+                .await
+        }
+        Some(code) => Box::pin(rare(connection, &command, code)).await,
+        None => not_supported(&command),
+    };
+    let reply = answer.unwrap_or_else(|refusal| {
+        tracing::debug!(
+            peer = %connection.info.peer, code = command.code, response = ?refusal.code,
+            remark = refusal.remark, "request refused"
+        );
+        refusal.reply(&command)
+    });
+    let response = reply
+        .command
+        .response_code()
+        .map_or("unknown", ResponseCode::name);
+    Done {
+        reply: (!command.is_oneway()).then_some(reply),
+        request: code.map_or("unknown", RequestCode::name),
+        response,
+        is_poll: may_wait,
+        bytes,
+        at,
+    }
+}
+
+/// Requests that come once per client, queue or administrator.
+async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> Answer {
+    use RequestCode as Code;
+    let c = connection;
+    let r = request;
+    match code {
+        Code::QueryMessage => query::by_key(c, r).instrument(debug_span!("query")).await,
+        Code::ViewMessageById => query::by_id(c, r).instrument(debug_span!("query")).await,
+        Code::QueryConsumerOffset => offset::query(c, r),
+        Code::UpdateConsumerOffset => offset::commit(c, r).instrument(debug_span!("offset")).await,
+        Code::SearchOffsetByTimestamp => offset::by_time(c, r),
+        Code::GetMaxOffset => offset::max(c, r),
+        Code::GetMinOffset => offset::min(c, r),
+        Code::GetEarliestStoreTime => offset::earliest_store_time(c, r),
+        Code::Heartbeat => {
+            heartbeat::beat(c, r)
+                .instrument(debug_span!("heartbeat"))
+                .await
+        }
+        Code::UnregisterClient => heartbeat::unregister(c, r),
+        Code::CheckClientConfig => heartbeat::check_client_config(r),
+        Code::GetConsumerListByGroup => group::consumers(c, r),
+        Code::LockQueues => lock::lock(c, r),
+        Code::UnlockQueues => lock::unlock(c, r),
+        Code::GetRouteByTopic => route::by_topic(c, r),
+        Code::GetBrokerClusterInfo => route::cluster(c, r),
+        Code::GetBrokerRuntimeInfo => route::runtime(c, r),
+        Code::GetKvConfig => route::kv_config(r),
+        Code::UpdateAndCreateTopic => topic::create(c, r).await,
+        Code::DeleteTopicInBroker => topic::delete(c, r).await,
+        Code::DeleteTopicInNameServer => topic::delete_in_name_server(r),
+        Code::GetAllTopicConfig => topic::all(c, r),
+        Code::GetTopicConfig => topic::get(c, r),
+        Code::GetTopicListFromNameServer | Code::GetTopicsByCluster => topic::list(c, r),
+        Code::GetTopicStatsInfo => topic::stats(c, r),
+        Code::UpdateAndCreateGroup => group::create(c, r).await,
+        Code::DeleteGroup => group::delete(c, r).await,
+        Code::GetAllGroupConfig => group::all(c, r),
+        Code::GetGroupConfig => group::get(c, r),
+        Code::GetConsumeStats => group::stats(c, r),
+        _ => not_supported(r),
+    }
+}
+
+fn not_supported(request: &Command) -> Answer {
+    let code = request.code;
+    Err(Refusal::new(
+        ResponseCode::RequestCodeNotSupported,
+        format!("request code {code} is not supported"),
+    ))
+}

@@ -1,0 +1,438 @@
+//! The exchange on one connection: frames in, requests under way, answers out, all in one task.
+//!
+//! Sends are pipelined: many requests are under way at once and answered as they are done. The log
+//! completes everybody who waits for one commit together, so that one wake-up of this task gathers all
+//! their answers into one write. Nothing grows without bound: past its limits the connection is not
+//! read any more, and a peer that does not read its answers has its requests wait.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use base::limits;
+use broker::ClientCommand;
+use bytes::BytesMut;
+use futures::{Stream as _, stream::FuturesUnordered};
+use tokio::{io::AsyncReadExt, sync::mpsc};
+use wire::remoting::{Command, FrameError, RequestCode, frame, header::ConsumerGroupRequest};
+
+use super::{connection::Connection, output::Output, reply::Reply};
+use crate::{
+    door::Stream,
+    front::DrainPhase,
+    metrics::{Histogram, RpcKey},
+};
+
+/// How often limits of time are looked at. Coarse on purpose: an idle connection wakes this often.
+const TICK: Duration = Duration::from_secs(5);
+
+/// First size of the read buffer; it grows while reads fill it.
+const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// Largest size to which it grows for small frames.
+const READ_BYTES_MAX: usize = 128 * 1024;
+
+/// A request as it came off the wire.
+pub(super) struct Arrival {
+    /// What is asked.
+    pub(super) command: Command,
+    /// Whether it may wait for messages.
+    pub(super) may_wait: bool,
+    /// Bytes of its frame.
+    pub(super) bytes: usize,
+    /// When it came, by [`base::Clock::elapsed`].
+    pub(super) at: Duration,
+}
+
+/// A request that is done.
+pub(super) struct Done {
+    /// The answer; `None` if none is wanted.
+    pub(super) reply: Option<Reply>,
+    /// What was asked, for metrics.
+    pub(super) request: &'static str,
+    /// How it went, for metrics.
+    pub(super) response: &'static str,
+    /// As in [`Arrival`].
+    pub(super) is_poll: bool,
+    /// As in [`Arrival`].
+    pub(super) bytes: usize,
+    /// As in [`Arrival`].
+    pub(super) at: Duration,
+}
+
+/// Why an exchange ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The peer closed, and what it had asked without waiting for an answer is done.
+    Peer,
+    /// The process is stopping, and everything is answered.
+    Drained,
+    /// Nothing happened for too long.
+    Idle,
+    /// Reading or writing failed.
+    Failed(#[expect(dead_code, reason = "shown by Debug in the log")] io::Error),
+    /// The peer sent what is no frame.
+    Frame(FrameError),
+    /// A frame was begun and not completed in time.
+    HalfFrame {
+        /// Bytes that came of it.
+        bytes: usize,
+    },
+    /// The peer reads none of its answers.
+    WriteStall {
+        /// Bytes that wait for it.
+        queued: usize,
+    },
+}
+
+/// Whether more is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Open,
+    /// The peer closed its side.
+    Ended,
+    /// The process is stopping.
+    Draining,
+}
+
+/// The state of the exchange.
+pub(super) struct Exchange<'a, S, F> {
+    connection: &'a Connection,
+    start: fn(&'a Connection, Arrival) -> F,
+    socket: S,
+    input: BytesMut,
+    read_bytes: usize,
+    output: Output,
+    under_way: FuturesUnordered<F>,
+    inbox: mpsc::Receiver<ClientCommand>,
+    reading: Reading,
+    requests: usize,
+    polls: usize,
+    bytes: usize,
+    next_opaque: i32,
+    drain: Pin<Box<dyn Future<Output = ()> + Send>>,
+    tick: base::Sleep,
+    active_at: Duration,
+    frame_began: Option<Duration>,
+    write_stalled: Option<Duration>,
+    latencies: Vec<(RpcKey, Arc<Histogram>)>,
+}
+
+impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        start: fn(&'a Connection, Arrival) -> F,
+        socket: S,
+        received: BytesMut,
+        inbox: mpsc::Receiver<ClientCommand>,
+    ) -> Self {
+        let clock = &connection.front.clock;
+        Self {
+            connection,
+            start,
+            socket,
+            input: received,
+            read_bytes: READ_BYTES_MIN,
+            output: Output::default(),
+            under_way: FuturesUnordered::new(),
+            inbox,
+            reading: Reading::Open,
+            requests: 0,
+            polls: 0,
+            bytes: 0,
+            next_opaque: 0,
+            drain: Box::pin(connection.front.drain.reached(DrainPhase::Draining)),
+            tick: clock.sleep(TICK),
+            active_at: clock.elapsed(),
+            frame_began: None,
+            write_stalled: None,
+            latencies: Vec::new(),
+        }
+    }
+
+    /// Goes on until the connection ends.
+    pub(super) async fn run(&mut self) -> End {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    pub(super) fn into_socket(self) -> S {
+        self.socket
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.reading != Reading::Draining && self.drain.as_mut().poll(cx).is_ready() {
+            self.reading = Reading::Draining;
+        }
+        loop {
+            let now = self.connection.front.clock.elapsed();
+            let mut progress = false;
+            match self.receive(cx, now) {
+                Ok(received) => progress |= received,
+                Err(end) => return Poll::Ready(end),
+            }
+            match self.finish(cx, now) {
+                Ok(finished) => progress |= finished,
+                Err(end) => return Poll::Ready(end),
+            }
+            progress |= self.push_commands(cx);
+            match self.write(cx, now) {
+                Ok(written) => progress |= written,
+                Err(end) => return Poll::Ready(end),
+            }
+            if progress {
+                self.active_at = now;
+                continue;
+            }
+            match self.reading {
+                // Long polls of a peer that is gone are dropped; what it asked without waiting is not.
+                Reading::Ended if self.requests == 0 => return Poll::Ready(End::Peer),
+                Reading::Draining if self.under_way.is_empty() && self.output.is_empty() => {
+                    return Poll::Ready(End::Drained);
+                }
+                _ => {}
+            }
+            if self.tick.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.tick = self.connection.front.clock.sleep(TICK);
+            if let Some(end) = self.overdue(now) {
+                return Poll::Ready(end);
+            }
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.reading == Reading::Open
+            && self.requests < limits::REMOTING_REQUESTS_IN_FLIGHT_MAX
+            && self.bytes < limits::REMOTING_BYTES_IN_FLIGHT_MAX
+            && self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX
+    }
+
+    /// Reads once and starts every request that is complete.
+    fn receive(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, End> {
+        let mut progress = self.begin(now)?;
+        if !self.may_read() {
+            return Ok(progress);
+        }
+        self.make_room();
+        let room = self.input.capacity();
+        let read = pin!(self.socket.read_buf(&mut self.input)).poll(cx);
+        match read {
+            Poll::Pending => return Ok(progress),
+            Poll::Ready(Err(error)) => return self.peer_ended(Some(error)),
+            Poll::Ready(Ok(0)) => return self.peer_ended(None),
+            Poll::Ready(Ok(_)) => progress = true,
+        }
+        if self.input.len() == room {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        }
+        self.begin(now)?;
+        Ok(progress)
+    }
+
+    /// The peer sends nothing more. What it asked for without waiting is still done: clients send
+    /// their last offsets that way and leave.
+    fn peer_ended(&mut self, error: Option<io::Error>) -> Result<bool, End> {
+        if let Some(error) = error {
+            if self.requests == 0 {
+                return Err(End::Failed(error));
+            }
+            self.output.clear();
+        }
+        self.reading = Reading::Ended;
+        Ok(true)
+    }
+
+    /// Room for what is still missing of the frame begun, but never much more than has come: a peer
+    /// must send bytes to make memory grow.
+    fn make_room(&mut self) {
+        let spare = self.input.capacity() - self.input.len();
+        let frame = self.input.first_chunk::<4>().map_or(0, |length| {
+            (u32::from_be_bytes(*length) as usize).saturating_add(4)
+        });
+        let missing = frame.saturating_sub(self.input.len());
+        let wanted = missing.min(self.input.len() * 2).max(self.read_bytes);
+        if spare < wanted.min(READ_BYTES_MIN) || spare < missing.min(wanted) {
+            self.input.reserve(wanted);
+        }
+    }
+
+    /// Starts the requests that are complete, as far as the limits allow.
+    fn begin(&mut self, now: Duration) -> Result<bool, End> {
+        let mut progress = false;
+        while self.may_read() {
+            let before = self.input.len();
+            let max = limits::REMOTING_FRAME_BYTES_MAX;
+            let Some(command) = frame::decode(&mut self.input, max).map_err(End::Frame)? else {
+                break;
+            };
+            progress = true;
+            self.frame_began = None;
+            self.begin_one(command, before - self.input.len(), now);
+        }
+        if self.input.is_empty() {
+            self.frame_began = None;
+        } else if self.may_read() {
+            self.frame_began.get_or_insert(now);
+        } else {
+            // Not read on our account: its time begins when reading goes on.
+            self.frame_began = None;
+        }
+        Ok(progress)
+    }
+
+    fn begin_one(&mut self, command: Command, bytes: usize, now: Duration) {
+        if command.is_response() {
+            // Answers to what is pushed to clients; nothing pushed so far wants one.
+            return;
+        }
+        let is_pull = matches!(
+            command.request_code(),
+            Some(RequestCode::PullMessage | RequestCode::LitePullMessage)
+        );
+        let may_wait = is_pull && self.polls < limits::REMOTING_LONG_POLLS_MAX;
+        if may_wait {
+            self.polls += 1;
+        } else {
+            self.requests += 1;
+        }
+        self.bytes += bytes;
+        let arrival = Arrival {
+            command,
+            may_wait,
+            bytes,
+            at: now,
+        };
+        self.under_way.push((self.start)(self.connection, arrival));
+    }
+
+    /// Gathers the answers that are done, as long as there is room for them.
+    fn finish(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, End> {
+        let mut progress = false;
+        while self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX {
+            let Poll::Ready(Some(done)) = Pin::new(&mut self.under_way).poll_next(cx) else {
+                break;
+            };
+            progress = true;
+            if done.is_poll {
+                self.polls -= 1;
+            } else {
+                self.requests -= 1;
+            }
+            self.bytes -= done.bytes;
+            self.count(&done, now);
+            if let Some(reply) = done.reply {
+                self.output.put(reply).map_err(End::Frame)?;
+            }
+        }
+        Ok(progress)
+    }
+
+    fn count(&mut self, done: &Done, now: Duration) {
+        let key = RpcKey {
+            protocol: "remoting",
+            request: done.request,
+            response: done.response,
+            long_polling: done.is_poll,
+            result: if done.reply.is_some() {
+                "success"
+            } else {
+                "oneway"
+            },
+        };
+        let latency = now.saturating_sub(done.at);
+        if let Some((_, known)) = self.latencies.iter().find(|(known, _)| *known == key) {
+            known.observe(latency);
+            return;
+        }
+        let histogram = self.connection.front.metrics.latency(key);
+        histogram.observe(latency);
+        self.latencies.push((key, histogram));
+    }
+
+    /// Turns commands for clients of this connection into requests that want no answer.
+    fn push_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX {
+            let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) else {
+                break;
+            };
+            let request = match command {
+                ClientCommand::ConsumersChanged { group } => {
+                    let consumer_group = self.connection.told_group(&group);
+                    let header = ConsumerGroupRequest {
+                        consumer_group: &consumer_group,
+                    };
+                    Command::request(RequestCode::NotifyConsumerIdsChanged, &header)
+                }
+            };
+            let opaque = self.next_opaque;
+            self.next_opaque = self.next_opaque.wrapping_add(1);
+            let request = Command {
+                opaque,
+                ..request.as_oneway()
+            };
+            if let Err(error) = self.output.put(request.into()) {
+                tracing::warn!(%error, "command for a client not written");
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, End> {
+        if self.output.is_empty() {
+            self.write_stalled = None;
+            return Ok(false);
+        }
+        match self.output.poll_write(&mut self.socket, cx) {
+            Poll::Ready(Ok(written)) => {
+                self.write_stalled = None;
+                Ok(written > 0)
+            }
+            Poll::Ready(Err(error)) => {
+                self.output.clear();
+                self.peer_ended(Some(error))
+            }
+            Poll::Pending => {
+                self.write_stalled.get_or_insert(now);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Looks at the limits of time.
+    fn overdue(&mut self, now: Duration) -> Option<End> {
+        let since = |at: Duration| now.saturating_sub(at).as_millis();
+        if let Some(began) = self.frame_began {
+            let bytes = self.input.len();
+            let allowed = limits::REMOTING_FRAME_MS_MAX
+                + limits::REMOTING_FRAME_MS_PER_64_KIB * (bytes / (64 * 1024)) as u64;
+            if since(began) > u128::from(allowed) {
+                return Some(End::HalfFrame { bytes });
+            }
+        }
+        if let Some(stalled) = self.write_stalled
+            && since(stalled) > u128::from(limits::WRITE_STALL_MS_MAX)
+        {
+            return Some(End::WriteStall {
+                queued: self.output.bytes(),
+            });
+        }
+        let idle = since(self.active_at);
+        if self.under_way.is_empty() && idle > u128::from(limits::REMOTING_IDLE_MS_MAX) {
+            return Some(End::Idle);
+        }
+        if self.input.is_empty() && idle > TICK.as_millis() {
+            // Thousands of idle connections must not each keep a buffer.
+            self.input = BytesMut::new();
+            self.read_bytes = READ_BYTES_MIN;
+        }
+        None
+    }
+}

@@ -1,0 +1,23 @@
+//! The Remoting front end: the name-server role and the broker role for clients of 3.x, 4.x and 5.x.
+//!
+//! A connection is one task (`connection.rs`). It reads frames, keeps many requests under way at
+//! once, and writes answers as they are done, in any order: `opaque` joins them to their requests.
+//! `dispatch.rs` names the file of each request.
+
+mod connection;
+mod dispatch;
+mod exchange;
+mod group;
+mod heartbeat;
+mod lock;
+mod offset;
+mod output;
+mod pull;
+mod query;
+mod reply;
+mod route;
+mod send;
+mod status;
+mod topic;
+
+pub(crate) use connection::serve;

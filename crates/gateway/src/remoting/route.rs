@@ -1,0 +1,184 @@
+//! Routes (105) and the rest of the name-server role: cluster (106), runtime (28), settings (101).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use broker::{Instance, Topic};
+use wire::remoting::{
+    Command, ResponseCode,
+    body::{BrokerData, ClusterInfo, QueueData, TextTable, TopicRouteData},
+    header::{GetRouteRequest, KvConfigRequest, permission},
+};
+
+use super::{
+    connection::Connection,
+    reply::{Answer, Refusal, Reply},
+};
+use crate::front::{CLUSTER_NAME, broker_name};
+
+/// The topic whose route a producer asks for when its own topic has none: from it and its own number of
+/// queues it guesses the route that the topic will have once its first message has created it.
+pub(super) const TEMPLATE_TOPIC: &str = "TBW102";
+
+/// Queues of the topics that stand for the cluster and its brokers; only their brokers are looked at.
+const ADMINISTRATION_QUEUES: u32 = 1;
+
+/// Code 105.
+pub(super) fn by_topic(connection: &Connection, request: &Command) -> Answer {
+    let header: GetRouteRequest<'_> = request.header()?;
+    let named = connection.topic(header.topic)?;
+    let instance = &named.instance;
+    let read_write = permission::READ | permission::WRITE;
+    if let Some(topic) = instance.topic(&named.topic) {
+        let bits = i32::from(topic.spec.permission.bits());
+        return Ok(route(
+            connection,
+            request,
+            instance,
+            topic.spec.queues,
+            bits,
+        ));
+    }
+    let name = named.topic.as_str();
+    if name == TEMPLATE_TOPIC && instance.settings().create_automatically {
+        let queues = instance.settings().automatic_queues;
+        let bits = read_write | permission::INHERIT;
+        return Ok(route(connection, request, instance, queues, bits));
+    }
+    // Compat: `createTopic` of the administration client (4.9, 5.0) finds its brokers so.
+    let is_broker = |name: &str| {
+        instance
+            .shards()
+            .iter()
+            .any(|shard| broker_name(instance.id(), shard.id()) == name)
+    };
+    if name == CLUSTER_NAME || is_broker(name) {
+        return Ok(route(
+            connection,
+            request,
+            instance,
+            ADMINISTRATION_QUEUES,
+            read_write,
+        ));
+    }
+    let reason = if instance.settings().create_automatically {
+        "it is created by its first message"
+    } else {
+        "create it first: automatic creation is off"
+    };
+    let id = instance.id();
+    let remark = format!("no route for topic `{name}`: it is not in instance `{id}`, {reason}");
+    Err(Refusal::new(ResponseCode::TopicNotExist, remark))
+}
+
+fn route(
+    connection: &Connection,
+    request: &Command,
+    instance: &Instance,
+    queues: u32,
+    bits: i32,
+) -> Reply {
+    let count = queues.cast_signed();
+    let brokers = brokers(connection, instance);
+    let queues = brokers
+        .iter()
+        .map(|broker| QueueData {
+            broker_name: broker.broker_name.clone(),
+            permission: bits,
+            read_queue_count: count,
+            write_queue_count: count,
+            topic_sys_flag: 0,
+        })
+        .collect();
+    let route = TopicRouteData {
+        brokers,
+        filter_server_table: BTreeMap::new(),
+        order_configuration: None,
+        queues,
+    };
+    Reply::body(request, &route)
+}
+
+/// The instance's shards as brokers.
+fn brokers(connection: &Connection, instance: &Instance) -> Vec<BrokerData> {
+    let address = connection.front.advertised(&connection.info).to_string();
+    let broker = |shard: Arc<broker::Shard>| BrokerData {
+        addresses: BTreeMap::from([(0, address.clone())]),
+        broker_name: broker_name(instance.id(), shard.id()),
+        cluster: CLUSTER_NAME.to_owned(),
+        enable_acting_master: false,
+    };
+    instance.shards().into_iter().map(broker).collect()
+}
+
+/// Code 106. Without a name in it, the request is about the default instance.
+pub(super) fn cluster(connection: &Connection, request: &Command) -> Answer {
+    let instance = connection.front.settle([])?;
+    let brokers: BTreeMap<String, BrokerData> = brokers(connection, &instance)
+        .into_iter()
+        .map(|broker| (broker.broker_name.clone(), broker))
+        .collect();
+    let names = brokers.keys().cloned().collect();
+    let clusters = BTreeMap::from([(CLUSTER_NAME.to_owned(), names)]);
+    Ok(Reply::body(request, &ClusterInfo { brokers, clusters }))
+}
+
+/// Code 28: the few numbers that are true here too.
+pub(super) fn runtime(connection: &Connection, request: &Command) -> Answer {
+    let front = &connection.front;
+    let instance = front.settle([])?;
+    let metrics = instance.metrics();
+    let messages_in: u64 = metrics
+        .topics
+        .iter()
+        .map(|topic: &_| topic.messages_in)
+        .sum();
+    let messages_out: u64 = metrics.groups.iter().map(|group| group.messages_out).sum();
+    let uptime_ms = i64::try_from(front.uptime().as_millis()).unwrap_or(i64::MAX);
+    let table = [
+        (
+            "bootTimestamp",
+            (front.clock.now().ms() - uptime_ms).to_string(),
+        ),
+        ("brokerActive", (!front.drain.is_draining()).to_string()),
+        (
+            "brokerVersionDesc",
+            format!("Carrack {}", env!("CARGO_PKG_VERSION")),
+        ),
+        ("commitLogMaxOffset", metrics.log_bytes.to_string()),
+        ("msgPutTotalSinceStart", messages_in.to_string()),
+        ("msgGetTotalSinceStart", messages_out.to_string()),
+        ("runtime", format!("{} ms", uptime_ms)),
+    ];
+    let table = table
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Ok(Reply::body(request, &TextTable { table }))
+}
+
+/// Code 101: settings that tools keep in the name server. Nothing is kept here.
+pub(super) fn kv_config(request: &Command) -> Answer {
+    let header: KvConfigRequest<'_> = request.header()?;
+    let KvConfigRequest { namespace, key } = header;
+    let remark = format!("key `{key}` not found in namespace `{namespace}`");
+    Err(Refusal::new(ResponseCode::QueryNotFound, remark))
+}
+
+/// The queues of a topic with the names that clients call them by.
+pub(super) fn queue_names(
+    instance: &Instance,
+    topic: &Topic,
+    shown: &str,
+) -> Vec<wire::remoting::body::MessageQueue> {
+    let mut names = Vec::new();
+    for shard in instance.shards() {
+        for queue in topic.queues() {
+            names.push(wire::remoting::body::MessageQueue {
+                broker_name: broker_name(instance.id(), shard.id()),
+                queue_id: queue.get().cast_signed(),
+                topic: shown.to_owned(),
+            });
+        }
+    }
+    names
+}

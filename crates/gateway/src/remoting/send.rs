@@ -1,0 +1,165 @@
+//! Send (codes 10, 310, 320): one message, or a batch for one queue.
+
+use base::{QueueId, Timestamp, limits};
+use broker::{Message, QueueChoice, SendRequest, Sent};
+use bytes::Bytes;
+use wire::{
+    message::{self, MessageId, properties},
+    remoting::{
+        Command, RequestCode, ResponseCode,
+        header::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse},
+    },
+};
+
+use super::{
+    connection::{Connection, TopicIn},
+    reply::{Answer, Refusal, Reply},
+    route::TEMPLATE_TOPIC,
+};
+
+/// What an answer says of this server's region: Apache's default. ONS clients write no trace for it.
+const REGION: &str = "DefaultRegion";
+
+pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer {
+    let code = request.request_code();
+    let header: SendMessageRequest<'_> = if code == Some(RequestCode::SendMessage) {
+        request.header()?
+    } else {
+        request.header::<SendMessageRequestV2<'_>>()?.into()
+    };
+    let is_batch = code == Some(RequestCode::SendBatchMessage) || header.batch == Some(true);
+    let TopicIn { instance, topic } = connection.topic_of(header.topic, header.producer_group)?;
+    if instance.topic(&topic).is_none() {
+        if topic.as_str() == TEMPLATE_TOPIC {
+            let remark = format!("topic `{topic}` is a template and takes no messages");
+            return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        }
+        // The client has told its queues from the template and the number that it wants itself.
+        let wanted = u32::try_from(header.default_topic_queue_count).unwrap_or(0);
+        let queues = wanted.clamp(1, instance.settings().automatic_queues.max(1));
+        instance.topic_or_create(&topic, Some(queues)).await?;
+    }
+    let messages = if is_batch {
+        batch(connection, request, &header)?
+    } else {
+        vec![Message {
+            flag: header.flag,
+            sys_flag: header.sys_flag,
+            born_timestamp: Timestamp::from_ms(header.born_timestamp),
+            born_host: connection.info.peer,
+            reconsume_times: header.reconsume_times.unwrap_or(0),
+            body: request.body.clone(),
+            properties: Bytes::copy_from_slice(header.properties.unwrap_or_default().as_bytes()),
+        }]
+    };
+    let store_host = connection.store_host();
+    let metrics = &connection.front.metrics;
+    let sizes = messages
+        .iter()
+        .map(|message| message.body.len() + message.properties.len());
+    let sizes: Sizes = sizes.collect();
+    let shard = connection.shard(instance.id())?;
+    let sent = shard
+        .send(SendRequest {
+            topic,
+            queue: match u32::try_from(header.queue_id) {
+                Ok(queue) => QueueChoice::Queue(QueueId::new(queue)),
+                Err(_) => QueueChoice::Any,
+            },
+            messages,
+            store_host,
+        })
+        .await?;
+    sizes.each(|size| metrics.message_stored(size));
+    answer(request, &header, is_batch, &sent, store_host)
+}
+
+/// Sizes of the messages of a send, without a list for the usual one.
+enum Sizes {
+    One(usize),
+    Many(Vec<usize>),
+}
+
+impl FromIterator<usize> for Sizes {
+    fn from_iter<I: IntoIterator<Item = usize>>(sizes: I) -> Self {
+        let mut sizes = sizes.into_iter();
+        match (sizes.next(), sizes.next()) {
+            (Some(first), Some(second)) => {
+                Self::Many([first, second].into_iter().chain(sizes).collect())
+            }
+            (first, _) => Self::One(first.unwrap_or(0)),
+        }
+    }
+}
+
+impl Sizes {
+    fn each(&self, mut count: impl FnMut(usize)) {
+        match self {
+            Self::One(size) => count(*size),
+            Self::Many(sizes) => sizes.iter().copied().for_each(count),
+        }
+    }
+}
+
+fn batch(
+    connection: &Connection,
+    request: &Command,
+    header: &SendMessageRequest<'_>,
+) -> Result<Vec<Message>, Refusal> {
+    let batch = message::batch::decode(request.body.clone(), limits::SEND_BATCH_MESSAGES_MAX)
+        .map_err(|error| Refusal::of(ResponseCode::MessageIllegal, &error))?;
+    let message = |one: message::batch::BatchMessage| Message {
+        flag: one.flag,
+        sys_flag: header.sys_flag,
+        born_timestamp: Timestamp::from_ms(header.born_timestamp),
+        born_host: connection.info.peer,
+        reconsume_times: header.reconsume_times.unwrap_or(0),
+        properties: Bytes::copy_from_slice(one.properties().as_bytes()),
+        body: one.body,
+    };
+    Ok(batch.into_iter().map(message).collect())
+}
+
+fn answer(
+    request: &Command,
+    header: &SendMessageRequest<'_>,
+    is_batch: bool,
+    sent: &[Sent],
+    store_host: std::net::SocketAddr,
+) -> Answer {
+    let Some(first) = sent.first() else {
+        return Err(Refusal::new(
+            ResponseCode::SystemError,
+            "send stored no message",
+        ));
+    };
+    let id = |sent: &Sent| {
+        MessageId {
+            store_host,
+            physical_offset: sent.physical_offset.wire(),
+        }
+        .to_string()
+    };
+    let message_id = match sent {
+        [one] => id(one),
+        many => many.iter().map(id).collect::<Vec<_>>().join(","),
+    };
+    // Clients show the id that they gave the message themselves, which Apache sends back under this name.
+    let unique_key = header
+        .properties
+        .filter(|_| !is_batch)
+        .and_then(|properties| properties::get(properties, properties::UNIQUE_KEY));
+    Ok(Reply::header(
+        request,
+        &SendMessageResponse {
+            message_id: &message_id,
+            queue_id: first.queue.get().cast_signed(),
+            queue_offset: first.queue_offset.get().cast_signed(),
+            transaction_id: unique_key,
+            batch_unique_id: None,
+            recall_handle: None,
+            region: Some(REGION),
+            trace_on: Some(true),
+        },
+    ))
+}

@@ -1,0 +1,153 @@
+//! Errors of the core as Remoting clients are told them: one table per error, without a wildcard, so
+//! that a new error does not compile before it has a code.
+//!
+//! The codes decide what clients do. Java producers of all versions try another broker (here: the same
+//! one again) after `SYSTEM_ERROR`, `SYSTEM_BUSY`, `SERVICE_NOT_AVAILABLE`, `TOPIC_NOT_EXIST` and
+//! `NO_PERMISSION`, and give up at once after others; so what a repetition cannot mend gets another code.
+
+use broker::{
+    CreateGroupError, CreateTopicError, DeleteTopicError, HeartbeatError, LockError, OffsetError,
+    PullError, QueryError, SendError,
+};
+use store::log::AppendError;
+use wire::remoting::{HeaderError, ResponseCode as Code, body::BodyError};
+
+use super::reply::Refusal;
+use crate::instance::InstanceError;
+
+macro_rules! refusals {
+    ($($error:ty => $code:path),* $(,)?) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::of($code(&error), &error)
+            }
+        })*
+    };
+}
+
+refusals! {
+    SendError => send,
+    PullError => pull,
+    OffsetError => offset,
+    QueryError => query,
+    LockError => lock,
+    HeartbeatError => heartbeat,
+    CreateTopicError => create_topic,
+    DeleteTopicError => delete_topic,
+    CreateGroupError => create_group,
+    InstanceError => instance,
+    HeaderError => header,
+    BodyError => body,
+}
+
+fn append(error: &AppendError) -> Code {
+    match error {
+        AppendError::Busy { .. } => Code::SystemBusy,
+        AppendError::Full { .. } | AppendError::Poisoned { .. } => Code::ServiceNotAvailable,
+        AppendError::TooLarge { .. } => Code::MessageIllegal,
+    }
+}
+
+fn send(error: &SendError) -> Code {
+    match error {
+        SendError::TopicNotFound(_) => Code::TopicNotExist,
+        SendError::QueueNotFound(_) => Code::InvalidParameter,
+        SendError::CreateTopic(error) => create_topic(error),
+        SendError::NotWritable { .. } => Code::NoPermission,
+        SendError::TypeMismatch { .. }
+        | SendError::Unsupported { .. }
+        | SendError::Count { .. }
+        | SendError::Message { .. } => Code::MessageIllegal,
+        SendError::Log { source, .. } => append(source),
+        SendError::Unconfirmed { .. } | SendError::State { .. } => Code::SystemError,
+    }
+}
+
+fn pull(error: &PullError) -> Code {
+    match error {
+        PullError::TopicNotFound(_) => Code::TopicNotExist,
+        PullError::QueueNotFound(_) => Code::InvalidParameter,
+        PullError::NotReadable { .. } => Code::NoPermission,
+        PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
+            Code::SystemError
+        }
+    }
+}
+
+fn offset(error: &OffsetError) -> Code {
+    match error {
+        OffsetError::TopicNotFound(_) => Code::TopicNotExist,
+        OffsetError::GroupNotFound(_) => Code::GroupNotExist,
+        OffsetError::CreateGroup(error) => create_group(error),
+        OffsetError::QueueNotFound(_) => Code::InvalidParameter,
+        OffsetError::Log { source, .. } => append(source),
+        OffsetError::State { .. } => Code::SystemError,
+    }
+}
+
+fn query(error: &QueryError) -> Code {
+    match error {
+        QueryError::TopicNotFound(_) => Code::TopicNotExist,
+        QueryError::MessageNotFound { .. } => Code::QueryNotFound,
+        QueryError::Read { .. } | QueryError::State(_) => Code::SystemError,
+    }
+}
+
+fn lock(error: &LockError) -> Code {
+    match error {
+        LockError::TooMany { .. } => Code::InvalidParameter,
+    }
+}
+
+fn heartbeat(error: &HeartbeatError) -> Code {
+    match error {
+        HeartbeatError::TooMany { .. } => Code::FlowControl,
+    }
+}
+
+fn create_topic(error: &CreateTopicError) -> Code {
+    match error {
+        CreateTopicError::Queues { .. }
+        | CreateTopicError::Shrink { .. }
+        | CreateTopicError::OtherType { .. } => Code::InvalidParameter,
+        CreateTopicError::TooMany { .. } => Code::FlowControl,
+        CreateTopicError::Metadata { .. } => Code::SystemError,
+    }
+}
+
+fn delete_topic(error: &DeleteTopicError) -> Code {
+    match error {
+        DeleteTopicError::TopicNotFound(_) => Code::TopicNotExist,
+        DeleteTopicError::Metadata { .. } => Code::SystemError,
+    }
+}
+
+fn create_group(error: &CreateGroupError) -> Code {
+    match error {
+        CreateGroupError::Attempts { .. } => Code::InvalidParameter,
+        CreateGroupError::TooMany { .. } => Code::FlowControl,
+        CreateGroupError::Metadata { .. } => Code::SystemError,
+    }
+}
+
+fn instance(error: &InstanceError) -> Code {
+    match error {
+        InstanceError::NotFound(_) | InstanceError::Disagree { .. } | InstanceError::Name(_) => {
+            Code::InvalidParameter
+        }
+    }
+}
+
+fn header(error: &HeaderError) -> Code {
+    match error {
+        HeaderError::Missing { .. } | HeaderError::Invalid { .. } => Code::InvalidParameter,
+    }
+}
+
+fn body(error: &BodyError) -> Code {
+    match error {
+        BodyError::Empty { .. } | BodyError::TooLong { .. } | BodyError::Json { .. } => {
+            Code::InvalidParameter
+        }
+    }
+}
