@@ -1,1 +1,331 @@
-//! The gRPC v2 front end: `apache.rocketmq.v2.MessagingService`.
+//! The gRPC v2 front end: `apache.rocketmq.v2.MessagingService`, the protocol of the 5.x SDKs.
+//!
+//! One file per verb, named as in the broker. Each request becomes a [`call::Call`], the verb answers
+//! with a message or a [`status::Refusal`], and the refusal becomes the status in the answer: at the
+//! level of gRPC nearly every call succeeds, which is what SDKs expect. Streams end with the connection,
+//! with their client, and when the server drains.
+
+mod ack;
+mod call;
+mod change_invisible_duration;
+mod clients;
+mod compression;
+mod digest;
+mod forward_to_dead_letter;
+mod heartbeat;
+mod message;
+mod names;
+mod receive;
+mod route;
+mod send;
+mod settings;
+mod status;
+mod telemetry;
+mod time;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use base::limits;
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+use wire::grpc_v2::{
+    self as v2, Code,
+    messaging_service_server::{MessagingService, MessagingServiceServer},
+};
+
+pub(crate) use self::clients::Clients;
+use self::{call::Call, receive::Handout, status::Refusal, telemetry::Commands};
+use crate::{ConnectionInfo, Front, metrics::RpcKey};
+
+/// The service for one connection. Clones share it; the connection counts as gone when the last clone
+/// and the last call on it are.
+pub(crate) fn service(
+    front: Arc<Front>,
+    connection: ConnectionInfo,
+) -> MessagingServiceServer<Messaging> {
+    front.grpc_clients.opened(connection.id);
+    MessagingServiceServer::new(Messaging { front, connection })
+        .max_decoding_message_size(limits::GRPC_REQUEST_BYTES_MAX)
+}
+
+/// The calls of one connection.
+pub(crate) struct Messaging {
+    front: Arc<Front>,
+    connection: ConnectionInfo,
+}
+
+impl Drop for Messaging {
+    fn drop(&mut self) {
+        self.front
+            .grpc_clients
+            .closed(&self.front.router, self.connection.id);
+    }
+}
+
+/// A response with the status that every one of them has.
+trait Answer: Default {
+    fn status(&mut self) -> &mut Option<v2::Status>;
+}
+
+macro_rules! answers {
+    ($($response:ident),* $(,)?) => {
+        $(impl Answer for v2::$response {
+            fn status(&mut self) -> &mut Option<v2::Status> {
+                &mut self.status
+            }
+        })*
+    };
+}
+
+answers!(
+    QueryRouteResponse,
+    HeartbeatResponse,
+    SendMessageResponse,
+    QueryAssignmentResponse,
+    AckMessageResponse,
+    ForwardMessageToDeadLetterQueueResponse,
+    ChangeInvisibleDurationResponse,
+    NotifyClientTerminationResponse,
+    EndTransactionResponse,
+    RecallMessageResponse,
+    SyncLiteSubscriptionResponse,
+);
+
+impl Messaging {
+    fn call<T>(&self, request: Request<T>) -> (Call, T) {
+        let (metadata, _, message) = request.into_parts();
+        (
+            Call::new(self.front.clone(), self.connection, metadata),
+            message,
+        )
+    }
+
+    /// Does the work of a call whose client has an id, and answers.
+    async fn answer<R: Answer>(
+        &self,
+        name: &'static str,
+        call: &Call,
+        work: impl Future<Output = Result<R, Refusal>> + Send,
+    ) -> Result<Response<R>, Status> {
+        let begun = self.front.clock.elapsed();
+        let result = match call.client_id() {
+            Ok(_) => work.await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = result.unwrap_or_else(|refusal| {
+            let mut response = R::default();
+            *response.status() = Some(refusal.status());
+            response
+        });
+        let code = response
+            .status()
+            .as_ref()
+            .map_or(Code::Unspecified, v2::Status::code);
+        self.measure(name, code, false, begun);
+        Ok(Response::new(response))
+    }
+
+    fn measure(&self, request: &'static str, code: Code, long_polling: bool, begun: Duration) {
+        let result = match code {
+            Code::Ok | Code::MultipleResults | Code::MessageNotFound => "success",
+            _ => "process_request_failed",
+        };
+        let key = RpcKey {
+            protocol: "grpc_v2",
+            request,
+            response: code.as_str_name(),
+            long_polling,
+            result,
+        };
+        let took = self.front.clock.elapsed().saturating_sub(begun);
+        self.front.metrics.latency(key).observe(took);
+    }
+}
+
+/// What a call that this release does not do comes to.
+fn not_yet<R>(what: &str) -> Result<R, Refusal> {
+    let text = format!("{what} is not supported by this release");
+    Err(Refusal::new(Code::Unsupported, text))
+}
+
+/// The same for calls that Apache's proxy does not do either: SDKs never make them.
+fn unimplemented(what: &str) -> Status {
+    Status::unimplemented(format!("{what} is not supported by this release"))
+}
+
+#[tonic::async_trait]
+impl MessagingService for Messaging {
+    async fn query_route(
+        &self,
+        request: Request<v2::QueryRouteRequest>,
+    ) -> Result<Response<v2::QueryRouteResponse>, Status> {
+        let (call, request) = self.call(request);
+        self.answer("query_route", &call, route::query_route(&call, request))
+            .await
+    }
+
+    async fn query_assignment(
+        &self,
+        request: Request<v2::QueryAssignmentRequest>,
+    ) -> Result<Response<v2::QueryAssignmentResponse>, Status> {
+        let (call, request) = self.call(request);
+        let work = route::query_assignment(&call, request);
+        self.answer("query_assignment", &call, work).await
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v2::HeartbeatRequest>,
+    ) -> Result<Response<v2::HeartbeatResponse>, Status> {
+        let (call, request) = self.call(request);
+        let work = async { heartbeat::heartbeat(&call, &request) };
+        self.answer("heartbeat", &call, work).await
+    }
+
+    async fn notify_client_termination(
+        &self,
+        request: Request<v2::NotifyClientTerminationRequest>,
+    ) -> Result<Response<v2::NotifyClientTerminationResponse>, Status> {
+        let (call, request) = self.call(request);
+        let work = async { heartbeat::notify_client_termination(&call, &request) };
+        self.answer("notify_client_termination", &call, work).await
+    }
+
+    type TelemetryStream = Commands;
+
+    async fn telemetry(
+        &self,
+        request: Request<Streaming<v2::TelemetryCommand>>,
+    ) -> Result<Response<Self::TelemetryStream>, Status> {
+        let (call, incoming) = self.call(request);
+        call.client_id()
+            .map_err(|refusal| refusal.end_of_stream())?;
+        Ok(Response::new(telemetry::telemetry(call, incoming)))
+    }
+
+    async fn send_message(
+        &self,
+        request: Request<v2::SendMessageRequest>,
+    ) -> Result<Response<v2::SendMessageResponse>, Status> {
+        let (call, request) = self.call(request);
+        self.answer("send_message", &call, send::send(&call, request))
+            .await
+    }
+
+    type ReceiveMessageStream = Handout;
+
+    async fn receive_message(
+        &self,
+        request: Request<v2::ReceiveMessageRequest>,
+    ) -> Result<Response<Self::ReceiveMessageStream>, Status> {
+        let (call, request) = self.call(request);
+        let begun = self.front.clock.elapsed();
+        let result = match call.client_id() {
+            Ok(_) => receive::receive(&call, request).await,
+            Err(refusal) => Err(refusal),
+        };
+        let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
+        self.measure("receive_message", code, true, begun);
+        let refused = |refusal| Handout::refused(&refusal, call.now());
+        Ok(Response::new(result.unwrap_or_else(refused)))
+    }
+
+    async fn ack_message(
+        &self,
+        request: Request<v2::AckMessageRequest>,
+    ) -> Result<Response<v2::AckMessageResponse>, Status> {
+        let (call, request) = self.call(request);
+        self.answer("ack_message", &call, ack::ack(&call, request))
+            .await
+    }
+
+    async fn change_invisible_duration(
+        &self,
+        request: Request<v2::ChangeInvisibleDurationRequest>,
+    ) -> Result<Response<v2::ChangeInvisibleDurationResponse>, Status> {
+        let (call, request) = self.call(request);
+        let work = async {
+            let result = change_invisible_duration::change_invisible_duration(&call, &request);
+            // Compat: Python (5.1) takes over the handle before it looks at the status.
+            Ok(result
+                .await
+                .unwrap_or_else(|refusal| v2::ChangeInvisibleDurationResponse {
+                    status: Some(refusal.status()),
+                    receipt_handle: request.receipt_handle.clone(),
+                }))
+        };
+        self.answer("change_invisible_duration", &call, work).await
+    }
+
+    async fn forward_message_to_dead_letter_queue(
+        &self,
+        request: Request<v2::ForwardMessageToDeadLetterQueueRequest>,
+    ) -> Result<Response<v2::ForwardMessageToDeadLetterQueueResponse>, Status> {
+        let (call, request) = self.call(request);
+        let work = forward_to_dead_letter::forward_to_dead_letter(&call, request);
+        self.answer("forward_message_to_dead_letter_queue", &call, work)
+            .await
+    }
+
+    async fn end_transaction(
+        &self,
+        request: Request<v2::EndTransactionRequest>,
+    ) -> Result<Response<v2::EndTransactionResponse>, Status> {
+        let (call, _) = self.call(request);
+        self.answer("end_transaction", &call, async { not_yet("transaction") })
+            .await
+    }
+
+    async fn recall_message(
+        &self,
+        request: Request<v2::RecallMessageRequest>,
+    ) -> Result<Response<v2::RecallMessageResponse>, Status> {
+        let (call, _) = self.call(request);
+        self.answer("recall_message", &call, async {
+            not_yet("recall of messages")
+        })
+        .await
+    }
+
+    async fn sync_lite_subscription(
+        &self,
+        request: Request<v2::SyncLiteSubscriptionRequest>,
+    ) -> Result<Response<v2::SyncLiteSubscriptionResponse>, Status> {
+        let (call, _) = self.call(request);
+        self.answer("sync_lite_subscription", &call, async {
+            not_yet("LiteTopic")
+        })
+        .await
+    }
+
+    type PullMessageStream =
+        Pin<Box<dyn Stream<Item = Result<v2::PullMessageResponse, Status>> + Send>>;
+
+    async fn pull_message(
+        &self,
+        _: Request<v2::PullMessageRequest>,
+    ) -> Result<Response<Self::PullMessageStream>, Status> {
+        Err(unimplemented("PullMessage"))
+    }
+
+    async fn update_offset(
+        &self,
+        _: Request<v2::UpdateOffsetRequest>,
+    ) -> Result<Response<v2::UpdateOffsetResponse>, Status> {
+        Err(unimplemented("UpdateOffset"))
+    }
+
+    async fn get_offset(
+        &self,
+        _: Request<v2::GetOffsetRequest>,
+    ) -> Result<Response<v2::GetOffsetResponse>, Status> {
+        Err(unimplemented("GetOffset"))
+    }
+
+    async fn query_offset(
+        &self,
+        _: Request<v2::QueryOffsetRequest>,
+    ) -> Result<Response<v2::QueryOffsetResponse>, Status> {
+        Err(unimplemented("QueryOffset"))
+    }
+}

@@ -1,0 +1,54 @@
+//! AckMessage: messages are done for their group. Each entry has a result of its own.
+
+use base::{GroupName, TopicName, limits};
+use broker::{Instance, ReceiptHandle};
+use wire::grpc_v2::{self as v2, Code};
+
+use super::{
+    call::Call,
+    names, route,
+    status::{self, Refusal},
+};
+
+pub(super) async fn ack(
+    call: &Call,
+    request: v2::AckMessageRequest,
+) -> Result<v2::AckMessageResponse, Refusal> {
+    let (instance, topic, group) =
+        names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
+    let (count, max) = (request.entries.len(), limits::ACK_ENTRIES_MAX);
+    if count == 0 || count > max {
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("acknowledgement has {count} entries, expected 1 to {max}"),
+        ));
+    }
+    let mut entries = Vec::with_capacity(count);
+    let mut results = Vec::with_capacity(count);
+    for entry in request.entries {
+        let result = ack_entry(call, &instance, &topic, &group, &entry.receipt_handle).await;
+        let status = result.map_or_else(|refusal| refusal.status(), |()| status::ok());
+        results.push(status.clone());
+        entries.push(v2::AckMessageResultEntry {
+            message_id: entry.message_id,
+            receipt_handle: entry.receipt_handle,
+            status: Some(status),
+        });
+    }
+    Ok(v2::AckMessageResponse {
+        status: Some(status::summary(&results)),
+        entries,
+    })
+}
+
+async fn ack_entry(
+    call: &Call,
+    instance: &Instance,
+    topic: &TopicName,
+    group: &GroupName,
+    handle: &str,
+) -> Result<(), Refusal> {
+    let handle: ReceiptHandle = handle.parse()?;
+    let shard = route::shard_of(call, instance, &handle)?;
+    Ok(shard.ack(group, topic, &handle).await?)
+}

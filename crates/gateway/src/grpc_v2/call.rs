@@ -1,0 +1,101 @@
+//! One request as every verb sees it: who asks, over which connection, and until when.
+
+use std::{sync::Arc, time::Duration};
+
+use base::{Timestamp, limits};
+use broker::ClientIdentity;
+use tonic::metadata::MetadataMap;
+use wire::grpc_v2::Code;
+
+use super::{digest::DigestForm, status::Refusal, time::parse_grpc_timeout};
+use crate::{ConnectionInfo, Front};
+
+const CLIENT_ID: &str = "x-mq-client-id";
+const LANGUAGE: &str = "x-mq-language";
+const CLIENT_VERSION: &str = "x-mq-client-version";
+const NAMESPACE: &str = "x-mq-namespace";
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// Longest language and version that are kept of a client.
+const KEPT_TEXT_BYTES_MAX: usize = 64;
+
+/// One request, without its message.
+pub(super) struct Call {
+    /// What all front ends share.
+    pub(super) front: Arc<Front>,
+    /// Where the request came in.
+    pub(super) connection: ConnectionInfo,
+    metadata: MetadataMap,
+}
+
+impl Call {
+    pub(super) fn new(
+        front: Arc<Front>,
+        connection: ConnectionInfo,
+        metadata: MetadataMap,
+    ) -> Self {
+        Self {
+            front,
+            connection,
+            metadata,
+        }
+    }
+
+    /// The id that the client gave itself.
+    pub(super) fn client_id(&self) -> Result<&str, Refusal> {
+        let id = self.text(CLIENT_ID).trim();
+        let max = limits::CLIENT_ID_BYTES_MAX;
+        if id.is_empty() || id.len() > max {
+            let length = id.len();
+            return Err(Refusal::new(
+                Code::ClientIdRequired,
+                format!(
+                    "client id has {length} bytes, expected 1 to {max} in header `{CLIENT_ID}`"
+                ),
+            ));
+        }
+        Ok(id)
+    }
+
+    /// The client as the core keeps it, under the connection of number `connection`.
+    pub(super) fn identity(&self, connection: u64) -> Result<ClientIdentity, Refusal> {
+        let kept = |text: &str| {
+            let end = text.floor_char_boundary(KEPT_TEXT_BYTES_MAX);
+            text[..end].to_owned()
+        };
+        Ok(ClientIdentity {
+            id: self.client_id()?.to_owned(),
+            connection,
+            address: self.connection.peer,
+            language: kept(self.text(LANGUAGE)),
+            version: kept(self.text(CLIENT_VERSION)),
+        })
+    }
+
+    /// The namespace that the client works in, empty if it has none.
+    pub(super) fn namespace(&self) -> &str {
+        self.text(NAMESPACE)
+    }
+
+    /// The checksum that this client understands.
+    pub(super) fn digest_form(&self) -> DigestForm {
+        DigestForm::for_language(self.text(LANGUAGE))
+    }
+
+    /// How long after the request was sent its client gives up, if it says so.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        parse_grpc_timeout(self.text(GRPC_TIMEOUT))
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> Timestamp {
+        self.front.clock.now()
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.metadata
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,106 @@
+//! Which instance, topic and group a request means.
+//!
+//! The namespace of a resource, or of the client where the resource has none, names the instance. One
+//! that names no instance is part of the plain name (`namespace%name`), as it is over Remoting, so that
+//! both families mean the same topic. Without a namespace the name itself may have an instance's
+//! prefix (`instance.rs`).
+
+use std::sync::Arc;
+
+use base::{GroupName, InstanceId, TopicName};
+use broker::Instance;
+use wire::grpc_v2::{self as v2, Code};
+
+use super::{
+    call::Call,
+    status::{Refusal, bad_name},
+};
+use crate::instance::prefixed;
+
+/// Topics that servers keep for themselves. Source: Apache's `TopicValidator`.
+const SYSTEM_TOPICS: [&str; 3] = ["TBW102", "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT"];
+const SYSTEM_TOPIC_PREFIX: &str = "rmq_sys_";
+const SYSTEM_GROUP_PREFIX: &str = "CID_RMQ_SYS_";
+
+/// The instance that a client works in when it names no resource.
+pub(super) fn instance(call: &Call) -> Result<Arc<Instance>, Refusal> {
+    let (named, _) = parse(call, None);
+    Ok(call.front.settle([named])?)
+}
+
+/// The topic of a request.
+pub(super) fn topic(
+    call: &Call,
+    resource: Option<&v2::Resource>,
+) -> Result<(Arc<Instance>, TopicName), Refusal> {
+    let (named, name) = parse(call, resource);
+    Ok((call.front.settle([named])?, topic_name(&name)?))
+}
+
+/// The group of a request.
+pub(super) fn group(
+    call: &Call,
+    resource: Option<&v2::Resource>,
+) -> Result<(Arc<Instance>, GroupName), Refusal> {
+    let (named, name) = parse(call, resource);
+    Ok((call.front.settle([named])?, group_name(&name)?))
+}
+
+/// The topic and the group of a request, which must not name different instances.
+pub(super) fn topic_and_group(
+    call: &Call,
+    topic: Option<&v2::Resource>,
+    group: Option<&v2::Resource>,
+) -> Result<(Arc<Instance>, TopicName, GroupName), Refusal> {
+    let (named_by_topic, topic) = parse(call, topic);
+    let (named_by_group, group) = parse(call, group);
+    let instance = call.front.settle([named_by_topic, named_by_group])?;
+    Ok((instance, topic_name(&topic)?, group_name(&group)?))
+}
+
+fn topic_name(name: &str) -> Result<TopicName, Refusal> {
+    let topic = TopicName::new(name).map_err(|error| bad_name(Code::IllegalTopic, &error))?;
+    let system =
+        SYSTEM_TOPICS.contains(&name) || starts_with_ignoring_case(name, SYSTEM_TOPIC_PREFIX);
+    if system {
+        return Err(Refusal::new(
+            Code::IllegalTopic,
+            format!("topic `{topic}` is the system's own"),
+        ));
+    }
+    Ok(topic)
+}
+
+fn group_name(name: &str) -> Result<GroupName, Refusal> {
+    let group =
+        GroupName::new(name).map_err(|error| bad_name(Code::IllegalConsumerGroup, &error))?;
+    if name.starts_with(SYSTEM_GROUP_PREFIX) {
+        return Err(Refusal::new(
+            Code::IllegalConsumerGroup,
+            format!("group `{group}` is the system's own"),
+        ));
+    }
+    Ok(group)
+}
+
+/// The instance that a resource names, if it names one, and the plain name inside it.
+fn parse(call: &Call, resource: Option<&v2::Resource>) -> (Option<Arc<Instance>>, String) {
+    let name = resource.map_or("", |resource| resource.name.as_str());
+    let namespace = match resource.map_or("", |resource| resource.resource_namespace.as_str()) {
+        "" => call.namespace(),
+        own => own,
+    };
+    let Ok(id) = InstanceId::new(namespace) else {
+        let plain = call.front.plain_name(name);
+        return (plain.instance, plain.plain.into_owned());
+    };
+    if let Ok(instance) = call.front.router.instance(&id) {
+        return (Some(instance), name.to_owned());
+    }
+    (None, prefixed(&id, name))
+}
+
+fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}

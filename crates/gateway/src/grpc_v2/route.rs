@@ -1,0 +1,239 @@
+//! QueryRoute and QueryAssignment: where a topic's queues are, and which of them a consumer takes.
+
+use std::{net::IpAddr, sync::Arc};
+
+use base::{ShardId, TopicName};
+use broker::{Instance, Permission, Place, ReceiptHandle, ShardHandle, Topic, TopicType};
+use wire::grpc_v2::{self as v2, AddressScheme, Code, MessageType};
+
+use super::{
+    call::Call,
+    names,
+    status::{self, Refusal},
+};
+use crate::front::{AdvertisedAddress, broker_name};
+
+/// The queue id of "any queue of this broker".
+const ANY_QUEUE: i32 = -1;
+
+pub(super) async fn query_route(
+    call: &Call,
+    request: v2::QueryRouteRequest,
+) -> Result<v2::QueryRouteResponse, Refusal> {
+    let (instance, name) = names::topic(call, request.topic.as_ref())?;
+    let topic = existing_topic(&instance, &name).await?;
+    let permission = permission(topic.spec.permission);
+    let mut message_queues = Vec::new();
+    for shard in instance.shards() {
+        let broker = broker(call, &instance, shard.id());
+        for queue in topic.queues() {
+            message_queues.push(v2::MessageQueue {
+                topic: request.topic.clone(),
+                id: queue.get().cast_signed(),
+                permission: permission.into(),
+                broker: Some(broker.clone()),
+                accept_message_types: accepted(topic.spec.topic_type),
+            });
+        }
+    }
+    Ok(v2::QueryRouteResponse {
+        status: Some(status::ok()),
+        message_queues,
+    })
+}
+
+/// A consumer of a FIFO group gets every queue; others get one entry per broker and receive from any
+/// of its queues, as with Apache's proxy.
+pub(super) async fn query_assignment(
+    call: &Call,
+    request: v2::QueryAssignmentRequest,
+) -> Result<v2::QueryAssignmentResponse, Refusal> {
+    let (instance, name, group) =
+        names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
+    let topic = existing_topic(&instance, &name).await?;
+    if !topic.spec.permission.readable() {
+        return Err(Refusal::new(
+            Code::Forbidden,
+            format!("topic `{name}` is not readable"),
+        ));
+    }
+    let fifo = instance.group(&group).is_some_and(|group| group.spec.fifo);
+    let mut assignments = Vec::new();
+    for shard in instance.shards() {
+        let broker = broker(call, &instance, shard.id());
+        let mut assign = |id| {
+            assignments.push(v2::Assignment {
+                message_queue: Some(v2::MessageQueue {
+                    topic: request.topic.clone(),
+                    id,
+                    permission: permission(topic.spec.permission).into(),
+                    broker: Some(broker.clone()),
+                    accept_message_types: accepted(topic.spec.topic_type),
+                }),
+            });
+        };
+        if fifo {
+            topic
+                .queues()
+                .for_each(|queue| assign(queue.get().cast_signed()));
+        } else {
+            assign(ANY_QUEUE);
+        }
+    }
+    Ok(v2::QueryAssignmentResponse {
+        status: Some(status::ok()),
+        assignments,
+    })
+}
+
+/// The topic, created where the instance allows it. Retry and dead-letter topics come into being by
+/// themselves, with their first message.
+async fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
+    if name.retry_group().is_none() && name.dead_letter_group().is_none() {
+        return Ok(instance.topic_or_create(name, None).await?);
+    }
+    instance.topic(name).ok_or_else(|| {
+        Refusal::new(
+            Code::TopicNotFound,
+            format!("topic `{name}` not found in instance `{}`", instance.id()),
+        )
+    })
+}
+
+fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {
+    v2::Broker {
+        name: broker_name(instance.id(), shard),
+        // 0 is the one that takes messages; there are no others.
+        id: 0,
+        endpoints: Some(endpoints(call.front.advertised(&call.connection))),
+    }
+}
+
+fn endpoints(address: AdvertisedAddress) -> v2::Endpoints {
+    let scheme = match address.host.parse() {
+        Ok(IpAddr::V4(_)) => AddressScheme::IPv4,
+        Ok(IpAddr::V6(_)) => AddressScheme::IPv6,
+        Err(_) => AddressScheme::DomainName,
+    };
+    v2::Endpoints {
+        scheme: scheme.into(),
+        addresses: vec![v2::Address {
+            host: address.host,
+            port: address.port.into(),
+        }],
+    }
+}
+
+fn permission(permission: Permission) -> v2::Permission {
+    match (permission.readable(), permission.writable()) {
+        (true, true) => v2::Permission::ReadWrite,
+        (true, false) => v2::Permission::Read,
+        (false, true) => v2::Permission::Write,
+        (false, false) => v2::Permission::None,
+    }
+}
+
+/// The types that the SDK lets its application send.
+///
+/// Compat: the Java SDK up to 5.0.7 fails on a type that it does not know, so LITE and PRIORITY are
+/// told only where a topic was declared for them. SDKs that have them send them to such topics.
+fn accepted(declared: Option<TopicType>) -> Vec<i32> {
+    let types: &[MessageType] = match declared {
+        None | Some(TopicType::Mixed) => &[
+            MessageType::Normal,
+            MessageType::Fifo,
+            MessageType::Delay,
+            MessageType::Transaction,
+        ],
+        Some(TopicType::Normal) => &[MessageType::Normal],
+        Some(TopicType::Fifo) => &[MessageType::Fifo],
+        Some(TopicType::Delay) => &[MessageType::Delay],
+        Some(TopicType::Transaction) => &[MessageType::Transaction],
+        Some(TopicType::Lite) => &[MessageType::Lite],
+        Some(TopicType::Priority) => &[MessageType::Priority],
+    };
+    types.iter().map(|kind| (*kind).into()).collect()
+}
+
+/// The shard that a client named as a broker; any if it named none that is here.
+pub(super) fn named_shard(
+    call: &Call,
+    instance: &Instance,
+    broker: Option<&v2::Broker>,
+) -> Result<ShardHandle, Refusal> {
+    let name = broker.map_or("", |broker| broker.name.as_str());
+    let number = name
+        .strip_prefix(instance.id().as_str())
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|number| number.parse().ok())
+        .map(ShardId::new);
+    if let Some(shard) = number
+        && let Ok(shard) = shard_at(call, instance, shard)
+    {
+        return Ok(shard);
+    }
+    any_shard(call, instance)
+}
+
+/// A shard for requests that name none. The first: an instance on one machine has one.
+pub(super) fn any_shard(call: &Call, instance: &Instance) -> Result<ShardHandle, Refusal> {
+    let shard = instance
+        .shards()
+        .first()
+        .map(|shard| shard.id())
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::InternalServerError,
+                format!("instance `{}` has no shard here", instance.id()),
+            )
+        })?;
+    shard_at(call, instance, shard)
+}
+
+/// The shard that handed out a message.
+pub(super) fn shard_of(
+    call: &Call,
+    instance: &Instance,
+    handle: &ReceiptHandle,
+) -> Result<ShardHandle, Refusal> {
+    shard_at(call, instance, handle.shard)
+        .map_err(|refusal| Refusal::new(Code::InvalidReceiptHandle, refusal.text()))
+}
+
+fn shard_at(call: &Call, instance: &Instance, shard: ShardId) -> Result<ShardHandle, Refusal> {
+    call.front
+        .router
+        .shard(&Place {
+            instance: instance.id().clone(),
+            shard,
+        })
+        .map_err(|error| Refusal::new(Code::InternalServerError, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_say_what_kind_of_address_they_hold() {
+        let scheme = |host: &str| {
+            endpoints(AdvertisedAddress {
+                host: host.to_owned(),
+                port: 8081,
+            })
+            .scheme()
+        };
+        assert_eq!(scheme("10.0.0.1"), AddressScheme::IPv4);
+        assert_eq!(scheme("::1"), AddressScheme::IPv6);
+        assert_eq!(scheme("broker.example"), AddressScheme::DomainName);
+    }
+
+    #[test]
+    fn a_topic_of_no_declared_type_takes_what_every_sdk_knows() {
+        assert_eq!(accepted(None).len(), 4);
+        assert_eq!(
+            accepted(Some(TopicType::Lite)),
+            vec![i32::from(MessageType::Lite)]
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! SendMessage: messages of one topic, stored together.
+
+use std::net::{IpAddr, SocketAddr};
+
+use base::stdx::java_string_hash;
+use broker::{QueueChoice, SendRequest, Sent};
+use wire::grpc_v2::{self as v2, Code};
+
+use super::{
+    call::Call,
+    message::{incoming, message_group},
+    names, route,
+    status::{self, Refusal},
+};
+
+pub(super) async fn send(
+    call: &Call,
+    request: v2::SendMessageRequest,
+) -> Result<v2::SendMessageResponse, Refusal> {
+    let first = request
+        .messages
+        .first()
+        .ok_or_else(|| Refusal::new(Code::MessageCorrupted, "request holds no message"))?;
+    let (instance, topic) = names::topic(call, first.topic.as_ref())?;
+    let queue = queue_choice(&request.messages)?;
+    if request
+        .messages
+        .iter()
+        .any(|message| message.topic != first.topic)
+    {
+        return Err(Refusal::new(
+            Code::MessageCorrupted,
+            "messages of one request have different topics",
+        ));
+    }
+    let now = call.now();
+    let mut ids = Vec::with_capacity(request.messages.len());
+    let mut messages = Vec::with_capacity(request.messages.len());
+    let mut sizes = Vec::with_capacity(request.messages.len());
+    for message in request.messages {
+        let system = message.system_properties.as_ref();
+        ids.push(
+            system
+                .map(|system| system.message_id.clone())
+                .unwrap_or_default(),
+        );
+        let message = incoming(call, message, now)?;
+        sizes.push(message.body.len() + message.properties.len());
+        messages.push(message);
+    }
+    let shard = route::any_shard(call, &instance)?;
+    let sent = shard
+        .send(SendRequest {
+            topic,
+            queue,
+            messages,
+            store_host: store_host(call),
+        })
+        .await?;
+    for size in sizes {
+        call.front.metrics.message_stored(size);
+    }
+    let entries = sent
+        .iter()
+        .zip(ids)
+        .map(|(sent, id)| entry(sent, id))
+        .collect();
+    Ok(v2::SendMessageResponse {
+        status: Some(status::ok()),
+        entries,
+    })
+}
+
+fn entry(sent: &Sent, message_id: String) -> v2::SendResultEntry {
+    v2::SendResultEntry {
+        status: Some(status::ok()),
+        message_id,
+        offset: i64::try_from(sent.queue_offset.get()).unwrap_or(i64::MAX),
+        ..Default::default()
+    }
+}
+
+/// The queue that keeps the order of the message group, if there is one.
+///
+/// The hash is the one by which ONS clients and `SelectMessageQueueByHash` choose a queue, so that a
+/// message group has one queue whichever client sends.
+fn queue_choice(messages: &[v2::Message]) -> Result<QueueChoice, Refusal> {
+    let none = v2::SystemProperties::default();
+    let mut groups = messages
+        .iter()
+        .map(|message| message_group(message.system_properties.as_ref().unwrap_or(&none)));
+    let first = groups.next().transpose()?.flatten();
+    for group in groups {
+        if group? != first {
+            return Err(Refusal::new(
+                Code::IllegalMessageGroup,
+                "messages of one request have different message groups",
+            ));
+        }
+    }
+    Ok(first.map_or(QueueChoice::Any, |group| {
+        QueueChoice::ByHash(java_string_hash(group).unsigned_abs().into())
+    }))
+}
+
+/// The address that clients know the shard by. One that is told as a host name cannot stand in a
+/// message: there it is the address that the client came in on.
+fn store_host(call: &Call) -> SocketAddr {
+    let local = call.connection.local;
+    let own = SocketAddr::new(local.ip().to_canonical(), local.port());
+    if call.front.settings.advertise.is_none() {
+        return own;
+    }
+    let told = call.front.advertised(&call.connection);
+    match told.host.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, told.port),
+        Err(_) => own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_group(group: Option<&str>) -> v2::Message {
+        v2::Message {
+            system_properties: Some(v2::SystemProperties {
+                message_group: group.map(str::to_owned),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_message_group_has_one_queue() {
+        assert_eq!(queue_choice(&[of_group(None)]), Ok(QueueChoice::Any));
+        assert_eq!(queue_choice(&[of_group(Some(""))]), Ok(QueueChoice::Any));
+        // "order-1".hashCode() is -1207111310 in Java.
+        let same = [of_group(Some("order-1")), of_group(Some("order-1"))];
+        assert_eq!(queue_choice(&same), Ok(QueueChoice::ByHash(1_207_111_310)));
+        let mixed = [of_group(Some("a")), of_group(Some("b"))];
+        assert_eq!(
+            queue_choice(&mixed).unwrap_err().code(),
+            Code::IllegalMessageGroup
+        );
+        let half = [of_group(Some("a")), of_group(None)];
+        assert_eq!(
+            queue_choice(&half).unwrap_err().code(),
+            Code::IllegalMessageGroup
+        );
+    }
+}

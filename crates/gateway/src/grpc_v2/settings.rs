@@ -1,0 +1,227 @@
+//! Settings: what a client says of itself when it starts, and what it is told to do.
+//!
+//! The answer repeats the client's settings with the server's word on limits, retries and batch
+//! sizes, as Apache's `GrpcClientSettingsManager` does; SDKs take over what is there.
+
+use std::{sync::Arc, time::Duration};
+
+use base::{GroupName, limits};
+use broker::{
+    ConsumeFrom, ConsumeMode, ConsumerSubscription, Filter, Group, Instance, MessageModel,
+    RetryPolicy, Subscription,
+};
+use wire::grpc_v2::{self as v2, ClientType, Code, FilterType, retry_policy, settings::PubSub};
+
+use super::{call::Call, clients::Role, names, status::Refusal, time::from_duration};
+
+/// How often a producer tries to send one message. Apache's proxy `grpcClientProducerMaxAttempts`.
+const SEND_ATTEMPTS: i32 = 3;
+/// Pause before a producer's second attempt; doubles up to the second value. Apache's defaults.
+const SEND_PAUSE: Duration = Duration::from_millis(10);
+const SEND_PAUSE_MAX: Duration = Duration::from_secs(1);
+const SEND_PAUSE_MULTIPLIER: f32 = 2.0;
+
+/// Messages that a push consumer asks for at once. Apache's proxy
+/// `grpcClientConsumerLongPollingBatchSize`.
+const RECEIVE_BATCH_SIZE: i32 = 32;
+/// How long a push consumer's receive waits. Apache's proxy
+/// `grpcClientConsumerMaxLongPollingTimeoutMillis`.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// What a client's settings come to.
+pub(super) struct Settled {
+    /// The instance that the client works in.
+    pub(super) instance: Arc<Instance>,
+    /// What the client does.
+    pub(super) role: Role,
+    /// What the client is told.
+    pub(super) settings: v2::Settings,
+}
+
+/// Checks a client's settings and completes them. The group of a consumer is created where the
+/// instance allows it.
+pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settled, Refusal> {
+    match &settings.pub_sub {
+        Some(PubSub::Publishing(publishing)) => {
+            let role = producer_role(call, publishing)?;
+            let instance = match publishing.topics.first() {
+                Some(topic) => names::topic(call, Some(topic))?.0,
+                None => names::instance(call)?,
+            };
+            Ok(Settled {
+                instance,
+                role,
+                settings: for_producer(settings),
+            })
+        }
+        Some(PubSub::Subscription(subscription)) => {
+            let (instance, name) = names::group(call, subscription.group.as_ref())?;
+            let consumer = consumer(call, &settings, subscription, name.clone())?;
+            let group = existing_group(&instance, &name).await?;
+            Ok(Settled {
+                instance,
+                role: Role {
+                    producer_groups: Vec::new(),
+                    consumers: vec![consumer],
+                },
+                settings: for_consumer(settings, &group),
+            })
+        }
+        None => Err(Refusal::new(
+            Code::BadRequest,
+            "settings hold neither publishing nor subscription",
+        )),
+    }
+}
+
+/// The group, created where the instance allows it.
+async fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
+    instance.group_or_create(name).await?.ok_or_else(|| {
+        Refusal::new(
+            Code::ConsumerGroupNotFound,
+            format!(
+                "consumer group `{name}` not found in instance `{}`, create it first",
+                instance.id()
+            ),
+        )
+    })
+}
+
+/// A role of a client of which only group and type are known.
+pub(super) fn role_of_heartbeat(kind: ClientType, group: Option<GroupName>) -> Role {
+    let consumers = group.into_iter().map(|group| ConsumerSubscription {
+        group,
+        model: MessageModel::Clustering,
+        mode: consume_mode(kind),
+        from: ConsumeFrom::LastOffset,
+        subscriptions: Vec::new(),
+    });
+    Role {
+        producer_groups: Vec::new(),
+        consumers: consumers.collect(),
+    }
+}
+
+fn producer_role(call: &Call, publishing: &v2::Publishing) -> Result<Role, Refusal> {
+    check_count("topics", publishing.topics.len())?;
+    let mut role = Role::default();
+    for topic in &publishing.topics {
+        let (_, topic) = names::topic(call, Some(topic))?;
+        // A topic may have a longer name than a group: such a producer is not listed.
+        if let Ok(group) = GroupName::new(topic.as_str()) {
+            role.producer_groups.push(group);
+        }
+    }
+    Ok(role)
+}
+
+fn consumer(
+    call: &Call,
+    settings: &v2::Settings,
+    subscription: &v2::Subscription,
+    group: GroupName,
+) -> Result<ConsumerSubscription, Refusal> {
+    check_count("subscriptions", subscription.subscriptions.len())?;
+    let mut subscriptions = Vec::with_capacity(subscription.subscriptions.len());
+    for entry in &subscription.subscriptions {
+        let (_, topic) = names::topic(call, entry.topic.as_ref())?;
+        subscriptions.push(Subscription {
+            topic,
+            filter: filter(entry.expression.as_ref())?,
+            // The protocol has none. The same every time, so that a heartbeat changes nothing.
+            version: 0,
+        });
+    }
+    Ok(ConsumerSubscription {
+        group,
+        model: MessageModel::Clustering,
+        mode: consume_mode(settings.client_type()),
+        from: ConsumeFrom::LastOffset,
+        subscriptions,
+    })
+}
+
+fn consume_mode(kind: ClientType) -> ConsumeMode {
+    match kind {
+        ClientType::PushConsumer | ClientType::LitePushConsumer => ConsumeMode::Push,
+        ClientType::Unspecified
+        | ClientType::Producer
+        | ClientType::SimpleConsumer
+        | ClientType::PullConsumer
+        | ClientType::LiteSimpleConsumer => ConsumeMode::Pull,
+    }
+}
+
+/// The filter that a client asks for. None is every message.
+pub(super) fn filter(expression: Option<&v2::FilterExpression>) -> Result<Filter, Refusal> {
+    let Some(expression) = expression else {
+        return Ok(Filter::All);
+    };
+    match expression.r#type() {
+        FilterType::Tag | FilterType::Unspecified => Ok(Filter::tags(&expression.expression)?),
+        FilterType::Sql => Err(Refusal::new(
+            Code::IllegalFilterExpression,
+            "SQL filters are not supported by this release, expected a TAG expression",
+        )),
+    }
+}
+
+fn check_count(what: &str, count: usize) -> Result<(), Refusal> {
+    let max = limits::CLIENT_SETTINGS_ENTRIES_MAX;
+    if count > max {
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("settings name {count} {what}, expected at most {max}"),
+        ));
+    }
+    Ok(())
+}
+
+fn for_producer(mut settings: v2::Settings) -> v2::Settings {
+    if let Some(PubSub::Publishing(publishing)) = &mut settings.pub_sub {
+        publishing.max_body_size =
+            i32::try_from(limits::MESSAGE_BODY_BYTES_MAX).expect("the largest body is a few MiB");
+        publishing.validate_message_type = true;
+    }
+    settings.backoff_policy = Some(v2::RetryPolicy {
+        max_attempts: SEND_ATTEMPTS,
+        strategy: Some(retry_policy::Strategy::ExponentialBackoff(
+            v2::ExponentialBackoff {
+                initial: Some(from_duration(SEND_PAUSE)),
+                max: Some(from_duration(SEND_PAUSE_MAX)),
+                multiplier: SEND_PAUSE_MULTIPLIER,
+            },
+        )),
+    });
+    without_metric(settings)
+}
+
+fn for_consumer(mut settings: v2::Settings, group: &Group) -> v2::Settings {
+    if let Some(PubSub::Subscription(subscription)) = &mut settings.pub_sub {
+        subscription.fifo = Some(group.spec.fifo);
+        subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
+        subscription.long_polling_timeout = Some(from_duration(LONG_POLL));
+    }
+    settings.backoff_policy = Some(backoff(group.spec.max_attempts, &group.spec.retry));
+    without_metric(settings)
+}
+
+/// Retries of a group. SDKs take the last pause for every further attempt.
+fn backoff(attempts: u32, policy: &RetryPolicy) -> v2::RetryPolicy {
+    let next = policy.pauses().into_iter().map(from_duration).collect();
+    v2::RetryPolicy {
+        max_attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+        strategy: Some(retry_policy::Strategy::CustomizedBackoff(
+            v2::CustomizedBackoff { next },
+        )),
+    }
+}
+
+/// Nobody collects metrics from clients.
+fn without_metric(mut settings: v2::Settings) -> v2::Settings {
+    settings.metric = Some(v2::Metric {
+        on: false,
+        endpoints: None,
+    });
+    settings
+}
