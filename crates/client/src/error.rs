@@ -54,6 +54,18 @@ pub enum ClientError {
         /// The server's words.
         remark: String,
     },
+    /// The server said no over gRPC.
+    #[error("{address} refused {request} with {code}: {remark}")]
+    RefusedGrpc {
+        /// The server.
+        address: String,
+        /// What was asked.
+        request: &'static str,
+        /// The protocol's name for the reason.
+        code: String,
+        /// The server's words.
+        remark: String,
+    },
     /// The server answered with something that the protocol does not provide for.
     #[error("{address} answered {request} with {reason}")]
     Answer {
@@ -83,7 +95,10 @@ impl ClientError {
             | Self::ConnectTimeout { .. }
             | Self::Timeout { .. }
             | Self::Closed { .. } => true,
-            Self::Refused { .. } | Self::Answer { .. } | Self::Request { .. } => false,
+            Self::Refused { .. }
+            | Self::RefusedGrpc { .. }
+            | Self::Answer { .. }
+            | Self::Request { .. } => false,
         }
     }
 

@@ -6,9 +6,11 @@
 
 mod credentials;
 mod error;
+pub mod grpc;
 pub mod remoting;
 mod tls;
 
 pub use credentials::Credentials;
 pub use error::ClientError;
+pub use grpc::{GrpcClient, GrpcOptions};
 pub use remoting::{RemotingClient, RemotingOptions};
