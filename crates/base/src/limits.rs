@@ -65,6 +65,10 @@ pub const METADATA_HISTORY_CHANGES_MAX: usize = 1_024;
 /// See [`METADATA_HISTORY_CHANGES_MAX`].
 pub const METADATA_HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Disk that is held for the state KV alone, so that checkpoints, acks and offsets outlast the space
+/// for sends. Room for one checkpoint of many queues and what opening the KV anew takes.
+pub const STATE_RESERVE_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Longest time a send waits for room in the log before it is refused, in milliseconds. Below the
 /// 3 s that SDKs give a send by default, so that the client hears the reason.
 pub const SEND_WAIT_MS_MAX: u64 = 2_500;

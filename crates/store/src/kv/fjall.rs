@@ -1,76 +1,216 @@
 //! The state KV on fjall: one database per node, one keyspace per shard.
+//!
+//! A checkpoint is one large sorted batch every few seconds, so it does not go through fjall's journal
+//! and memtable, where it would be written twice and held in memory: it is written as a table and
+//! becomes part of the tree with one durable change of the manifest (fjall calls this ingestion). A
+//! batch is therefore durable, whole, when [`StateKv::apply`] returns. Figures: `docs/adr/0003-kv-engine.md`.
+//!
+//! fjall gives up in the background when the disk is full, and leaves half-written tables behind. So a
+//! reserve of disk is held: when a batch fails, the reserve is freed, the database is opened anew (which
+//! removes what was left behind) and the batch is tried once more. Reads go on before and after.
+//!
+//! ```text
+//! key                  value
+//! 00                   log position the state stands for, 8 bytes little endian
+//! 01 + key of the user value of the user
+//! ```
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use base::{LogPosition, ShardId};
+use base::{LogPosition, ShardId, limits};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use rustix::fs::FallocateFlags;
 
 use super::{Batch, KvError, StateKv};
 
-/// The key of the log position. Sorts before every key of the user, which is prefixed.
 const POSITION_KEY: [u8; 1] = [0];
-/// Comes before every key of the user.
+/// Comes before every key of the user, and after the position's.
 const USER_PREFIX: u8 = 1;
 /// Memory for blocks that were read, for all shards together.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Memory for changes before they are written as a table, per shard.
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+const DATABASE_FOLDER: &str = "state";
+const RESERVE_FILE: &str = "reserve";
 
-fn engine(operation: &'static str) -> impl FnOnce(fjall::Error) -> KvError {
+fn engine(operation: &'static str) -> impl Fn(fjall::Error) -> KvError {
     move |error| KvError::Engine {
         operation,
         reason: error.to_string(),
     }
 }
 
-/// The databases of a node's state: all its shards share it.
+/// The database of a node: all its shards share it.
 pub struct FjallDatabase {
-    database: Database,
+    folder: PathBuf,
+    /// `None` while an attempt to open it anew has failed.
+    open: RwLock<Option<Open>>,
 }
 
-impl FjallDatabase {
-    /// Opens the database in `folder`, or makes it.
-    pub fn open(folder: &Path) -> Result<Arc<Self>, KvError> {
-        let database = Database::builder(folder)
+struct Open {
+    database: Database,
+    shards: HashMap<ShardId, Keyspace>,
+}
+
+impl Open {
+    fn new(folder: &Path) -> Result<Self, KvError> {
+        let database = Database::builder(folder.join(DATABASE_FOLDER))
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
             .open()
             .map_err(engine("open"))?;
-        Ok(Arc::new(Self { database }))
+        Ok(Self {
+            database,
+            shards: HashMap::new(),
+        })
     }
 
-    /// The state of one shard. There must be one handle to a shard at a time.
-    pub fn shard(&self, shard: ShardId) -> Result<FjallKv, KvError> {
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+    fn shard(&mut self, shard: ShardId) -> Result<Keyspace, KvError> {
+        if let Some(keyspace) = self.shards.get(&shard) {
+            return Ok(keyspace.clone());
+        }
         let keyspace = self
             .database
-            .keyspace(&format!("shard-{shard}"), options)
+            .keyspace(&format!("shard-{shard}"), KeyspaceCreateOptions::default)
             .map_err(engine("open"))?;
-        let position = match keyspace.get(POSITION_KEY).map_err(engine("open"))? {
-            None => 0,
-            Some(bytes) => {
-                let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| KvError::Engine {
-                    operation: "open",
-                    reason: format!("position has {} bytes, expected 8", bytes.len()),
-                })?;
-                u64::from_le_bytes(bytes)
-            }
+        self.shards.insert(shard, keyspace.clone());
+        Ok(keyspace)
+    }
+}
+
+impl FjallDatabase {
+    /// Opens the database in `folder`, or makes it. One process at a time can have it open.
+    pub fn open(folder: &Path) -> Result<Arc<Self>, KvError> {
+        std::fs::create_dir_all(folder).map_err(|error| KvError::Engine {
+            operation: "open",
+            reason: error.to_string(),
+        })?;
+        let database = Self {
+            folder: folder.to_owned(),
+            open: RwLock::new(Some(Open::new(folder)?)),
         };
-        Ok(FjallKv {
-            database: self.database.clone(),
-            keyspace,
-            position: Mutex::new(LogPosition::new(position)),
+        database.hold_reserve();
+        Ok(Arc::new(database))
+    }
+
+    /// The state of one shard, of which there must be one handle at a time.
+    pub fn shard(self: &Arc<Self>, shard: ShardId) -> Result<FjallKv, KvError> {
+        let kv = FjallKv {
+            database: Arc::clone(self),
+            shard,
+            position: AtomicU64::new(0),
+            applying: Mutex::new(()),
+        };
+        let position = self.with(shard, |keyspace| keyspace.get(POSITION_KEY))?;
+        if let Some(bytes) = position {
+            let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| KvError::Engine {
+                operation: "open",
+                reason: format!("the position has {} bytes, expected 8", bytes.len()),
+            })?;
+            kv.position
+                .store(u64::from_le_bytes(bytes), Ordering::Release);
+        }
+        Ok(kv)
+    }
+
+    /// Reads from a shard's keyspace.
+    fn with<T>(
+        &self,
+        shard: ShardId,
+        read: impl FnOnce(&Keyspace) -> fjall::Result<T>,
+    ) -> Result<T, KvError> {
+        let open = self.open.read();
+        if let Some(keyspace) = open.as_ref().and_then(|open| open.shards.get(&shard)) {
+            return read(keyspace).map_err(engine("read"));
+        }
+        drop(open);
+        let mut open = self.open.write();
+        if open.is_none() {
+            *open = Some(Open::new(&self.folder)?);
+        }
+        let keyspace = match &mut *open {
+            Some(open) => open.shard(shard)?,
+            None => unreachable!("it has just been opened"),
+        };
+        drop(open);
+        read(&keyspace).map_err(engine("read"))
+    }
+
+    /// Writes `changes` to a shard's keyspace as one table. Nothing of it shows if it fails.
+    fn ingest(&self, shard: ShardId, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
+        let healthy = || {
+            let open = self.open.read();
+            let open = open.as_ref().ok_or(fjall::Error::Poisoned)?;
+            // Writes nothing, as the journal is not used; but it says if the background work has died.
+            open.database.persist(PersistMode::Buffer)
+        };
+        healthy().map_err(engine("apply to"))?;
+        self.with(shard, |keyspace| {
+            let mut table = keyspace.start_ingestion()?;
+            table.write(POSITION_KEY, position.get().to_le_bytes())?;
+            for (key, value) in &batch.changes {
+                match value {
+                    Some(value) => table.write(prefixed(key), &**value)?,
+                    None => table.write_tombstone(prefixed(key))?,
+                }
+            }
+            table.finish()
         })
+        .map_err(|KvError::Engine { reason, .. }| KvError::Engine {
+            operation: "apply to",
+            reason,
+        })
+    }
+
+    /// Closes the database and opens it again, with the reserve freed to make room for that.
+    fn reopen(&self) -> Result<(), KvError> {
+        let mut open = self.open.write();
+        if let Err(error) = std::fs::remove_file(self.folder.join(RESERVE_FILE))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "reserve of the state KV could not be freed");
+        }
+        // All handles must be gone before the folder can be opened again.
+        *open = None;
+        *open = Some(Open::new(&self.folder)?);
+        Ok(())
+    }
+
+    /// Holds disk that only a failed batch may use.
+    fn hold_reserve(&self) {
+        let path = self.folder.join(RESERVE_FILE);
+        if path.exists() {
+            return;
+        }
+        let reserve = || {
+            let file = std::fs::File::create(&path)?;
+            let none = FallocateFlags::empty();
+            let reserved = rustix::fs::fallocate(&file, none, 0, limits::STATE_RESERVE_BYTES);
+            reserved.map_err(io::Error::from)
+        };
+        if let Err(error) = reserve() {
+            tracing::debug!(%error, "no room for the reserve of the state KV");
+            // Half a reserve would look like a whole one. If it stays, it is only smaller.
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 
 /// The state of one shard on fjall.
 pub struct FjallKv {
-    database: Database,
-    keyspace: Keyspace,
-    position: Mutex<LogPosition>,
+    database: Arc<FjallDatabase>,
+    shard: ShardId,
+    position: AtomicU64,
+    /// Held while a batch is applied, so that batches follow one another.
+    applying: Mutex<()>,
 }
 
 fn prefixed(key: &[u8]) -> Vec<u8> {
@@ -80,9 +220,19 @@ fn prefixed(key: &[u8]) -> Vec<u8> {
     prefixed
 }
 
+fn unprefixed(pair: fjall::Guard) -> fjall::Result<(Bytes, Bytes)> {
+    let (key, value) = pair.into_inner()?;
+    Ok((
+        Bytes::copy_from_slice(&key[1..]),
+        Bytes::copy_from_slice(&value),
+    ))
+}
+
 impl StateKv for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        let value = self.keyspace.get(prefixed(key)).map_err(engine("read"))?;
+        let value = self
+            .database
+            .with(self.shard, |keyspace| keyspace.get(prefixed(key)))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -96,49 +246,40 @@ impl StateKv for FjallKv {
         if from >= to {
             return Ok(Vec::new());
         }
-        let pairs = self.keyspace.range(prefixed(from)..prefixed(to));
-        let read = |pair: fjall::Guard| {
-            let (key, value) = pair.into_inner().map_err(engine("read"))?;
-            Ok((
-                Bytes::copy_from_slice(&key[1..]),
-                Bytes::copy_from_slice(&value),
-            ))
-        };
-        if reverse {
-            pairs.rev().take(limit).map(read).collect()
-        } else {
-            pairs.take(limit).map(read).collect()
-        }
+        self.database.with(self.shard, |keyspace| {
+            let pairs = keyspace.range(prefixed(from)..prefixed(to));
+            if reverse {
+                pairs.rev().take(limit).map(unprefixed).collect()
+            } else {
+                pairs.take(limit).map(unprefixed).collect()
+            }
+        })
     }
 
     fn apply(&self, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
-        let mut applied = self.position.lock();
+        let applying = self.applying.lock();
+        let applied = self.position.load(Ordering::Acquire);
         assert!(
-            position >= *applied,
+            position.get() >= applied,
             "state KV at {applied} cannot go back to {position}"
         );
-        let mut changes = self.database.batch();
-        for (key, value) in &batch.changes {
-            match value {
-                Some(value) => changes.insert(&self.keyspace, prefixed(key), &**value),
-                None => changes.remove(&self.keyspace, prefixed(key)),
-            }
+        if let Err(error) = self.database.ingest(self.shard, batch, position) {
+            tracing::warn!(shard = %self.shard, %error, "state KV opens anew and tries again");
+            self.database.reopen()?;
+            self.database.ingest(self.shard, batch, position)?;
         }
-        changes.insert(&self.keyspace, POSITION_KEY, position.get().to_le_bytes());
-        changes.commit().map_err(engine("apply to"))?;
-        *applied = position;
+        self.position.store(position.get(), Ordering::Release);
+        drop(applying);
+        self.database.hold_reserve();
         Ok(())
     }
 
     fn flush(&self) -> Result<LogPosition, KvError> {
-        let position = *self.position.lock();
-        self.database
-            .persist(PersistMode::SyncAll)
-            .map_err(engine("flush"))?;
-        Ok(position)
+        // Every batch was durable when it was applied.
+        self.position()
     }
 
     fn position(&self) -> Result<LogPosition, KvError> {
-        Ok(*self.position.lock())
+        Ok(LogPosition::new(self.position.load(Ordering::Acquire)))
     }
 }

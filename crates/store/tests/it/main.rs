@@ -1,4 +1,21 @@
-//! Each back end of the store against the suite of its trait, and the local log against real files.
+//! Each back end of the store against the suite of its trait, and the local log against real files, a
+//! disk that fails and a disk that loses power.
 
-mod local_log;
+#[cfg(test)]
+mod allocation;
+#[cfg(test)]
+mod commit;
+#[cfg(test)]
+mod committer;
+#[cfg(test)]
+mod crash_disk;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod folder;
+#[cfg(test)]
+mod log_suite;
+#[cfg(test)]
+mod power_cut;
+#[cfg(test)]
 mod support;

@@ -52,6 +52,30 @@ impl Clock for TestClock {
     }
 }
 
+/// The machine's clock, where a thread of its own waits for time.
+pub(crate) struct RealClock(std::time::Instant);
+
+impl RealClock {
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(std::time::Instant::now()))
+    }
+}
+
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_700_000_000_000).after(self.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, _duration: Duration) -> Sleep {
+        unreachable!("the committer waits for its condition variable")
+    }
+}
+
 pub(crate) const SHARD: ShardId = ShardId::new(3);
 
 /// Small enough that tests cross segments quickly.
