@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod config;
 mod exit;
+mod server;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Server(_flags) => Ok(()),
+        Command::Server(flags) => server::run(&flags),
         Command::Topic(command) => administer(AdminCommand::Topic(command)),
         Command::Group(command) => administer(AdminCommand::Group(command)),
         Command::Message(command) => administer(AdminCommand::Message(command)),

@@ -30,6 +30,13 @@ settings! {
         flag: ("listen", "HOST:PORT"),
         restart: true,
     }
+    /// Further addresses to listen on, where clients from other machines may also see `/metrics`.
+    admin_listen: Vec<String> {
+        default: Vec::new(),
+        shown: "none; metrics are shown to this machine only",
+        example: "[\"10.0.0.5:9090\"]",
+        restart: true,
+    }
     /// Address that clients are told to connect to, for servers behind a translated address. Without
     /// a port, clients keep the port that they came in on.
     advertise: Option<String> {

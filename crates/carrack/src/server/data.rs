@@ -1,0 +1,198 @@
+//! The data folder: who may use it, and which format it has.
+//!
+//! ```text
+//! lock                          held by the server that runs here
+//! format                        what this page describes, by number
+//! metadata/                     topics, groups and what else an operator creates
+//! state/                        what is derived from the logs, as of the last checkpoint
+//! instances/<id>/shard-<n>/     the log of a shard
+//! tls/                          the certificate made on the first start
+//! ```
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use base::{InstanceId, ShardId};
+use store::fs::{FolderLock, LOCK_FILE, LockError};
+
+use crate::exit::Failure;
+
+/// The format that this release writes.
+const FORMAT: u32 = 1;
+
+/// Name of the file that holds the format's number.
+const FORMAT_FILE: &str = "format";
+
+/// Name of that file while it is being written.
+const FORMAT_FILE_NEW: &str = "format.new";
+
+/// What a fresh folder may hold besides nothing: ours, and what file systems put there.
+const ALLOWED: [&str; 3] = [LOCK_FILE, FORMAT_FILE_NEW, "lost+found"];
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    /// Another server uses it, or it cannot be created.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It holds something else.
+    #[error(
+        "data folder `{}` holds `{found}` but no Carrack data, expected an empty folder or a data folder",
+        folder.display()
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// Something in it.
+        found: String,
+    },
+    /// A newer release wrote it.
+    #[error(
+        "data folder `{}` has format {found}, this release reads up to {FORMAT}: start the release that \
+         wrote it",
+        folder.display()
+    )]
+    NewerFormat {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// The disk failed.
+    #[error("prepare data folder `{}`", folder.display())]
+    Disk {
+        /// The folder.
+        folder: PathBuf,
+        /// What the disk said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// A data folder that belongs to this process as long as this lives.
+pub(super) struct DataFolder {
+    path: PathBuf,
+    _lock: FolderLock,
+}
+
+impl DataFolder {
+    /// Takes the folder, making it first if it is not there.
+    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+        let lock = FolderLock::acquire(path)?;
+        let failed = |source| DataError::Disk {
+            folder: path.to_owned(),
+            source,
+        };
+        match fs::read_to_string(path.join(FORMAT_FILE)) {
+            Ok(text) => check(path, text.trim())?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(found) = foreign(path).map_err(failed)? {
+                    return Err(DataError::Foreign {
+                        folder: path.to_owned(),
+                        found,
+                    });
+                }
+                write_format(path).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where metadata is.
+    pub(super) fn metadata(&self) -> PathBuf {
+        self.path.join("metadata")
+    }
+
+    /// Where derived state is.
+    pub(super) fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// Where the log of a shard is.
+    pub(super) fn log(&self, instance: &InstanceId, shard: ShardId) -> PathBuf {
+        self.path
+            .join("instances")
+            .join(instance.as_str())
+            .join(format!("shard-{shard}"))
+    }
+}
+
+fn check(folder: &Path, text: &str) -> Result<(), DataError> {
+    match text.parse::<u32>() {
+        Ok(format) if (1..=FORMAT).contains(&format) => Ok(()),
+        _ => Err(DataError::NewerFormat {
+            folder: folder.to_owned(),
+            found: text.chars().take(32).collect(),
+        }),
+    }
+}
+
+/// Something in the folder that a fresh data folder does not have.
+fn foreign(folder: &Path) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !ALLOWED.contains(&name.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+fn write_format(folder: &Path) -> io::Result<()> {
+    let new = folder.join(FORMAT_FILE_NEW);
+    let mut file = File::create(&new)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(&new, folder.join(FORMAT_FILE))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_taken_once_and_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let first = DataFolder::open(&path).unwrap();
+        assert!(matches!(
+            DataFolder::open(&path),
+            Err(DataError::Lock(LockError::InUse { .. }))
+        ));
+        drop(first);
+        DataFolder::open(&path).unwrap();
+        assert_eq!(fs::read_to_string(path.join(FORMAT_FILE)).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn folders_of_others_and_of_newer_releases_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+        let Err(DataError::Foreign { found, .. }) = DataFolder::open(folder.path()) else {
+            panic!("a folder of somebody else was taken");
+        };
+        assert_eq!(found, "letter.txt");
+
+        for newer in ["2", "x"] {
+            fs::write(folder.path().join(FORMAT_FILE), newer).unwrap();
+            assert!(matches!(
+                DataFolder::open(folder.path()),
+                Err(DataError::NewerFormat { .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `carrack server`: puts clock, disk, store, broker and front ends together, and takes them apart in
+//! order when told to stop.
+
+mod addresses;
+mod clock;
+mod data;
+mod log;
+mod node;
+mod random;
+mod signals;
+mod upkeep;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use base::{Clock, InstanceId};
+use gateway::{Front, FrontSettings, TlsSetup};
+
+use self::{
+    addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, upkeep::Upkeep,
+};
+use crate::{
+    admin,
+    config::{self, ServerFlags, Settings},
+    exit::Failure,
+};
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let settings =
+        config::load(flags, environment).map_err(|error| Failure::Usage(error.into()))?;
+    let addresses = Addresses::of(&settings).map_err(Failure::Usage)?;
+    log::start(settings.log_level, settings.log_format);
+
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = settings.worker_threads {
+        runtime.worker_threads(usize::try_from(threads).unwrap_or(1));
+    }
+    let runtime = runtime
+        .enable_all()
+        .thread_name("worker")
+        .build()
+        .context("start threads")?;
+    let served = runtime.block_on(serve(&settings, addresses));
+    // Reads of the disk that are still under way serve nobody any more.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure> {
+    // Before anything else: a signal must not end a server that holds half-written data.
+    let mut stop = signals::StopSignals::listen().context("listen for signals")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let began = clock.elapsed();
+    let data = DataFolder::open(&settings.data)?;
+    let node = Node::open(
+        settings,
+        &data,
+        Arc::clone(&clock),
+        addresses.are_all_loopback(),
+    )
+    .await?;
+    let upkeep = Upkeep::start(&node, settings, Arc::clone(&clock))?;
+
+    let front_settings = FrontSettings {
+        advertise: addresses.advertise.clone(),
+        default_instance: InstanceId::default_instance(),
+    };
+    let front = Arc::new(Front::new(
+        node.router(),
+        Arc::clone(&clock),
+        front_settings,
+    ));
+    let opened = gateway::serve(front, addresses.listen.clone(), tls(settings, &addresses)).await;
+    let running = match opened {
+        Ok(running) => running,
+        Err(error) => {
+            upkeep.stop();
+            node.close();
+            return Err(Failure::Refused(error.into()));
+        }
+    };
+    let after_ms = clock.elapsed().saturating_sub(began).as_millis() as u64;
+    tracing::info!(
+        data = %settings.data.display(),
+        addresses = ?running.addresses(),
+        after_ms,
+        version = env!("CARGO_PKG_VERSION"),
+        "ready"
+    );
+    let ready: String = running
+        .addresses()
+        .iter()
+        .map(|address| format!(" {address}"))
+        .collect();
+    admin::print(&format!("ready{ready}\n"))?;
+
+    let signal = stop.first().await;
+    tracing::info!(signal, "stopping; a second signal ends the process at once");
+    stop.exit_at_the_next();
+    node.drain();
+    let drained = running
+        .drain(Duration::from_secs(settings.drain_seconds_max))
+        .await;
+    upkeep.stop();
+    node.close();
+    tracing::info!(connections_cut = drained.cut, "stopped");
+    Ok(())
+}
+
+fn tls(settings: &Settings, addresses: &Addresses) -> TlsSetup {
+    match (&settings.tls_certificate_file, &settings.tls_key_file) {
+        (Some(certificate), Some(key)) => TlsSetup::Given {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        _ => TlsSetup::Kept {
+            folder: settings.data.join("tls"),
+            names: addresses
+                .advertise
+                .iter()
+                .map(|advertise| advertise.host.clone())
+                .collect(),
+        },
+    }
+}
