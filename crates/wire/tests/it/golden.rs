@@ -25,7 +25,7 @@ golden!(
     error_response_rocketmq,
 );
 
-fn bytes(hex: &str) -> Bytes {
+pub(crate) fn bytes(hex: &str) -> Bytes {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(pair).collect()

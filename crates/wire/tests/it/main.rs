@@ -7,6 +7,8 @@ mod batch;
 #[cfg(test)]
 mod body;
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod frame;
 #[cfg(test)]
 mod golden;
