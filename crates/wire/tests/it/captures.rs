@@ -145,7 +145,10 @@ fn every_header_and_body_is_understood() {
                 assert_eq!(header.broker_name, Some("broker-a"));
                 // 4.x leaves out the last separator.
                 let keys = properties::get(header.properties.unwrap(), properties::KEYS);
-                assert_eq!(keys, Some("order-4711 second"));
+                assert!(
+                    matches!(keys, Some("held-1" | "order-4711 second")),
+                    "{keys:?}"
+                );
             }
             "send-v2-response" => {
                 let header: SendMessageResponse<'_> = header(&name, &command);
