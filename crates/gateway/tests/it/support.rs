@@ -1,0 +1,359 @@
+//! A server to test against, and a Remoting peer that speaks in raw frames.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base::{Clock, InstanceId, Random, SeededRandom, ShardId, Sleep, Timestamp};
+use broker::{Instance, InstanceSettings, Router, ShardParts, ShardState};
+use bytes::BytesMut;
+use gateway::{Advertise, Drained, Front, FrontSettings, ListenAddress, Running, TlsSetup};
+use store::{
+    fs::FolderDisk,
+    kv::{FjallDatabase, StateKv},
+    log::local::{Committer, LocalLog, LocalLogOptions},
+    meta::EmbeddedMetadata,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+};
+use wire::remoting::{Command, Header, RequestCode, SerializeType, body::Body, frame};
+
+/// Nothing that a test waits for takes this long; what does has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The outcome of `work`, or a failed test.
+pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("{what} took longer than {PATIENCE:?}"),
+    }
+}
+
+/// The machine's time, which tests can push forward.
+pub(crate) struct TestClock {
+    start: Instant,
+    skew: watch::Sender<Duration>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock of tests that run on real sockets"
+)]
+impl TestClock {
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            skew: watch::Sender::new(Duration::ZERO),
+        })
+    }
+
+    /// Makes it `duration` later for everybody who waits.
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.skew.send_modify(|skew| *skew += duration);
+    }
+
+    fn at(&self) -> Duration {
+        self.start.elapsed() + *self.skew.borrow()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock of tests that run on real sockets"
+)]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = since.unwrap() + *self.skew.borrow();
+        Timestamp::from_ms(now.as_millis().try_into().unwrap())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.at()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let mut skew = self.skew.subscribe();
+        let start = self.start;
+        let until = self.at() + duration;
+        Box::pin(async move {
+            loop {
+                let now = start.elapsed() + *skew.borrow_and_update();
+                let Some(left) = until.checked_sub(now).filter(|left| !left.is_zero()) else {
+                    return;
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    changed = skew.changed() => if changed.is_err() {
+                        tokio::time::sleep(left).await;
+                    },
+                }
+            }
+        })
+    }
+}
+
+/// How a test server differs from the usual one.
+pub(crate) struct Setup {
+    pub(crate) create_automatically: bool,
+    pub(crate) advertise: Option<Advertise>,
+    /// Instances besides the default one, which get no shard.
+    pub(crate) instances: Vec<&'static str>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            create_automatically: true,
+            advertise: None,
+            instances: Vec::new(),
+        }
+    }
+}
+
+/// A server on a free port, over a folder that goes with it.
+pub(crate) struct Server {
+    pub(crate) front: Arc<Front>,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) address: SocketAddr,
+    pub(crate) vip_address: Option<SocketAddr>,
+    running: Option<Running>,
+    committer: Committer,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let test_clock = TestClock::start();
+        let clock: Arc<dyn Clock> = test_clock.clone();
+        let committer = Committer::start("committer", clock.clone()).unwrap();
+        let router = Arc::new(Router::default());
+        let mut first = None;
+        for id in ["default"]
+            .into_iter()
+            .chain(setup.instances.iter().copied())
+        {
+            let path = folder.path().join(id);
+            std::fs::create_dir_all(&path).unwrap();
+            let settings = InstanceSettings {
+                create_automatically: setup.create_automatically,
+                automatic_queues: 8,
+            };
+            let instance = open(&path, id, settings, &committer, &clock).await;
+            router.add(instance.clone());
+            first.get_or_insert(instance);
+        }
+        let settings = FrontSettings {
+            advertise: setup.advertise,
+            default_instance: InstanceId::default_instance(),
+        };
+        let front = Arc::new(Front::new(router, clock, settings));
+        let listen = ListenAddress {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            admin: false,
+        };
+        let tls = TlsSetup::Kept {
+            folder: folder.path().join("tls"),
+            names: Vec::new(),
+        };
+        let running = gateway::serve(front.clone(), vec![listen], tls)
+            .await
+            .unwrap();
+        Self {
+            front,
+            instance: first.unwrap(),
+            clock: test_clock,
+            address: running.addresses()[0],
+            vip_address: running.vip_addresses().first().copied(),
+            running: Some(running),
+            committer,
+            _folder: folder,
+        }
+    }
+
+    /// Stops it as a server is stopped.
+    pub(crate) async fn drain(&mut self, limit: Duration) -> Drained {
+        let running = self.running.take().expect("a server is drained once");
+        soon("drain", running.drain(limit)).await
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        soon("connect", TcpStream::connect(self.address))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn peer(&self) -> Peer {
+        Peer::over(self.connect().await)
+    }
+
+    /// Waits until as many connections are open.
+    pub(crate) async fn until_connections(&self, count: usize) {
+        soon("connections to come or go", async {
+            while self.front.connections() != count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.committer.stop();
+    }
+}
+
+/// An instance with one shard on the disk at `path`: log, state and metadata.
+pub(crate) async fn open(
+    path: &std::path::Path,
+    id: &str,
+    settings: InstanceSettings,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+) -> Arc<Instance> {
+    let metadata_disk = FolderDisk::open(&path.join("metadata")).unwrap();
+    let metadata = EmbeddedMetadata::open(metadata_disk, clock.clone()).unwrap();
+    let id = InstanceId::new(id).unwrap();
+    let instance = Instance::open(id, settings, metadata, clock.clone())
+        .await
+        .unwrap();
+    let shard = ShardId::new(0);
+    let database = FjallDatabase::open(&path.join("state")).unwrap();
+    let kv: Arc<dyn StateKv> = Arc::new(database.shard(shard).unwrap());
+    let mut state = ShardState::open(kv).unwrap();
+    let disk = FolderDisk::open(&path.join("log")).unwrap();
+    let from = state.replay_from();
+    let mut replay = |record| state.replay(&record);
+    let options = LocalLogOptions::default();
+    let (log, _) = LocalLog::open(disk, shard, options, clock.clone(), from, &mut replay).unwrap();
+    let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
+    let parts = ShardParts {
+        id: shard,
+        log: log.clone(),
+        state,
+        clock: clock.clone(),
+        random,
+    };
+    let shard = instance.add_shard(parts).unwrap();
+    log.observe(Arc::downgrade(&shard.observer()));
+    committer.register(&log);
+    instance
+}
+
+/// A Remoting client that writes and reads frames, and knows nothing more.
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) socket: S,
+    input: BytesMut,
+    pub(crate) serialize_type: SerializeType,
+    opaque: i32,
+    pushed: VecDeque<Command>,
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Peer<S> {
+    pub(crate) fn over(socket: S) -> Self {
+        let serialize_type = SerializeType::RocketMq;
+        Self {
+            socket,
+            input: BytesMut::new(),
+            serialize_type,
+            opaque: 100,
+            pushed: VecDeque::new(),
+        }
+    }
+
+    /// A request with an `opaque` of its own.
+    pub(crate) fn command<'a>(&mut self, code: RequestCode, header: &impl Header<'a>) -> Command {
+        self.opaque += 1;
+        let serialize_type = self.serialize_type;
+        Command {
+            opaque: self.opaque,
+            serialize_type,
+            ..Command::request(code, header)
+        }
+    }
+
+    pub(crate) async fn send(&mut self, command: &Command) {
+        let mut bytes = BytesMut::new();
+        frame::encode(command, &mut bytes).unwrap();
+        soon("write", self.socket.write_all(&bytes)).await.unwrap();
+    }
+
+    /// The next answer, `None` if the server closed. Requests from the server are kept.
+    pub(crate) async fn receive(&mut self) -> Option<Command> {
+        loop {
+            let command = self.receive_any().await?;
+            if command.is_response() {
+                return Some(command);
+            }
+            self.pushed.push_back(command);
+        }
+    }
+
+    /// The next request from the server.
+    pub(crate) async fn pushed(&mut self) -> Command {
+        if let Some(command) = self.pushed.pop_front() {
+            return command;
+        }
+        let command = self
+            .receive_any()
+            .await
+            .expect("the server pushes a request");
+        assert!(!command.is_response(), "{command:?}");
+        command
+    }
+
+    async fn receive_any(&mut self) -> Option<Command> {
+        soon("answer", async {
+            loop {
+                if let Some(command) = frame::decode(&mut self.input, usize::MAX).unwrap() {
+                    return Some(command);
+                }
+                match self.socket.read_buf(&mut self.input).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends and returns the answer to that very request.
+    pub(crate) async fn ask(&mut self, command: &Command) -> Command {
+        self.send(command).await;
+        let answer = self.receive().await.expect("the server answers");
+        assert_eq!(answer.opaque, command.opaque);
+        assert_eq!(answer.serialize_type, command.serialize_type);
+        answer
+    }
+
+    /// [`Peer::ask`] with a header only.
+    pub(crate) async fn call<'a>(
+        &mut self,
+        code: RequestCode,
+        header: &impl Header<'a>,
+    ) -> Command {
+        let command = self.command(code, header);
+        self.ask(&command).await
+    }
+
+    /// [`Peer::ask`] with a JSON body only.
+    pub(crate) async fn post(&mut self, code: RequestCode, body: &impl Body) -> Command {
+        let command = self.command(code, &()).with_body(body.encode());
+        self.ask(&command).await
+    }
+}
