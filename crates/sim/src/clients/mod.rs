@@ -1,0 +1,129 @@
+//! The clients of a run: what they do follows from the seed, what they see goes into the ledger.
+
+mod administer;
+mod pull;
+mod query;
+mod receive;
+mod send;
+
+use std::{
+    cell::{RefCell, RefMut},
+    rc::Rc,
+};
+
+use crate::{
+    ledger::Ledger,
+    node::Node,
+    plan::{Mode, PlannedGroup, PlannedTopic, Settings},
+    scheduler::{Scheduler, give_up_after},
+};
+
+pub(crate) use pull::read_queue;
+
+/// What every client of one life of the node has.
+#[derive(Clone)]
+pub struct Client {
+    /// The node it talks to.
+    pub node: Rc<Node>,
+    /// Where it writes down what it sees.
+    pub ledger: Rc<RefCell<Ledger>>,
+    /// What the run is.
+    pub settings: Rc<Settings>,
+}
+
+impl Client {
+    fn ledger(&self) -> RefMut<'_, Ledger> {
+        self.ledger.borrow_mut()
+    }
+
+    fn note(&self, line: std::fmt::Arguments<'_>) {
+        self.node.world.note(line);
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.node.world.below(bound)
+    }
+
+    fn chance(&self, percent: u64) -> bool {
+        self.node.world.chance(percent)
+    }
+
+    async fn pause(&self, ms_max: u64) {
+        self.node.pause(self.node.world.between(0, ms_max)).await;
+    }
+
+    /// The answer, or `None` if this client goes away before it comes.
+    async fn answer<F: Future>(&self, call: F) -> Option<F::Output> {
+        if self.chance(self.settings.cancel_percent) {
+            let polls = self.node.world.between(0, 4);
+            return give_up_after(call, polls).await;
+        }
+        Some(call.await)
+    }
+
+    fn any_topic(&self) -> PlannedTopic {
+        let nth = self.below(self.settings.topics.len() as u64) as usize;
+        self.settings.topics[nth].clone()
+    }
+
+    /// Starts the clients of a life that is not the last.
+    pub fn spawn_all(&self, scheduler: &mut Scheduler) {
+        for n in 0..3 {
+            let client = self.clone();
+            scheduler.spawn(format!("sender {n}"), async move { client.send_on().await });
+        }
+        for group in &self.settings.groups {
+            match group.mode {
+                Mode::Pull => self.spawn_pullers(scheduler, group),
+                Mode::Receive => self.spawn_receivers(scheduler, group, 3),
+            }
+        }
+        for n in 0..3 {
+            let client = self.clone();
+            scheduler.spawn(format!("settler {n}"), async move { client.settle_on().await });
+        }
+        let client = self.clone();
+        scheduler.spawn("querier".to_owned(), async move { client.query_on().await });
+        let client = self.clone();
+        scheduler.spawn("administrator".to_owned(), async move { client.administer_on().await });
+    }
+
+    fn spawn_pullers(&self, scheduler: &mut Scheduler, group: &PlannedGroup) {
+        for topic in &self.settings.topics {
+            for queue in 0..topic.queues {
+                let (client, group, topic) = (self.clone(), group.clone(), topic.clone());
+                scheduler.spawn(format!("puller of {}/{queue}", topic.name), async move {
+                    client.pull_on(&group, &topic, base::QueueId::new(queue), true).await;
+                });
+            }
+        }
+    }
+
+    fn spawn_receivers(&self, scheduler: &mut Scheduler, group: &PlannedGroup, count: u32) {
+        for n in 0..count {
+            let (client, group) = (self.clone(), group.clone());
+            scheduler.spawn(format!("receiver {n} of {}", group.name), async move {
+                client.receive_on(&group).await;
+            });
+        }
+    }
+
+    /// Starts the clients of the last life: they take everything that is left.
+    pub fn spawn_drain(&self, scheduler: &mut Scheduler) {
+        for group in &self.settings.groups {
+            for topic in &self.settings.topics {
+                for queue in 0..topic.queues {
+                    let queue = base::QueueId::new(queue);
+                    let (client, group, topic) = (self.clone(), group.clone(), topic.clone());
+                    let name = format!("last {} of {}/{queue}", group.name, topic.name);
+                    scheduler.spawn(name, async move {
+                        match group.mode {
+                            Mode::Pull => client.pull_on(&group, &topic, queue, false).await,
+                            Mode::Receive => client.receive_rest(&group, &topic, queue).await,
+                        }
+                    });
+                }
+            }
+        }
+    }
+}

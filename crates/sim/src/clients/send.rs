@@ -1,0 +1,88 @@
+//! Clients that send.
+
+use base::{QueueId, Timestamp};
+use broker::{Message, QueueChoice, SendRequest};
+use wire::message::properties;
+
+use super::Client;
+use crate::{
+    body,
+    ledger::{Ledger, Letter},
+    plan::TAGS,
+};
+
+impl Client {
+    pub(super) async fn send_on(&self) {
+        loop {
+            self.pause(60).await;
+            self.send_some().await;
+        }
+    }
+
+    async fn send_some(&self) {
+        let topic = self.any_topic();
+        let queue = match self.chance(60) {
+            true => QueueChoice::Queue(QueueId::new(self.below(u64::from(topic.queues)) as u32)),
+            false => QueueChoice::Any,
+        };
+        let count = if self.chance(20) { self.node.world.between(2, 6) } else { 1 };
+        let mut numbers = Vec::new();
+        let mut messages = Vec::new();
+        for _ in 0..count {
+            let tag = self.below(4) as usize;
+            let tag = TAGS.get(tag).map(|tag| (*tag).to_owned());
+            let extra = self.below(self.settings.body_bytes_max) as usize;
+            let letter = Ledger::letter(
+                topic.name.clone(),
+                topic.volatile,
+                tag,
+                body::NUMBER_BYTES + extra,
+            );
+            let number = self.ledger().will_send(letter.clone());
+            numbers.push(number);
+            messages.push(message(number, &letter, self.node.world.now()));
+        }
+        self.note(format_args!("send {numbers:?} to {}", topic.name));
+        let request = SendRequest {
+            topic: topic.name,
+            queue,
+            messages,
+            store_host: "127.0.0.1:8080".parse().expect("an address"),
+        };
+        match self.answer(self.node.shard.send(request)).await {
+            Some(Ok(sent)) => {
+                self.note(format_args!("sent {numbers:?} at {:?}", sent[0]));
+                let mut ledger = self.ledger();
+                if sent.len() != numbers.len() {
+                    ledger.violate(format!("sent {numbers:?} but got {} answers", sent.len()));
+                }
+                for (number, sent) in numbers.into_iter().zip(sent) {
+                    ledger.was_sent(number, sent);
+                }
+            }
+            Some(Err(error)) => self.note(format_args!("send {numbers:?}: {error}")),
+            None => self.note(format_args!("gave up sending {numbers:?}")),
+        }
+    }
+}
+
+fn message(number: u64, letter: &Letter, now: Timestamp) -> Message {
+    let mut raw = String::new();
+    let set = |raw: &mut String, name, value: &str| {
+        properties::set(raw, name, value).expect("a plain property");
+    };
+    set(&mut raw, properties::UNIQUE_KEY, &format!("u{number}"));
+    set(&mut raw, properties::KEYS, &format!("k{number} shared{}", number % 5));
+    if let Some(tag) = &letter.tag {
+        set(&mut raw, properties::TAGS, tag);
+    }
+    Message {
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: now,
+        born_host: "127.0.0.1:1".parse().expect("an address"),
+        reconsume_times: 0,
+        body: body::of(number, letter.body_bytes),
+        properties: raw.into(),
+    }
+}

@@ -1,0 +1,570 @@
+//! What clients sent, got and were told, and what must be true of it: the checkers.
+//!
+//! The ledger outlives every node. It knows only what a client could know, and up to where the log was
+//! durable at each crash; from this follows what may have been lost and what may not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use base::{GroupName, LogPosition, QueueId, QueueOffset, Timestamp, TopicName};
+use broker::{ReceiptHandle, Retention, Sent};
+use wire::message::StoredMessage;
+
+use crate::{
+    body,
+    node::Node,
+    plan::{PlannedGroup, Settings},
+    world::World,
+};
+
+/// A message that a client tried to send.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Its topic.
+    pub topic: TopicName,
+    /// Whether its topic is deleted now and then, so that it may be gone.
+    pub volatile: bool,
+    /// Its tag.
+    pub tag: Option<String>,
+    /// Bytes of its body.
+    pub body_bytes: usize,
+    /// Where the answer said it is.
+    pub sent: Option<Sent>,
+    /// Queue and offset where it was first seen or said to be.
+    place: Option<(QueueId, u64)>,
+    /// Where in the log it was seen.
+    position: Option<LogPosition>,
+}
+
+/// A delivery to a client of a group.
+#[derive(Clone, Debug)]
+struct Delivery {
+    life: u64,
+    attempt: u32,
+    until: Timestamp,
+    /// The log reached to here once the receipt was in it.
+    tail: LogPosition,
+    /// The receipt survives whatever happens.
+    firm: bool,
+}
+
+/// How far one group is with one message.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    delivered: bool,
+    last: Option<Delivery>,
+    /// Acked or forwarded with success; the record of it is before this position.
+    settled: Option<LogPosition>,
+    settled_firmly: bool,
+    /// Settlements since the last delivery whose answer has not come: they may have happened.
+    perhaps_settled: u32,
+    /// It was in flight, durably, when retention ran: it must not expire.
+    owed: bool,
+}
+
+/// How far a pulling group is on a queue.
+#[derive(Clone, Debug, Default)]
+struct Commits {
+    /// Commits that may be lost, with the log's tail after each.
+    unsure: VecDeque<(u64, LogPosition)>,
+    firm: Option<u64>,
+    largest: u64,
+}
+
+/// A receipt that a client holds.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Group of the client.
+    pub group: GroupName,
+    /// Topic of the message.
+    pub topic: TopicName,
+    /// The message.
+    pub letter: u64,
+    /// The receipt.
+    pub handle: ReceiptHandle,
+}
+
+/// The ledger of a run.
+pub struct Ledger {
+    world: Arc<World>,
+    life: u64,
+    letters: Vec<Letter>,
+    places: BTreeMap<(TopicName, QueueId, u64), u64>,
+    progress: BTreeMap<(GroupName, u64), Progress>,
+    pulled: BTreeSet<(GroupName, u64)>,
+    commits: BTreeMap<(GroupName, TopicName, QueueId), Commits>,
+    /// Receipts that clients of this or an earlier life hold.
+    pub held: Vec<Held>,
+    /// Up to where the log was durable, and since when.
+    durable: Vec<(LogPosition, Duration)>,
+    /// Last time that something happened to a group's receives that may delay a delivery.
+    disturbed: BTreeMap<GroupName, Duration>,
+    /// Where the log starts at least.
+    start: LogPosition,
+    retention_began: Timestamp,
+    violation: Option<String>,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(world: &Arc<World>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            life: 0,
+            letters: Vec::new(),
+            places: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            pulled: BTreeSet::new(),
+            commits: BTreeMap::new(),
+            held: Vec::new(),
+            durable: Vec::new(),
+            disturbed: BTreeMap::new(),
+            start: LogPosition::default(),
+            retention_began: Timestamp::default(),
+            violation: None,
+        }
+    }
+
+    /// The first thing that should not have happened.
+    pub fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
+    }
+
+    /// Notes that something happened that never should.
+    pub fn violate(&mut self, what: String) {
+        self.world.note(format_args!("VIOLATION {what}"));
+        self.violation.get_or_insert(what);
+    }
+
+    fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            let what = what();
+            self.violate(what);
+        }
+    }
+
+    /// Messages that clients tried to send.
+    pub fn letters(&self) -> &[Letter] {
+        &self.letters
+    }
+
+    /// A node is open on what was left.
+    pub fn life_begins(&mut self, node: &Node, life: u64) {
+        self.life = life;
+        self.start = node.shard.log().start().max(self.start);
+        self.durable = vec![(node.durable_end(), self.world.elapsed())];
+        self.disturbed.clear();
+    }
+
+    /// The node is gone; its log was durable up to `end`. What was not is as if it had never been.
+    pub fn life_ends(&mut self, end: LogPosition) {
+        for progress in self.progress.values_mut() {
+            if let Some(settled) = progress.settled
+                && !progress.settled_firmly
+            {
+                progress.settled_firmly = settled <= end;
+                if settled > end {
+                    progress.settled = None;
+                    progress.perhaps_settled += 1;
+                }
+            }
+            if let Some(last) = &mut progress.last
+                && last.life == self.life
+            {
+                last.firm = last.tail <= end;
+            }
+        }
+        for commits in self.commits.values_mut() {
+            while let Some((offset, tail)) = commits.unsure.pop_front() {
+                if tail <= end {
+                    commits.firm = Some(offset);
+                }
+            }
+        }
+    }
+
+    /// The log is durable up to `end` as of now.
+    pub fn became_durable(&mut self, end: LogPosition) {
+        self.durable.push((end, self.world.elapsed()));
+    }
+
+    /// When the record at `position` became durable.
+    fn durable_since(&self, position: LogPosition) -> Duration {
+        let after = self.durable.partition_point(|(end, _)| *end <= position);
+        self.durable
+            .get(after)
+            .map_or(Duration::MAX, |(_, since)| *since)
+    }
+
+    /// Something happened that may delay what clients of `group` get.
+    pub fn disturb(&mut self, group: &GroupName) {
+        self.disturbed.insert(group.clone(), self.world.elapsed());
+    }
+
+    /// A client is about to send a message; returns its number.
+    pub fn will_send(&mut self, letter: Letter) -> u64 {
+        self.letters.push(letter);
+        self.letters.len() as u64 - 1
+    }
+
+    /// A letter that is yet to be sent.
+    pub fn letter(topic: TopicName, volatile: bool, tag: Option<String>, body_bytes: usize) -> Letter {
+        Letter {
+            topic,
+            volatile,
+            tag,
+            body_bytes,
+            sent: None,
+            place: None,
+            position: None,
+        }
+    }
+
+    /// The send of message `number` was confirmed.
+    pub fn was_sent(&mut self, number: u64, sent: Sent) {
+        let position = sent.physical_offset.position();
+        let since = self.durable_since(position);
+        self.check(since <= self.world.elapsed(), || {
+            format!("message {number} was confirmed at {position} before it was durable")
+        });
+        self.letters[number as usize].sent = Some(sent);
+        self.note_place(number, sent.queue, sent.queue_offset.get());
+    }
+
+    /// Message `number` is at this place: it always was, and nothing else is.
+    fn note_place(&mut self, number: u64, queue: QueueId, offset: u64) {
+        let letter = &mut self.letters[number as usize];
+        if letter.volatile {
+            return;
+        }
+        let known = *letter.place.get_or_insert((queue, offset));
+        let topic = letter.topic.clone();
+        self.check(known == (queue, offset), || {
+            format!("message {number} of {topic} is at {queue}/{offset}, was at {known:?}")
+        });
+        let key = (topic.clone(), queue, offset);
+        let there = *self.places.entry(key).or_insert(number);
+        self.check(there == number, || {
+            format!("offset {offset} of {topic}/{queue} holds message {number}, held {there}")
+        });
+    }
+
+    /// A message came out: it must be one that went in, unchanged. Returns its number.
+    pub fn identify(&mut self, topic: &TopicName, message: &StoredMessage) -> Option<u64> {
+        let bytes = message.body();
+        let number = body::number_of(&bytes).filter(|n| *n < self.letters.len() as u64);
+        let Some(number) = number else {
+            self.violate(format!("a message of {topic} was never sent: {message:?}"));
+            return None;
+        };
+        let letter = &self.letters[number as usize];
+        let intact = body::of(number, letter.body_bytes) == bytes
+            && message.verify_body_crc().is_ok()
+            && letter.tag.as_deref() == message.view().tags()
+            && message.view().unique_key() == Some(format!("u{number}").as_str());
+        let volatile = letter.volatile;
+        let dead_letter = topic.dead_letter_group().is_some();
+        let same_topic = letter.topic == *topic && message.topic() == topic.as_str();
+        self.check(intact, || format!("message {number} of {topic} was changed"));
+        self.check(same_topic || dead_letter, || {
+            format!("message {number} was found in {topic}")
+        });
+        if !dead_letter && !volatile {
+            let offset = message.queue_offset().cast_unsigned();
+            self.note_place(number, QueueId::new(message.queue_id()), offset);
+            let position = LogPosition::new(message.physical_offset().cast_unsigned());
+            self.letters[number as usize].position = Some(position);
+        }
+        Some(number)
+    }
+
+    /// A message was handed out by a receive that began at `called`.
+    pub fn received(
+        &mut self,
+        node: &Node,
+        group: &PlannedGroup,
+        number: u64,
+        received: &broker::Received,
+        called: Duration,
+    ) {
+        let (now, elapsed) = (self.world.now(), self.world.elapsed());
+        let position = LogPosition::new(received.message.physical_offset().cast_unsigned());
+        let visible = self.durable_since(position);
+        let disturbed = self.disturbed.get(&group.name).copied().unwrap_or_default();
+        let letter = &self.letters[number as usize];
+        let (volatile, tag) = (letter.volatile, letter.tag.clone());
+        let life = self.life;
+        let key = (group.name.clone(), number);
+        let progress = self.progress.entry(key.clone()).or_default().clone();
+        let attempt = received.attempt;
+        let name = &group.name;
+        self.check(group.tag.is_none() || group.tag == tag, || {
+            format!("{name} got message {number} with tag {tag:?}")
+        });
+        self.check(attempt >= 1 && attempt <= group.max_attempts, || {
+            format!("{name} got message {number} at attempt {attempt}")
+        });
+        self.check(received.handle.attempt == attempt && received.invisible_until > now, || {
+            format!("{name} got a receipt that is over: {received:?}")
+        });
+        if volatile {
+            return;
+        }
+        self.check(visible <= elapsed, || {
+            format!("{name} got message {number} before it was durable")
+        });
+        self.check(progress.settled.is_none(), || {
+            format!("{name} got message {number} again after it was settled: {progress:?}")
+        });
+        let mut available = visible;
+        let mut known = position >= self.durable[0].0;
+        if let Some(last) = &progress.last
+            && (last.life == life || last.firm)
+        {
+            self.check(last.until <= now, || {
+                format!("{name} got message {number} while it was in flight: {last:?}")
+            });
+            // A delivery that its client gave up does not count, unless a crash forgot that.
+            let follows = match last.life == life {
+                true => attempt == last.attempt + 1,
+                false => attempt > last.attempt,
+            };
+            self.check(follows, || {
+                format!("{name} got message {number} at attempt {attempt} after {last:?}")
+            });
+            known |= last.life == life;
+            let ago = now.since(last.until);
+            available = available.max(elapsed.saturating_sub(ago));
+        }
+        let awaited = available.max(called).max(disturbed);
+        self.check(elapsed <= awaited || !known, || {
+            format!("{name} waited since {called:?} and got message {number} of {available:?} late")
+        });
+        let delivery = Delivery {
+            life,
+            attempt,
+            until: received.invisible_until,
+            tail: node.tail(),
+            firm: false,
+        };
+        let progress = self.progress.get_mut(&key).expect("inserted above");
+        progress.delivered = true;
+        progress.perhaps_settled = 0;
+        progress.last = Some(delivery);
+        self.held.push(Held {
+            group: group.name.clone(),
+            topic: self.letters[number as usize].topic.clone(),
+            letter: number,
+            handle: received.handle,
+        });
+    }
+
+    /// A receipt is about to be settled, or changed, and the answer may not come.
+    pub fn will_settle(&mut self, held: &Held) {
+        let key = (held.group.clone(), held.letter);
+        self.progress.entry(key).or_default().perhaps_settled += 1;
+    }
+
+    /// The answer came: the receipt was not settled.
+    pub fn was_refused(&mut self, held: &Held) {
+        let key = (held.group.clone(), held.letter);
+        let progress = self.progress.entry(key).or_default();
+        progress.perhaps_settled = progress.perhaps_settled.saturating_sub(1);
+    }
+
+    /// A receipt was acked or forwarded.
+    pub fn settled(&mut self, node: &Node, held: &Held) {
+        let volatile = self.letters[held.letter as usize].volatile;
+        self.was_refused(held);
+        let progress = self.progress.entry((held.group.clone(), held.letter)).or_default();
+        progress.settled = Some(node.tail());
+        let current = progress
+            .last
+            .as_ref()
+            .is_some_and(|last| last.attempt == held.handle.attempt);
+        let (group, letter) = (held.group.clone(), held.letter);
+        let attempt = held.handle.attempt;
+        self.check(current || volatile, || {
+            format!("{group} settled message {letter} by the receipt of attempt {attempt}, not the last")
+        });
+    }
+
+    /// The invisible time of a receipt was changed; the new receipt.
+    pub fn changed(&mut self, node: &Node, held: &Held, handle: ReceiptHandle, until: Timestamp) {
+        let life = self.life;
+        if let Some(progress) = self.progress.get_mut(&(held.group.clone(), held.letter)) {
+            progress.last = Some(Delivery {
+                life,
+                attempt: handle.attempt,
+                until,
+                tail: node.tail(),
+                firm: false,
+            });
+        }
+        self.held.push(Held {
+            handle,
+            ..held.clone()
+        });
+    }
+
+    /// A pulling client got a message.
+    pub fn pulled(&mut self, group: &GroupName, number: u64) {
+        self.pulled.insert((group.clone(), number));
+    }
+
+    /// A pull that began at `called` brought this message first.
+    pub fn pull_ended(&mut self, message: &StoredMessage, called: Duration) {
+        let position = LogPosition::new(message.physical_offset().cast_unsigned());
+        let since = self.durable_since(position);
+        let now = self.world.elapsed();
+        self.check(since <= called || since == now, || {
+            format!("a pull waited since {called:?} for what came at {since:?}: {message:?}")
+        });
+    }
+
+    /// A pulling client committed `offset`.
+    pub fn committed(&mut self, node: &Node, group: &GroupName, topic: &TopicName, queue: QueueId, offset: u64) {
+        let tail = node.tail();
+        let key = (group.clone(), topic.clone(), queue);
+        let commits = self.commits.entry(key).or_default();
+        commits.unsure.push_back((offset, tail));
+        commits.largest = commits.largest.max(offset);
+    }
+
+    /// The broker says that the group has come to `found`.
+    pub fn check_committed(
+        &mut self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+        found: Option<QueueOffset>,
+    ) {
+        let key = (group.clone(), topic.clone(), queue);
+        let commits = self.commits.entry(key).or_default().clone();
+        let newest = commits.unsure.back().map(|(offset, _)| *offset).or(commits.firm);
+        let found = found.map(QueueOffset::get);
+        let holds = match (found, newest) {
+            (Some(found), Some(newest)) => found >= newest && found <= commits.largest,
+            (Some(found), None) => found <= commits.largest,
+            (None, newest) => newest.is_none(),
+        };
+        self.check(holds, || {
+            format!("{group} is at {found:?} of {topic}/{queue} after {commits:?}")
+        });
+    }
+
+    /// Retention begins: what is in flight, durably, is owed.
+    pub fn retention_begins(&mut self, node: &Node) {
+        self.retention_began = self.world.now();
+        let (end, life) = (node.durable_end(), self.life);
+        for progress in self.progress.values_mut() {
+            let durable = |last: &Delivery| last.firm || (last.life == life && last.tail <= end);
+            if progress.settled.is_none() && progress.last.as_ref().is_some_and(durable) {
+                progress.owed = true;
+            }
+        }
+    }
+
+    /// Retention ended; the log starts at `start`.
+    pub fn trimmed(&mut self, node: &Node, start: LogPosition, retention: Retention) {
+        self.start = self.start.max(start);
+        let log = node.shard.log();
+        let young = self.letters.iter().position(|letter| {
+            letter.sent.is_some_and(|sent| {
+                sent.physical_offset.position() < start
+                    && self.world.now().since(sent.store_timestamp) < retention.time
+            })
+        });
+        let kept: u64 = log.segments().iter().map(|segment| segment.disk_bytes).sum();
+        // Sizes may take the young; without a limit of bytes nothing may.
+        let holds = young.is_none() || retention.bytes.is_some_and(|limit| kept + 256 * 1024 > limit);
+        self.check(holds, || format!("message {young:?} was trimmed before its time"));
+    }
+
+    /// The log starts at `start`, whoever trimmed it.
+    pub fn trimmed_to(&mut self, start: LogPosition) {
+        self.start = self.start.max(start);
+    }
+
+    /// All that was confirmed is in the queues, in order and without gaps. `queues` is what a reader
+    /// found: per queue, its first offset and the messages from there on.
+    pub fn check_queues(&mut self, queues: &BTreeMap<(TopicName, QueueId), (u64, Vec<u64>)>) {
+        for (number, letter) in self.letters.clone().into_iter().enumerate() {
+            let Some(sent) = letter.sent.filter(|_| !letter.volatile) else {
+                continue;
+            };
+            let Some((first, found)) = queues.get(&(letter.topic.clone(), sent.queue)) else {
+                continue;
+            };
+            let offset = sent.queue_offset.get();
+            let there = offset
+                .checked_sub(*first)
+                .and_then(|at| found.get(at as usize).copied());
+            let expired = sent.physical_offset.position() < self.start;
+            self.check(expired || there == Some(number as u64), || {
+                format!("confirmed message {number} is gone from {}: {sent:?}", letter.topic)
+            });
+        }
+    }
+
+    /// At the end of a run nothing may be left open: every message that was there is done.
+    pub fn check_end(&mut self, settings: &Settings, dead: &BTreeMap<GroupName, (bool, BTreeSet<u64>)>) {
+        for group in &settings.groups {
+            for (number, letter) in self.letters.clone().into_iter().enumerate() {
+                let number = number as u64;
+                let wanted = group.tag.is_none() || group.tag == letter.tag;
+                if letter.volatile || letter.place.is_none() || !wanted {
+                    continue;
+                }
+                let confirmed = letter.sent.map(|sent| sent.physical_offset.position());
+                let position = confirmed.or(letter.position);
+                let expired = position.is_none_or(|position| position < self.start);
+                let key = (group.name.clone(), number);
+                let pulled = self.pulled.contains(&key);
+                let progress = self.progress.get(&key).cloned().unwrap_or_default();
+                let (trimmed, letters) = dead.get(&group.name).cloned().unwrap_or_default();
+                let buried = letters.contains(&number) || trimmed;
+                let done = match group.mode {
+                    crate::plan::Mode::Pull => pulled,
+                    crate::plan::Mode::Receive => {
+                        progress.settled.is_some() || progress.perhaps_settled > 0 || buried
+                    }
+                };
+                let name = &group.name;
+                self.check(done || (expired && !progress.owed), || {
+                    format!("message {number} of {} is lost to {name}: {progress:?}", letter.topic)
+                });
+            }
+        }
+    }
+
+    /// What happened so far, in numbers.
+    pub fn figures(&self) -> Figures {
+        let confirmed = self.letters.iter().filter(|letter| letter.sent.is_some());
+        Figures {
+            sent: self.letters.len(),
+            confirmed: confirmed.count(),
+            delivered: self.progress.values().filter(|p| p.delivered).count(),
+            settled: self.progress.values().filter(|p| p.settled.is_some()).count(),
+            pulled: self.pulled.len(),
+        }
+    }
+}
+
+/// What happened in a run, in numbers: a run in which nothing happens proves nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Messages that clients tried to send.
+    pub sent: usize,
+    /// Messages confirmed.
+    pub confirmed: usize,
+    /// Pairs of group and message delivered by receive.
+    pub delivered: usize,
+    /// Pairs of group and message settled.
+    pub settled: usize,
+    /// Pairs of group and message pulled.
+    pub pulled: usize,
+}

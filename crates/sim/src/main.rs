@@ -1,0 +1,94 @@
+//! Runs seeds from the command line: `cargo run -p sim -- --seeds 200`, `--seed 17`, `--seed 17 --twice`.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use sim::{Options, Outcome, Planted, run};
+
+/// Runs the simulator.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run, from --seed on
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Most scheduler steps in each life of the node
+    #[arg(long, default_value_t = Options::of_seed(0).steps)]
+    steps: u64,
+    /// Run each seed twice and compare the traces line by line
+    #[arg(long)]
+    twice: bool,
+    /// Print the whole trace
+    #[arg(long)]
+    trace: bool,
+    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, hasty-clock or lost-writes
+    #[arg(long, value_parser = planted)]
+    plant: Option<Planted>,
+    /// The revision that is run, printed with a failure
+    #[arg(long, env = "CARRACK_REVISION", default_value = "unknown")]
+    revision: String,
+}
+
+fn planted(text: &str) -> Result<Planted, String> {
+    Ok(match text {
+        "lying-sync" => Planted::LyingSync,
+        "trim-before-checkpoint" => Planted::TrimBeforeCheckpoint,
+        "forgotten-acks" => Planted::ForgottenAcks,
+        "hasty-clock" => Planted::HastyClock,
+        "lost-writes" => Planted::LostWrites,
+        _ => return Err("expected lying-sync, trim-before-checkpoint, forgotten-acks, hasty-clock or lost-writes".to_owned()),
+    })
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout().lock();
+    let end = arguments.seed.saturating_add(arguments.seeds);
+    for seed in arguments.seed..end {
+        let options = Options {
+            seed,
+            steps: arguments.steps,
+            planted: arguments.plant.unwrap_or_default(),
+            keep_trace: arguments.twice || arguments.trace,
+        };
+        let outcome = run(options);
+        if arguments.trace {
+            for line in &outcome.trace {
+                writeln!(out, "{line}")?;
+            }
+        }
+        if arguments.twice {
+            compare(seed, &outcome, &run(options))?;
+        }
+        writeln!(
+            out,
+            "seed {seed}: trace {:016x} of {} lines, {} lives, {:?}",
+            outcome.trace_hash, outcome.trace_count, outcome.lives, outcome.figures
+        )?;
+        if let Some(violation) = &outcome.violation {
+            if !arguments.trace {
+                for line in &outcome.trace[outcome.trace.len().saturating_sub(60)..] {
+                    writeln!(out, "{line}")?;
+                }
+            }
+            let (steps, revision) = (arguments.steps, &arguments.revision);
+            bail!("seed {seed}, steps {steps}, revision {revision}: {violation}");
+        }
+    }
+    Ok(())
+}
+
+fn compare(seed: u64, first: &Outcome, second: &Outcome) -> Result<()> {
+    for (number, (first, second)) in first.trace.iter().zip(&second.trace).enumerate() {
+        if first != second {
+            bail!("seed {seed} differs at line {number}:\n{first}\n{second}");
+        }
+    }
+    if first.trace_hash != second.trace_hash {
+        bail!("seed {seed}: one of two traces is longer");
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! What a run will be: all of it follows from the seed.
+
+use std::time::Duration;
+
+use base::{GroupName, TopicName};
+use broker::Retention;
+
+use crate::{
+    disk::DiskLies,
+    machine::{Crash, Faults},
+    world::World,
+};
+
+/// A bug put in on purpose, to see that the checkers find it. Each is put around the product, by a
+/// wrapper, not into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Planted {
+    /// None.
+    #[default]
+    Nothing,
+    /// The disk confirms syncs that it does not make.
+    LyingSync,
+    /// The state KV says that it is durable when it is not, so the log is trimmed past what survives.
+    TrimBeforeCheckpoint,
+    /// Acks are accepted and forgotten.
+    ForgottenAcks,
+    /// The broker's clock is now and then a minute ahead: invisible times end early.
+    HastyClock,
+    /// The disk now and then loses a write in the middle.
+    LostWrites,
+}
+
+impl Planted {
+    /// All that can be planted.
+    pub const ALL: [Self; 5] = [
+        Self::LyingSync,
+        Self::TrimBeforeCheckpoint,
+        Self::ForgottenAcks,
+        Self::HastyClock,
+        Self::LostWrites,
+    ];
+
+    /// What the disk lies about.
+    pub fn disk_lies(self) -> DiskLies {
+        DiskLies {
+            sync: self == Self::LyingSync,
+            write: self == Self::LostWrites,
+        }
+    }
+}
+
+/// How a life of the node ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending {
+    /// After so many operations of disk and KV.
+    AtOperation(u64, Crash),
+    /// After so many steps of the scheduler.
+    AtStep(u64, Crash),
+    /// After so many steps, in order: drained, committed, checkpointed.
+    Clean(u64),
+}
+
+/// A topic of the run.
+#[derive(Clone, Debug)]
+pub struct PlannedTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its queues.
+    pub queues: u32,
+    /// Deleted and created again now and then.
+    pub volatile: bool,
+}
+
+/// How a group of the run consumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By pulling and committing offsets.
+    Pull,
+    /// By receiving and settling receipts.
+    Receive,
+}
+
+/// A group of the run; it consumes all topics.
+#[derive(Clone, Debug)]
+pub struct PlannedGroup {
+    /// Its name.
+    pub name: GroupName,
+    /// How it consumes.
+    pub mode: Mode,
+    /// Deliveries of one message.
+    pub max_attempts: u32,
+    /// The tag it wants; `None` for everything.
+    pub tag: Option<String>,
+}
+
+/// Everything about a run that is decided before it begins.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Topics.
+    pub topics: Vec<PlannedTopic>,
+    /// Groups.
+    pub groups: Vec<PlannedGroup>,
+    /// Size of the log's first segments.
+    pub segment_bytes: u64,
+    /// Bytes that may wait for the disk.
+    pub pending_bytes_max: u64,
+    /// Bytes of the newest records kept in memory.
+    pub recent_bytes_max: u64,
+    /// Longest pause between checkpoints.
+    pub checkpoint_interval_ms: u64,
+    /// What is kept.
+    pub retention: Option<Retention>,
+    /// Longest pause between runs of retention.
+    pub retain_interval_ms: u64,
+    /// What fails now and then.
+    pub faults: Faults,
+    /// In how many of a hundred cases a client goes away before its answer comes.
+    pub cancel_percent: u64,
+    /// Most body bytes of a message.
+    pub body_bytes_max: u64,
+    /// Lives before the last one, and how each ends.
+    pub endings: Vec<Ending>,
+}
+
+/// Tags that messages have. The last two share a hash, by which the index tells tags apart.
+pub const TAGS: [&str; 3] = ["TagA", "Aa", "BB"];
+
+impl Settings {
+    /// Decides. `steps` is the largest number of scheduler steps in a life.
+    pub fn choose(world: &World, steps: u64) -> Self {
+        let topic = |name: &str, queues, volatile| PlannedTopic {
+            name: TopicName::new(name).expect("a plain name"),
+            queues,
+            volatile,
+        };
+        let mut topics = vec![topic("orders", world.between(1, 3) as u32, false)];
+        if world.chance(50) {
+            topics.push(topic("payments", 1, false));
+        }
+        if world.chance(40) {
+            topics.push(topic("temporary", 2, true));
+        }
+        let mut groups = Vec::new();
+        for (name, mode) in [
+            ("puller", Mode::Pull),
+            ("receiver", Mode::Receive),
+            ("impatient", Mode::Receive),
+            ("picky", Mode::Receive),
+        ] {
+            let picky = name == "picky";
+            if groups.len() >= 2 && world.chance(40) {
+                continue;
+            }
+            groups.push(PlannedGroup {
+                name: GroupName::new(name).expect("a plain name"),
+                mode,
+                max_attempts: if name == "impatient" { 2 } else { world.between(1, 5) as u32 },
+                tag: picky.then(|| TAGS[world.below(3) as usize].to_owned()),
+            });
+        }
+        let retention = match world.below(4) {
+            0 => Some(Retention {
+                time: Duration::from_secs(world.between(2, 60)),
+                bytes: None,
+            }),
+            1 => Some(Retention {
+                time: Duration::from_secs(3_600),
+                bytes: Some(world.between(1, 4) * 128 * 1024),
+            }),
+            _ => None,
+        };
+        let some = |per_mille: u64| if world.chance(25) { per_mille } else { 0 };
+        let faults = Faults {
+            read: some(20),
+            write: some(5),
+            sync: some(5),
+            create: some(300),
+            kv: some(50),
+        };
+        let endings = (0..world.between(1, 4))
+            .map(|_| {
+                let crash = if world.chance(70) { Crash::PowerLoss } else { Crash::Kill };
+                match world.below(5) {
+                    0 => Ending::Clean(world.between(200, steps)),
+                    1 | 2 => Ending::AtStep(world.between(50, steps), crash),
+                    _ => Ending::AtOperation(world.between(1, 600), crash),
+                }
+            })
+            .collect();
+        Self {
+            topics,
+            groups,
+            segment_bytes: 64 * 1024,
+            pending_bytes_max: [16 * 1024, 256 * 1024][world.below(2) as usize],
+            recent_bytes_max: [4 * 1024, 64 * 1024, 1024 * 1024][world.below(3) as usize],
+            checkpoint_interval_ms: world.between(50, 3_000),
+            retention,
+            retain_interval_ms: world.between(50, 2_000),
+            faults,
+            cancel_percent: [0, 5, 20][world.below(3) as usize],
+            body_bytes_max: [64, 1_500, 9_000][world.below(3) as usize],
+            endings,
+        }
+    }
+}
