@@ -1,5 +1,7 @@
 //! The front ends over real sockets, against a real broker on a real disk.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod door;
 mod drain;
 mod grpc_v2;

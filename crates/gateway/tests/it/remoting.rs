@@ -722,7 +722,7 @@ async fn routes_name_this_server() {
         cluster: "DefaultCluster".to_owned(),
         enable_acting_master: false,
     };
-    assert_eq!(found.brokers, [broker.clone()]);
+    assert_eq!(found.brokers, std::slice::from_ref(&broker));
     assert_eq!(found.queues.len(), 1);
     assert_eq!(
         (found.queues[0].read_queue_count, found.queues[0].permission),
@@ -732,7 +732,7 @@ async fn routes_name_this_server() {
     for name in ["DefaultCluster", "default-0"] {
         assert_eq!(
             route(&mut peer, name).await.unwrap().brokers,
-            [broker.clone()],
+            std::slice::from_ref(&broker),
             "{name}"
         );
     }
