@@ -188,11 +188,6 @@ impl Clients {
         instance.unregister(client, None);
         known
     }
-
-    #[cfg(test)]
-    fn count(&self) -> usize {
-        self.tables.lock().sessions.len()
-    }
 }
 
 impl Session {

@@ -99,14 +99,19 @@ fn draining() -> Refusal {
     )
 }
 
+/// What a simple consumer asks for. The least is the protocol's: the core takes less from other clients.
 fn asked_invisible(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
-    // Absent is zero, which the core refuses with the bounds.
-    to_duration(asked.unwrap_or(&prost_types::Duration::default())).ok_or_else(|| {
-        Refusal::new(
-            Code::IllegalInvisibleTime,
-            "invisible duration is negative or malformed",
-        )
-    })
+    let asked = asked.copied().unwrap_or_default();
+    let least = Duration::from_millis(limits::INVISIBLE_MS_MIN);
+    to_duration(&asked)
+        .filter(|asked| *asked >= least)
+        .ok_or_else(|| {
+            let seconds = asked.seconds;
+            Refusal::new(
+                Code::IllegalInvisibleTime,
+                format!("invisible duration of {seconds} s is malformed or below {least:?}"),
+            )
+        })
 }
 
 /// How long to wait for a first message: what the client asks for, but never past its deadline.
