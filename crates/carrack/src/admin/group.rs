@@ -15,10 +15,7 @@ use super::{
     show::{self, Rows},
     time,
 };
-use crate::{
-    cli::{Output, ServerOptions},
-    exit::Failure,
-};
+use crate::{cli::ServerOptions, exit::Failure};
 
 /// Group attribute that names the topic whose LiteTopics the group consumes.
 const LITE_TOPIC_ATTRIBUTE: &str = "lite.bind.topic";
@@ -136,9 +133,8 @@ async fn create(
         max_attempts: max_attempts.cast_signed(),
         lite_topic,
     };
-    Ok(match options.output {
-        Output::Json => show::json(&summary)?,
-        Output::Table => show::print(&format!(
+    show::answer(options.output, &summary, || {
+        format!(
             "group {name}: {}, {max_attempts} {}\n",
             shown_order(fifo),
             if max_attempts == 1 {
@@ -146,7 +142,7 @@ async fn create(
             } else {
                 "attempts"
             }
-        ))?,
+        )
     })
 }
 
@@ -162,11 +158,12 @@ async fn list(options: &ServerOptions) -> Result<(), Failure> {
         .map(|summary| (summary.group.clone(), summary))
         .collect();
     let summaries: Vec<&GroupSummary> = by_name.values().collect();
-    if options.output == Output::Json {
-        return Ok(show::json(&summaries)?);
-    }
+    show::answer(options.output, &summaries, || listed(&summaries))
+}
+
+fn listed(summaries: &[&GroupSummary]) -> String {
     if summaries.is_empty() {
-        return Ok(show::print("no groups\n")?);
+        return "no groups\n".to_owned();
     }
     let mut rows = Rows::new(&["GROUP", "DELIVERY", "ATTEMPTS>", "LITE TOPIC"]);
     for group in summaries {
@@ -177,7 +174,7 @@ async fn list(options: &ServerOptions) -> Result<(), Failure> {
             group.lite_topic.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    Ok(show::print(&rows.text())?)
+    rows.text()
 }
 
 async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
@@ -220,10 +217,7 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         consumers,
         queue_list,
     };
-    if options.output == Output::Json {
-        return Ok(show::json(&description)?);
-    }
-    Ok(show::print(&described(&description))?)
+    show::answer(options.output, &description, || described(&description))
 }
 
 fn described(group: &GroupDescription) -> String {
@@ -282,10 +276,11 @@ async fn delete(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         .on_brokers(async |broker| broker.delete_group(&full).await)
         .await
         .map_err(|error| not_found(name, error))?;
-    Ok(match options.output {
-        Output::Json => show::json(&serde_json::json!({ "group": name, "deleted": true }))?,
-        Output::Table => show::print(&format!("group {name} deleted\n"))?,
-    })
+    show::answer(
+        options.output,
+        &serde_json::json!({ "group": name, "deleted": true }),
+        || format!("group {name} deleted\n"),
+    )
 }
 
 fn summary(servers: &Servers, config: &GroupConfig) -> GroupSummary {

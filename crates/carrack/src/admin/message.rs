@@ -21,10 +21,7 @@ use super::{
     show::{self, Rows},
     time,
 };
-use crate::{
-    cli::{Output, ServerOptions},
-    exit::Failure,
-};
+use crate::{cli::ServerOptions, exit::Failure};
 
 /// Producer group that messages of the command line come from.
 const PRODUCER_GROUP: &str = "CARRACK_CLI";
@@ -173,10 +170,7 @@ async fn get(topic: &str, id: &str, options: &ServerOptions) -> Result<(), Failu
         )));
     };
     let message = described(&servers, &message);
-    Ok(match options.output {
-        Output::Json => show::json(&message)?,
-        Output::Table => show::print(&page(&message))?,
-    })
+    show::answer(options.output, &message, || page(&message))
 }
 
 async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> Result<(), Failure> {
@@ -202,14 +196,15 @@ async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> R
         .collect();
     messages.sort_by_key(|message| std::cmp::Reverse(message.stored_ms));
     messages.truncate(limit as usize);
-    if options.output == Output::Json {
-        return Ok(show::json(&messages)?);
-    }
+    show::answer(options.output, &messages, || listed(&messages))
+}
+
+fn listed(messages: &[MessageDescription]) -> String {
     if messages.is_empty() {
-        return Ok(show::print("no messages\n")?);
+        return "no messages\n".to_owned();
     }
     let mut rows = Rows::new(&["MESSAGE ID", "QUEUE>", "OFFSET>", "STORED", "TAG", "BODY"]);
-    for message in &messages {
+    for message in messages {
         rows.push([
             message.message_id.clone(),
             message.queue.to_string(),
@@ -219,7 +214,7 @@ async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> R
             start_of_body(message),
         ]);
     }
-    Ok(show::print(&rows.text())?)
+    rows.text()
 }
 
 async fn send(
@@ -251,12 +246,11 @@ async fn send(
         queue: sent.queue,
         queue_offset: sent.queue_offset,
     };
-    Ok(match options.output {
-        Output::Json => show::json(&summary)?,
-        Output::Table => show::print(&format!(
+    show::answer(options.output, &summary, || {
+        format!(
             "sent {} to queue {} of topic {topic}, offset {}\n",
             summary.message_id, summary.queue, summary.queue_offset
-        ))?,
+        )
     })
 }
 

@@ -11,8 +11,7 @@ mod topic;
 
 pub(crate) use group::GroupCommand;
 pub(crate) use message::MessageCommand;
-pub(crate) use servers::credentials;
-pub(crate) use show::print;
+pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
 
 use crate::exit::Failure;

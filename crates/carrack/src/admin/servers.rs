@@ -93,7 +93,7 @@ impl Servers {
 }
 
 /// Both keys, if they were given.
-pub(crate) fn credentials(
+fn credentials(
     access_key: &Option<String>,
     secret_key: &Option<String>,
 ) -> Option<client::Credentials> {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::{cli::Output, exit::Failure};
+
 /// A table in the making. Numbers stand to the right.
 pub(crate) struct Rows {
     table: Table,
@@ -55,6 +57,19 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
         .iter()
         .map(|(name, value)| format!("{name:width$}  {value}\n"))
         .collect()
+}
+
+/// Prints an answer in the form that was asked for.
+pub(super) fn answer(
+    output: Output,
+    value: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    match output {
+        Output::Json => json(value)?,
+        Output::Table => print(&text())?,
+    }
+    Ok(())
 }
 
 /// Prints text to standard output. That the reader has gone (a closed pipe) is no error.

@@ -15,10 +15,7 @@ use super::{
     show::{self, Rows},
     time,
 };
-use crate::{
-    cli::{Output, ServerOptions},
-    exit::Failure,
-};
+use crate::{cli::ServerOptions, exit::Failure};
 
 /// Topics whose settings are asked for at a time.
 const ASKED_AT_ONCE: usize = 64;
@@ -171,13 +168,12 @@ async fn create(
         queues: queues.cast_signed(),
         permission: "RW",
     };
-    Ok(match options.output {
-        Output::Json => show::json(&summary)?,
-        Output::Table => show::print(&format!(
+    show::answer(options.output, &summary, || {
+        format!(
             "topic {name}: type {}, {queues} {}\n",
             shown_type(&summary),
             if queues == 1 { "queue" } else { "queues" }
-        ))?,
+        )
     })
 }
 
@@ -213,14 +209,15 @@ async fn list(all: bool, options: &ServerOptions) -> Result<(), Failure> {
         .buffered(ASKED_AT_ONCE)
         .try_collect()
         .await?;
-    if options.output == Output::Json {
-        return Ok(show::json(&summaries)?);
-    }
+    show::answer(options.output, &summaries, || listed(&summaries))
+}
+
+fn listed(summaries: &[TopicSummary]) -> String {
     if summaries.is_empty() {
-        return Ok(show::print("no topics\n")?);
+        return "no topics\n".to_owned();
     }
     let mut rows = Rows::new(&["TOPIC", "TYPE", "QUEUES>", "PERMISSION"]);
-    for topic in &summaries {
+    for topic in summaries {
         rows.push([
             topic.topic.clone(),
             shown_type(topic),
@@ -228,7 +225,7 @@ async fn list(all: bool, options: &ServerOptions) -> Result<(), Failure> {
             topic.permission.to_owned(),
         ]);
     }
-    Ok(show::print(&rows.text())?)
+    rows.text()
 }
 
 async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
@@ -260,9 +257,10 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         messages: queue_list.iter().map(|queue| queue.messages).sum(),
         queue_list,
     };
-    if options.output == Output::Json {
-        return Ok(show::json(&description)?);
-    }
+    show::answer(options.output, &description, || described(&description))
+}
+
+fn described(description: &TopicDescription) -> String {
     let mut text = show::facts(&[
         ("topic", description.summary.topic.clone()),
         ("type", shown_type(&description.summary)),
@@ -290,7 +288,7 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
     }
     text.push('\n');
     text.push_str(&rows.text());
-    Ok(show::print(&text)?)
+    text
 }
 
 async fn delete(name: &str, options: &ServerOptions) -> Result<(), Failure> {
@@ -303,10 +301,11 @@ async fn delete(name: &str, options: &ServerOptions) -> Result<(), Failure> {
     if brokers.len() != 1 {
         servers.entry().delete_topic_in_name_server(&full).await?;
     }
-    Ok(match options.output {
-        Output::Json => show::json(&serde_json::json!({ "topic": name, "deleted": true }))?,
-        Output::Table => show::print(&format!("topic {name} deleted\n"))?,
-    })
+    show::answer(
+        options.output,
+        &serde_json::json!({ "topic": name, "deleted": true }),
+        || format!("topic {name} deleted\n"),
+    )
 }
 
 fn summary(servers: &Servers, name: &str, config: Option<&TopicConfig>) -> TopicSummary {

@@ -16,7 +16,7 @@ pub(crate) fn sample() -> String {
          # capitals), this file, default. Unknown names are refused.\n",
     );
     for setting in Settings::ALL {
-        out.push_str("\n");
+        out.push('\n');
         let mut text = one_line(setting.sentence);
         if let Some(bounds) = &setting.bounds {
             write!(
@@ -88,7 +88,7 @@ fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push('_');
         }
         grouped.push(digit);

@@ -13,6 +13,6 @@ mod value;
 
 pub(crate) use document::{reference, sample};
 pub(crate) use flags::{ServerFlags, server_help};
-pub(crate) use read::{ConfigError, load};
+pub(crate) use read::load;
 pub(crate) use settings::Settings;
 pub(crate) use value::{LogFormat, LogLevel};

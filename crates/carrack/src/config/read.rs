@@ -252,10 +252,8 @@ mod tests {
             "data = 'f'\nlog_level = 'warn'\nretention_hours = 5\n",
         )
         .unwrap();
-        let mut flags = ServerFlags {
-            config: Some(path),
-            ..ServerFlags::default()
-        };
+        let mut flags = ServerFlags::default();
+        flags.config = Some(path);
         flags.give("data", vec!["flag".into()]);
         let environment = |name: &str| match name {
             "CARRACK_DATA" => Some("environment".to_owned()),

@@ -1,0 +1,142 @@
+//! `carrack bench receive`, and receiving for `e2e`.
+
+mod grpc;
+mod pull;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use client::ClientError;
+use tokio::{
+    sync::oneshot,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use wire::grpc_v2::MessageQueue;
+
+use super::{
+    Span,
+    machine::Usage,
+    meter::{Lane, Meter, Progress},
+    options::{BenchOptions, Protocol},
+    report::Report,
+    target::{Target, prepare_grpc, remoting_options},
+};
+use crate::exit::Failure;
+
+pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
+    let options = BenchOptions {
+        // What is there may be received before a warm-up is over.
+        warmup: if options.until_end {
+            0.0
+        } else {
+            options.warmup
+        },
+        ..options
+    };
+    let (target, queues) = match options.protocol {
+        Protocol::Remoting => (
+            Some(Target::prepare(&options, &remoting_options(&options)).await?),
+            Vec::new(),
+        ),
+        Protocol::Grpc => {
+            let (queues, target) = prepare_grpc(&options).await?;
+            (target, queues)
+        }
+    };
+    let receivers = Receivers::connect(&options, target.as_ref(), &queues, Start::First).await?;
+
+    let span = Span::from_now(&options);
+    let (meter, acks) = (Meter::new(span), Meter::new(span));
+    let (running, stopped) = oneshot::channel();
+    let usage = tokio::spawn(Usage::watch(span, options.server_pid, stopped));
+    let progress = Progress::start(&meter, &options);
+    let mut lanes = receivers.start(&meter, &acks, |bodies, began, lane| {
+        let bytes = bodies.iter().map(|body| body.len() as u64).sum();
+        lane.done(began, bodies.len() as u64, bytes);
+    });
+    let all_ended = async { while lanes.join_next().await.is_some() {} };
+    // At the end requests are still waiting for messages: nobody needs their answers.
+    let _ = timeout_at(span.end, all_ended).await;
+    let finished = Instant::now().min(span.end);
+    drop(running);
+    lanes.shutdown().await;
+    drop(progress);
+
+    let seconds = finished
+        .saturating_duration_since(span.measured)
+        .as_secs_f64();
+    let usage = usage.await.ok();
+    let mut report = Report::new(
+        "receive",
+        &options,
+        seconds,
+        meter.counts(),
+        meter.result(),
+        usage,
+    );
+    if options.protocol == Protocol::Grpc {
+        let (latency, failures) = acks.result();
+        report.ack_latency = Some(latency);
+        report.failed += acks.counts().failed;
+        report.failures.extend(failures);
+    }
+    report.print()
+}
+
+/// Where receiving begins in a queue. Over gRPC the server keeps that, so it has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At the first message there.
+    First,
+    /// Behind the last one.
+    End,
+}
+
+/// Receivers that are connected and have not begun.
+pub(super) enum Receivers {
+    /// One per queue.
+    Pull(Vec<pull::Pull>),
+    /// One per request under way.
+    Grpc(Vec<grpc::Receive>),
+}
+
+impl Receivers {
+    /// Connects over the protocol of the run.
+    pub(super) async fn connect(
+        options: &BenchOptions,
+        target: Option<&Target>,
+        queues: &[MessageQueue],
+        start: Start,
+    ) -> Result<Self, ClientError> {
+        match (options.protocol, target) {
+            (Protocol::Remoting, Some(target)) => {
+                Ok(Self::Pull(pull::connect(options, target, start).await?))
+            }
+            _ => Ok(Self::Grpc(grpc::connect(options, queues).await?)),
+        }
+    }
+
+    /// Lets all receivers begin. `arrived` sees the bodies of each answer, and when it was asked for.
+    pub(super) fn start(
+        self,
+        meter: &Arc<Meter>,
+        acks: &Arc<Meter>,
+        arrived: impl Fn(&[Bytes], Instant, &mut Lane) + Clone + Send + 'static,
+    ) -> JoinSet<()> {
+        let mut lanes = JoinSet::new();
+        match self {
+            Self::Pull(pulls) => {
+                for pull in pulls {
+                    lanes.spawn(pull.run(meter.lane(), arrived.clone()));
+                }
+            }
+            Self::Grpc(receives) => {
+                for receive in receives {
+                    lanes.spawn(receive.run(meter.lane(), acks.lane(), arrived.clone()));
+                }
+            }
+        }
+        lanes
+    }
+}

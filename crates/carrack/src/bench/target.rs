@@ -1,0 +1,196 @@
+//! What is loaded: a topic, the brokers that have it, and how much is in their queues.
+
+use std::time::Duration;
+
+use client::{
+    ClientError, GrpcClient, GrpcOptions, RemotingClient, RemotingOptions, remoting::NewTopic,
+};
+use tokio::time::Instant;
+use wire::{
+    grpc_v2::MessageQueue,
+    remoting::{ResponseCode, body::GroupConfig},
+};
+
+use super::{options::BenchOptions, wait_until};
+
+/// How long a name server may take to hear of a new topic.
+const ROUTE_WAIT: Duration = Duration::from_secs(40);
+
+/// Pause between two looks at it.
+const ROUTE_PAUSE: Duration = Duration::from_millis(200);
+
+/// A broker that has the topic.
+#[derive(Clone, Debug)]
+pub(super) struct Broker {
+    /// Where it is.
+    pub(super) address: String,
+    /// Its queues of the topic.
+    pub(super) queues: u32,
+}
+
+/// The brokers as Remoting clients see them.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// At least one.
+    pub(super) brokers: Vec<Broker>,
+}
+
+impl Target {
+    /// Finds the topic, creating topic and group first where they are missing and the server lets us.
+    pub(super) async fn prepare(
+        options: &BenchOptions,
+        connection: &RemotingOptions,
+    ) -> Result<Self, ClientError> {
+        let entry = RemotingClient::connect(&options.server, connection.clone()).await?;
+        let mut target = Self::find(&entry, options).await;
+        if let Err(error) = &target
+            && error.refusal() == Some(ResponseCode::TopicNotExist)
+        {
+            create(&entry, options, connection).await?;
+            let deadline = Instant::now() + ROUTE_WAIT;
+            loop {
+                target = Self::find(&entry, options).await;
+                match &target {
+                    Err(error)
+                        if error.refusal() == Some(ResponseCode::TopicNotExist)
+                            && Instant::now() < deadline => {}
+                    _ => break,
+                }
+                wait_until(Instant::now() + ROUTE_PAUSE).await;
+            }
+        }
+        target
+    }
+
+    async fn find(entry: &RemotingClient, options: &BenchOptions) -> Result<Self, ClientError> {
+        let route = entry.route(&options.topic).await?;
+        let mut brokers = Vec::new();
+        for queues in &route.queues {
+            let broker = route
+                .brokers
+                .iter()
+                .find(|broker| broker.broker_name == queues.broker_name);
+            // Id 0 is the master.
+            if let Some(address) = broker.and_then(|broker| broker.addresses.get(&0))
+                && let Ok(count @ 1..) = u32::try_from(queues.write_queue_count)
+            {
+                brokers.push(Broker {
+                    address: address.clone(),
+                    queues: count,
+                });
+            }
+        }
+        if brokers.is_empty() {
+            return Err(ClientError::Answer {
+                address: options.server.clone(),
+                request: "route",
+                reason: format!("no queue of topic `{}` to write to", options.topic),
+            });
+        }
+        Ok(Self { brokers })
+    }
+
+    /// The sum of the offsets at which the next messages of all queues will be.
+    pub(super) async fn end_offsets(
+        &self,
+        topic: &str,
+        connection: &RemotingOptions,
+    ) -> Result<u64, ClientError> {
+        let mut sum = 0;
+        for broker in &self.brokers {
+            let client = RemotingClient::connect(&broker.address, connection.clone()).await?;
+            for queue in 0..broker.queues {
+                sum += u64::try_from(client.max_offset(topic, queue).await?).unwrap_or(0);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+async fn create(
+    entry: &RemotingClient,
+    options: &BenchOptions,
+    connection: &RemotingOptions,
+) -> Result<(), ClientError> {
+    let on = async |broker: &RemotingClient| {
+        let topic = NewTopic {
+            name: &options.topic,
+            queues: options.queues,
+            message_type: Some("NORMAL"),
+        };
+        broker.create_topic(topic).await?;
+        let group = GroupConfig {
+            group_name: options.group.clone(),
+            ..GroupConfig::default()
+        };
+        broker.create_group(&group).await
+    };
+    match on(entry).await {
+        Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
+        done => return done,
+    }
+    // A name server of Apache's: the brokers behind it are to be asked.
+    for broker in entry.cluster_info().await?.brokers.values() {
+        if let Some(address) = broker.addresses.get(&0) {
+            on(&RemotingClient::connect(address, connection.clone()).await?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How to connect for Remoting requests of the load.
+pub(super) fn remoting_options(options: &BenchOptions) -> RemotingOptions {
+    RemotingOptions {
+        serialize_type: options.headers.into(),
+        tls: options.tls,
+        in_flight_max: options.in_flight.max(1_024),
+        ..RemotingOptions::default()
+    }
+}
+
+/// How to connect for gRPC requests of the load.
+pub(super) fn grpc_options(options: &BenchOptions, connection: usize) -> GrpcOptions {
+    GrpcOptions {
+        tls: options.tls,
+        client_id: format!("carrack-bench@{}@{connection}", std::process::id()),
+        ..GrpcOptions::default()
+    }
+}
+
+/// The queues of the topic as gRPC clients see them, and the same server's Remoting side if it has one
+/// on that address: gRPC cannot create topics, nor tell how much is in a queue.
+pub(super) async fn prepare_grpc(
+    options: &BenchOptions,
+) -> Result<(Vec<MessageQueue>, Option<Target>), ClientError> {
+    let connection = RemotingOptions {
+        request_timeout: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(1),
+        ..remoting_options(options)
+    };
+    let target = Target::prepare(options, &connection).await.ok();
+    let client = GrpcClient::connect(&options.server, grpc_options(options, 0)).await?;
+    let route = client.query_route(&options.topic).await?;
+    if route.message_queues.is_empty() {
+        return Err(ClientError::Answer {
+            address: options.server.clone(),
+            request: "query route",
+            reason: format!("no queue of topic `{}`", options.topic),
+        });
+    }
+    Ok((route.message_queues, target))
+}
+
+/// Where a queue's broker is, or the server itself if the route does not say.
+pub(super) fn address_of(queue: &MessageQueue, options: &BenchOptions) -> String {
+    let endpoints = queue
+        .broker
+        .as_ref()
+        .and_then(|broker| broker.endpoints.as_ref());
+    match endpoints.and_then(|endpoints| endpoints.addresses.first()) {
+        Some(address) if address.host.contains(':') => {
+            format!("[{}]:{}", address.host, address.port)
+        }
+        Some(address) => format!("{}:{}", address.host, address.port),
+        None => options.server.clone(),
+    }
+}
