@@ -1,5 +1,7 @@
 //! Send (codes 10, 310, 320): one message, or a batch for one queue.
 
+use std::fmt::Write as _;
+
 use base::{QueueId, Timestamp, limits};
 use broker::{Message, QueueChoice, SendRequest, Sent};
 use bytes::Bytes;
@@ -16,6 +18,9 @@ use super::{
     reply::{Answer, Refusal, Reply},
     route::TEMPLATE_TOPIC,
 };
+
+/// Longest message id, and the comma between two.
+const MESSAGE_ID_BYTES: usize = 57;
 
 /// What an answer says of this server's region: Apache's default. ONS clients write no trace for it.
 const REGION: &str = "DefaultRegion";
@@ -133,17 +138,12 @@ fn answer(
             "send stored no message",
         ));
     };
-    let id = |sent: &Sent| {
-        MessageId {
-            store_host,
-            physical_offset: sent.physical_offset.wire(),
-        }
-        .to_string()
-    };
-    let message_id = match sent {
-        [one] => id(one),
-        many => many.iter().map(id).collect::<Vec<_>>().join(","),
-    };
+    let mut message_id = String::with_capacity(sent.len() * MESSAGE_ID_BYTES);
+    for (index, sent) in sent.iter().enumerate() {
+        let separator = if index > 0 { "," } else { "" };
+        let id = MessageId { store_host, physical_offset: sent.physical_offset.wire() };
+        write!(message_id, "{separator}{id}").expect("writing to a string cannot fail");
+    }
     // Clients show the id that they gave the message themselves, which Apache sends back under this name.
     let unique_key = header
         .properties

@@ -62,6 +62,7 @@ impl ExtFields {
     /// Appends a field without looking whether the name is there already.
     pub fn push(&mut self, name: &str, value: impl fmt::Display) {
         use fmt::Write as _;
+        self.make_room();
         let start = self.text.len();
         self.text.push_str(name);
         write!(self.text, "{value}").expect("writing to a string cannot fail");
@@ -74,6 +75,7 @@ impl ExtFields {
 
     /// Appends a field whose value is a text; faster than [`ExtFields::push`].
     pub fn push_str(&mut self, name: &str, value: &str) {
+        self.make_room();
         self.spans.push(Span {
             start: self.text.len(),
             name_len: name.len(),
@@ -81,6 +83,14 @@ impl ExtFields {
         });
         self.text.push_str(name);
         self.text.push_str(value);
+    }
+
+    /// Room for the header of an answer at its first field, so that it does not grow step by step.
+    fn make_room(&mut self) {
+        if self.spans.capacity() == 0 {
+            self.spans.reserve(8);
+            self.text.reserve(192);
+        }
     }
 
     /// Bytes of all names and values.
