@@ -168,6 +168,11 @@ fn bytes_behind_a_message_are_refused() {
     );
     let total = (bytes.len() as i32).to_be_bytes();
     bytes[..4].copy_from_slice(&total);
+    let first = split(bytes.clone().into()).next().unwrap();
+    assert!(
+        matches!(first, Err(MessageError::SizeMismatch { .. })),
+        "{first:?}"
+    );
     let error = StoredMessage::parse(bytes.into()).unwrap_err();
     assert!(
         matches!(error, MessageError::SizeMismatch { .. }),
