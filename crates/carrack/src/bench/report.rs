@@ -35,6 +35,8 @@ pub(super) struct Report<'a> {
     /// Of `e2e`: until the server confirmed sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) send_latency: Option<Latencies>,
+    /// Messages done in the whole run, warm-up and end included.
+    pub(super) confirmed: u64,
     /// Messages whose request failed, in the whole run.
     pub(super) failed: u64,
     /// Why, by number of messages.
@@ -113,6 +115,7 @@ impl<'a> Report<'a> {
             latency,
             ack_latency: None,
             send_latency: None,
+            confirmed: counts.messages_all,
             failed: counts.failed,
             failures,
             not_begun: 0,
