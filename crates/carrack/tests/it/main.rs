@@ -1,8 +1,14 @@
 //! The real binary, run as people run it.
 
+#[cfg(test)]
 mod admin;
+#[cfg(test)]
 mod bench;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod usage;
