@@ -79,11 +79,7 @@ impl Shard {
         let stream = Self::stream(&topic, handle.queue);
         let mut state = self.state.lock();
         self.delivery(&mut state, &group, stream, handle)?;
-        let was_full = !self.consumption_of(&mut state, &group, stream)?.has_room();
         self.settle(&mut state, stream, group.id, vec![handle.offset.get()]);
-        if was_full {
-            state.wake_group(topic.id, group.id);
-        }
         Ok(())
     }
 
@@ -157,8 +153,12 @@ impl Shard {
         offsets: Vec<u64>,
     ) {
         if let Ok(consumption) = state.consumption(stream, group) {
+            let was_full = !consumption.has_room();
             for offset in &offsets {
                 consumption.remove(*offset);
+            }
+            if was_full && consumption.has_room() {
+                state.wake_group(stream, group);
             }
         }
         if let Err(error) = self.append_settled(stream, &Settled { group, offsets }) {

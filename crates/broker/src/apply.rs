@@ -103,7 +103,7 @@ impl State {
             self.key_entries
                 .push(KeyEntry::new(key_index::hash(topic, key), position));
         }
-        self.wake_receivers(topic);
+        self.wake_receivers(record.stream);
         Ok(())
     }
 

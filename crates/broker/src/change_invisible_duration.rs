@@ -88,7 +88,7 @@ impl Shard {
                 renewal: None,
             },
         );
-        state.wake_group(topic.id, group.id);
+        state.wake_group(stream, group.id);
         Ok((
             ReceiptHandle {
                 nonce: receipt.nonce,

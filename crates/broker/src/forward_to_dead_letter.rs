@@ -44,8 +44,15 @@ impl Shard {
         let (topic, group) = self.owner_of(group, topic, handle)?;
         let stream = Self::stream(&topic, handle.queue);
         self.delivery(&mut self.state.lock(), &group, stream, handle)?;
-        self.bury_message(&topic, &group, stream, handle.offset.get())
-            .await
+        let offset = handle.offset.get();
+        if self
+            .bury_message(&topic, &group, stream, offset, handle.nonce)
+            .await?
+        {
+            return Ok(());
+        }
+        let (queue, offset) = (handle.queue.get(), handle.offset.get());
+        Err(AckError::Expired { queue, offset }.into())
     }
 
     /// [`Shard::forward_to_dead_letter`] for a message whose attempts are used up.
@@ -54,10 +61,11 @@ impl Shard {
         topic: &Topic,
         group: &Group,
         stream: StreamKey,
-        offset: u64,
+        (offset, nonce): (u64, u32),
     ) -> Result<(), ReceiveError> {
-        match self.bury_message(topic, group, stream, offset).await {
-            Ok(()) => Ok(()),
+        match self.bury_message(topic, group, stream, offset, nonce).await {
+            // Who settled it meanwhile has done what was to be done.
+            Ok(_) => Ok(()),
             Err(ForwardToDeadLetterError::Read(error)) => Err(error.into()),
             Err(error) => {
                 // It stays in flight and is tried again when its time ends.
@@ -71,20 +79,23 @@ impl Shard {
         }
     }
 
+    /// `false` if the delivery that `nonce` names is over by the time its copy could be stored: somebody
+    /// else has settled it, or has it.
     async fn bury_message(
         &self,
         topic: &Topic,
         group: &Group,
         stream: StreamKey,
         offset: u64,
-    ) -> Result<(), ForwardToDeadLetterError> {
+        nonce: u32,
+    ) -> Result<bool, ForwardToDeadLetterError> {
         let entry = self.state_of(topic.name(), |state| {
             self.entry_in_flight(state, stream, offset)
         })?;
         let Some(entry) = entry else {
             // Retention has taken it; there is nothing left to keep.
             self.settle(&mut self.state.lock(), stream, group.id, vec![offset]);
-            return Ok(());
+            return Ok(true);
         };
         let original = self
             .read_message(topic.name(), stream, offset, entry)
@@ -99,6 +110,13 @@ impl Shard {
         let queue = QueueId::new(0);
         let end = {
             let mut state = self.state.lock();
+            let held = self.consumption_of(&mut state, group, stream)?;
+            if held
+                .get(offset)
+                .is_none_or(|held| held.state.nonce != nonce)
+            {
+                return Ok(false);
+            }
             let (appended, _) = self
                 .append_messages(&mut state, &grave, queue, &[letter], host)
                 .map_err(|error| SendError::not_placed(grave.name(), error))?;
@@ -117,7 +135,7 @@ impl Shard {
                 topic: grave.name().clone(),
                 source,
             })?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -59,7 +59,7 @@ impl Shard {
             };
             let stream = Self::stream(&topic, queue);
             match state.lock_holder(group.id, stream, now) {
-                Some(holder) if holder != client => continue,
+                Some(holder) if holder.client != client => continue,
                 Some(_) => {}
                 None => {
                     let free = state.consumption(stream, group.id);
@@ -101,7 +101,7 @@ impl Shard {
                 .is_some_and(|lock| lock.client == client)
             {
                 state.locks.remove(&key);
-                state.wake_group(topic.id, group.id);
+                state.wake_group(key.1, group.id);
             }
         }
         Ok(())

@@ -144,6 +144,8 @@ impl Shard {
                 source,
             })?;
         consumption.reset(offset.get());
+        // There may be messages now for who waits.
+        state.wake_group(stream, known.id);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use base::{
     TopicName, limits,
 };
 use futures::{FutureExt, future::select};
-use store::kv::KvError;
+use store::{kv::KvError, log::ReadError};
 use wire::message::{MessageError, StoredMessage, properties};
 
 use crate::{
@@ -93,7 +93,7 @@ pub enum PullError {
         offset: QueueOffset,
         /// What the log said.
         #[source]
-        source: store::log::ReadError,
+        source: ReadError,
     },
     /// A record that should hold a message holds none.
     #[error("read message of topic `{topic}` at log position {position}")]
@@ -127,6 +127,15 @@ impl PullError {
             Self::Read { .. } | Self::Message { .. } | Self::State { .. } => ErrorKind::Fault,
         }
     }
+}
+
+/// Whether retention came between the look at the index and the read.
+pub(crate) fn is_trimmed<T>(read: &Result<T, PullError>) -> bool {
+    let trimmed = |error: &PullError| match error {
+        PullError::Read { source, .. } => matches!(source, ReadError::Trimmed { .. }),
+        _ => false,
+    };
+    read.as_ref().is_err_and(trimmed)
 }
 
 impl Shard {
@@ -207,7 +216,11 @@ impl Shard {
                     if full && !pulled.messages.is_empty() {
                         break 'scan;
                     }
-                    let message = self.read_message(&request.topic, stream, at, entry).await?;
+                    let read = self.read_message(&request.topic, stream, at, entry).await;
+                    if is_trimmed(&read) {
+                        break 'scan;
+                    }
+                    let message = read?;
                     if request.filter.matches(message.property(properties::TAGS)) {
                         bytes += size;
                         pulled.messages.push(message);

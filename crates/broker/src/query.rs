@@ -85,6 +85,8 @@ impl Shard {
         let mut found = Vec::new();
         let mut looked = 0;
         let mut candidates = self.positions_in_memory(hash);
+        // A checkpoint may move an entry from memory to the KV while this goes on.
+        let mut seen = BTreeSet::new();
         let partition = key_index::partition(hash);
         let (first, mut to) = (
             keys::key_run(partition, self.log.start().get()),
@@ -92,6 +94,9 @@ impl Shard {
         );
         loop {
             while let Some(position) = candidates.pop_last() {
+                if !seen.insert(position) {
+                    continue;
+                }
                 looked += 1;
                 if let Some(message) = self.candidate(position, &request).await? {
                     found.push(message);

@@ -14,11 +14,12 @@ use tokio::sync::Notify;
 use wire::message::{StoredMessage, properties};
 
 use crate::{
-    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic,
+    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound,
     consumption::{Consumption, InFlight, Renewal},
     index::IndexEntry,
+    pull::is_trimmed,
     records::{ReceiptState, Receipts},
-    state::State,
+    state::{State, WaitingPlace},
     wait,
 };
 
@@ -124,17 +125,20 @@ impl Shard {
             .wait
             .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));
         let deadline = self.clock.elapsed() + wait;
-        let waiting = Waiting::new(self, &topic, &group);
+        let waiting = Waiting::new(self, (topic.id, request.queue), &group);
         loop {
             if self.is_draining() {
                 return Ok(Vec::new());
             }
+            // Either may have been deleted while this waited.
+            self.check_alive(&topic, &group)?;
             // Asked for before looking, so that an arrival in between is not missed.
             let mut woken = pin!(waiting.notify.notified());
             woken.as_mut().enable();
-            let (received, due) = self.receive_now(&request, &topic, &group).await?;
+            let (received, due, rest) = self.receive_now(&request, &topic, &group).await?;
             let left = deadline.saturating_sub(self.clock.elapsed());
-            if !received.is_empty() || left.is_zero() {
+            // Where so much did not match that looking stopped, waiting would be for what is there.
+            if !received.is_empty() || left.is_zero() || rest {
                 self.count_received(&topic, &group, &received);
                 return Ok(received);
             }
@@ -144,16 +148,30 @@ impl Shard {
         }
     }
 
-    /// What a receive finds at this moment, and when the next delivery in flight is due.
+    fn check_alive(&self, topic: &Topic, group: &Group) -> Result<(), ReceiveError> {
+        if self.catalogue.topic_by_id(topic.id).is_none() {
+            let (topic, instance) = (topic.name().clone(), self.catalogue.instance.clone());
+            return Err(PullError::from(TopicNotFound { topic, instance }).into());
+        }
+        if !self.catalogue.has_group_id(group.id) {
+            let (group, instance) = (group.name().clone(), self.catalogue.instance.clone());
+            return Err(GroupNotFound { group, instance }.into());
+        }
+        Ok(())
+    }
+
+    /// What a receive finds at this moment, when to look again (the next delivery in flight is due, or a
+    /// queue lock ends), and whether it has not looked at everything.
     async fn receive_now(
         &self,
         request: &ReceiveRequest,
         topic: &Topic,
         group: &Group,
-    ) -> Result<(Vec<Received>, Option<Timestamp>), ReceiveError> {
+    ) -> Result<(Vec<Received>, Option<Timestamp>, bool), ReceiveError> {
         let messages_max = request.max_messages.clamp(1, limits::PULL_MESSAGES_MAX);
         let mut claims = Claims::new(self, topic, group);
         let mut next_due: Option<Timestamp> = None;
+        let mut rest = false;
         let first = self.next_turn();
         let queues = u64::from(topic.spec.queues);
         for n in 0..queues {
@@ -162,28 +180,49 @@ impl Shard {
                 None => QueueId::new((first.wrapping_add(n) % queues) as u32),
             };
             let stream = Self::stream(topic, queue);
-            for offset in self.claim_due(request, &mut claims, stream, messages_max)? {
-                self.bury(topic, group, stream, offset).await?;
+            for exhausted in self.claim_due(request, &mut claims, stream, messages_max)? {
+                self.bury(topic, group, stream, exhausted).await?;
             }
-            self.claim_new(request, &mut claims, stream, messages_max)?;
-            let room = claims.read(&request.filter).await?;
-            let due = self.group_state(request, group, stream, |c| c.next_due())?;
+            let room = loop {
+                rest |= self.claim_new(request, &mut claims, stream, messages_max)?;
+                let claimed = claims.count();
+                let room = claims.read(&request.filter).await?;
+                // What only looked like a match made no use of its place.
+                if !room || claims.count() == claimed {
+                    break room;
+                }
+            };
+            let due = self.next_change(request, group, stream)?;
             next_due = [next_due, due].into_iter().flatten().min();
             if !room || claims.count() >= messages_max || request.queue.is_some() {
                 break;
             }
         }
-        Ok((claims.hand_out(), next_due))
+        Ok((claims.hand_out(), next_due, rest))
     }
 
-    /// Claims deliveries whose time has ended. Returns those without an attempt left.
+    /// When there may be something to hand out again without anything happening.
+    fn next_change(
+        &self,
+        request: &ReceiveRequest,
+        group: &Group,
+        stream: StreamKey,
+    ) -> Result<Option<Timestamp>, ReceiveError> {
+        let mut state = self.state.lock();
+        if let Some(lock) = state.lock_holder(group.id, stream, self.clock.now()) {
+            return Ok(Some(lock.until));
+        }
+        Ok(consumption(&mut state, stream, group, &request.topic)?.next_due())
+    }
+
+    /// Claims deliveries whose time has ended. Returns those without an attempt left, with their nonces.
     fn claim_due(
         &self,
         request: &ReceiveRequest,
         claims: &mut Claims<'_>,
         stream: StreamKey,
         messages_max: usize,
-    ) -> Result<Vec<u64>, ReceiveError> {
+    ) -> Result<Vec<(u64, u32)>, ReceiveError> {
         let group = claims.group;
         let now = self.clock.now();
         let until = now.after(request.invisible);
@@ -192,7 +231,11 @@ impl Shard {
             return Ok(Vec::new());
         }
         let (mut again, mut exhausted, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        let due = consumption(&mut state, stream, group, &request.topic)?.due(now);
+        let begun = consumption(&mut state, stream, group, &request.topic)?;
+        let due = begun.due(now);
+        let Some(next) = begun.next() else {
+            return Ok(Vec::new());
+        };
         for (offset, delivery) in due {
             if claims.count() + again.len() >= messages_max {
                 break;
@@ -223,7 +266,7 @@ impl Shard {
                             renewal: None,
                         },
                     );
-                    exhausted.push(offset);
+                    exhausted.push((offset, held.nonce));
                 }
                 Some(entry) => {
                     let attempt = delivery.state.attempt + 1;
@@ -246,23 +289,20 @@ impl Shard {
             self.settle(&mut state, stream, group.id, gone);
         }
         if !again.is_empty() {
-            let consumption = consumption(&mut state, stream, group, &request.topic)?;
-            let next = consumption
-                .next()
-                .expect("a group with deliveries has begun");
             self.record_claims(&mut state, request, claims, stream, next, again)?;
         }
         Ok(exhausted)
     }
 
-    /// Claims messages that the group has not seen.
+    /// Claims messages that the group has not seen. Says whether it stopped before the end of the queue
+    /// because too many did not match.
     fn claim_new(
         &self,
         request: &ReceiveRequest,
         claims: &mut Claims<'_>,
         stream: StreamKey,
         messages_max: usize,
-    ) -> Result<(), ReceiveError> {
+    ) -> Result<bool, ReceiveError> {
         let group = claims.group;
         let mut scanned = 0;
         while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
@@ -272,16 +312,16 @@ impl Shard {
             // A group that is new here starts with the oldest message: nothing is skipped.
             let mut next = from.unwrap_or(min).max(min);
             if next >= max || !has_room {
-                return Ok(());
+                return Ok(false);
             }
             let count = (messages_max - claims.count()).max(32);
             let entries = self.entries(&request.topic, stream, next, count)?;
             if entries.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             let mut state = self.state.lock();
             if self.is_locked(&state, stream, group.id) {
-                return Ok(());
+                return Ok(false);
             }
             scanned += 1;
             let consumption = consumption(&mut state, stream, group, &request.topic)?;
@@ -316,7 +356,7 @@ impl Shard {
             }
             self.record_claims(&mut state, request, claims, stream, next, taken)?;
         }
-        Ok(())
+        Ok(claims.count() < messages_max)
     }
 
     /// Writes claims into the log and then into memory; without a record there is no hand-out, since
@@ -349,6 +389,7 @@ impl Shard {
         let now = self.clock.now();
         let client: Option<Arc<str>> = request.renew_while_alive.as_deref().map(Into::into);
         let consumption = consumption(state, stream, group, &request.topic)?;
+        let due_before = consumption.next_due();
         consumption.advance(next);
         for claim in taken {
             let renewal = client.clone().map(|client| Renewal {
@@ -364,6 +405,12 @@ impl Shard {
                 },
             );
             claims.unread.push_back(claim);
+        }
+        // Who waits already knows when to look again; a delivery that is due before that changes it.
+        if let Some(due) = consumption.next_due()
+            && due_before.is_none_or(|before| due < before)
+        {
+            state.wake_group(stream, group.id);
         }
         Ok(())
     }
@@ -448,17 +495,17 @@ fn consumption<'a>(
 /// A receive that waits, or may come to wait: registered for as long as this lives.
 struct Waiting<'a> {
     shard: &'a Shard,
-    topic: base::TopicId,
+    place: WaitingPlace,
     group: base::GroupId,
     notify: Arc<Notify>,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(shard: &'a Shard, topic: &Topic, group: &Group) -> Self {
-        let notify = shard.state.lock().start_receiving(topic.id, group.id);
+    fn new(shard: &'a Shard, place: WaitingPlace, group: &Group) -> Self {
+        let notify = shard.state.lock().start_receiving(place, group.id);
         Self {
             shard,
-            topic: topic.id,
+            place,
             group: group.id,
             notify,
         }
@@ -470,7 +517,7 @@ impl Drop for Waiting<'_> {
         self.shard
             .state
             .lock()
-            .stop_receiving(self.topic, self.group, &self.notify);
+            .stop_receiving(self.place, self.group);
     }
 }
 
@@ -492,6 +539,8 @@ struct Claims<'a> {
     group: &'a Group,
     unread: VecDeque<Claim>,
     read: Vec<(Claim, StoredMessage)>,
+    /// Retention came before the read: the next look finds the copy it kept, or that there is none.
+    trimmed: Vec<Claim>,
     bytes: usize,
 }
 
@@ -503,6 +552,7 @@ impl<'a> Claims<'a> {
             group,
             unread: VecDeque::new(),
             read: Vec::new(),
+            trimmed: Vec::new(),
             bytes: 0,
         }
     }
@@ -521,7 +571,12 @@ impl<'a> Claims<'a> {
             }
             let (stream, offset, entry) = (claim.stream, claim.offset, claim.entry);
             let name = self.topic.name();
-            let message = self.shard.read_message(name, stream, offset, entry).await?;
+            let read = self.shard.read_message(name, stream, offset, entry).await;
+            if is_trimmed(&read) {
+                self.trimmed.extend(self.unread.pop_front());
+                continue;
+            }
+            let message = read?;
             let claim = self.unread.pop_front().expect("looked at it above");
             if filter.matches(message.property(properties::TAGS)) {
                 self.bytes += size;
@@ -567,7 +622,8 @@ impl Drop for Claims<'_> {
     fn drop(&mut self) {
         let read = self.read.drain(..).map(|(claim, _)| claim);
         let mut back: BTreeMap<StreamKey, Vec<Claim>> = BTreeMap::new();
-        for claim in read.chain(self.unread.drain(..)) {
+        let unread = self.unread.drain(..).chain(self.trimmed.drain(..));
+        for claim in read.chain(unread) {
             back.entry(claim.stream).or_default().push(claim);
         }
         if back.is_empty() {
@@ -619,7 +675,7 @@ impl Drop for Claims<'_> {
             };
             // Without the record, a crash makes them wait out their invisible time: no harm.
             let _: Result<(), AppendError> = self.shard.append_receipts(stream, &record);
+            state.wake_group(stream, self.group.id);
         }
-        state.wake_group(self.topic.id, self.group.id);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     index::{self, IndexEntry},
     keys,
     records::take_u64,
-    state::{State, next_key},
+    state::next_key,
 };
 
 /// What is kept at least. Whichever is reached first lets the oldest segments go.
@@ -223,7 +223,7 @@ impl Shard {
             _ => Vec::new(),
         };
         for (key, value) in page {
-            if self.is_stale(&mut state, &key, &value, start)? {
+            if self.is_stale(&key, &value, start) {
                 state.pending.insert(key, None);
             }
         }
@@ -247,24 +247,28 @@ impl Shard {
         state
             .consumptions
             .retain(|(stream, group), _| !self.is_forgotten(*stream, Some(*group)));
+        let catalogue = &self.catalogue;
+        let lives = |topic| catalogue.topic_by_id(topic).is_some();
+        state.in_counts.retain(|topic, _| lives(*topic));
+        let both = |group, topic| catalogue.has_group_id(group) && lives(topic);
+        state
+            .out_counts
+            .retain(|(group, topic), _| both(*group, *topic));
+        state
+            .dead_letter_counts
+            .retain(|(group, topic), _| both(*group, *topic));
         Ok(())
     }
 
-    fn is_stale(
-        &self,
-        state: &mut State,
-        key: &[u8],
-        value: &Bytes,
-        start: LogPosition,
-    ) -> Result<bool, KvError> {
+    fn is_stale(&self, key: &[u8], value: &Bytes, start: LogPosition) -> bool {
         let Some(kind) = key.first() else {
-            return Ok(false);
+            return false;
         };
         let (stream, tail) = (keys::stream_of(key), keys::tail_of(key).unwrap_or(0));
         let forgotten = |group| stream.is_none_or(|stream| self.is_forgotten(stream, group));
         let is_before =
             |entry: &[u8]| IndexEntry::decode(entry).is_none_or(|entry| entry.position < start);
-        Ok(match *kind {
+        match *kind {
             keys::INDEX => {
                 let last = value.len().saturating_sub(IndexEntry::BYTES);
                 let passed = is_before(&value[last..]);
@@ -273,25 +277,12 @@ impl Shard {
                 forgotten(None) || (passed && full)
             }
             keys::QUEUE => forgotten(None),
-            keys::KEPT => is_before(value) || forgotten(None) || !self.is_owed(state, key)?,
+            keys::KEPT => is_before(value) || forgotten(None),
             keys::CONSUMPTION | keys::RECEIPT => forgotten(keys::group_of(key)),
             keys::KEY_RUN => tail < start.get(),
             // The newest mark before the start is of no use any more: all before it is gone.
             keys::TIME_MARK => tail < start.get(),
             _ => false,
-        })
-    }
-
-    /// Whether any group still has the message of a `m` key in flight.
-    fn is_owed(&self, state: &mut State, key: &[u8]) -> Result<bool, KvError> {
-        let (Some(stream), Some(offset)) = (keys::stream_of(key), keys::tail_of(key)) else {
-            return Ok(false);
-        };
-        for group in self.catalogue.groups() {
-            if state.consumption(stream, group.id)?.get(offset).is_some() {
-                return Ok(true);
-            }
         }
-        Ok(false)
     }
 }

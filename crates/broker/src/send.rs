@@ -207,6 +207,14 @@ impl Shard {
         messages: &[Message],
         store_host: SocketAddr,
     ) -> Result<(Appended, Vec<Sent>), AppendMessagesError> {
+        // The shard forgets a queue whose topic was deleted; a message would get an offset there that
+        // the next start could not make sense of.
+        if self.catalogue.topic_by_id(topic.id).is_none() {
+            return Err(AppendMessagesError::Deleted(TopicNotFound {
+                topic: topic.name().clone(),
+                instance: self.catalogue.instance.clone(),
+            }));
+        }
         let now = self.clock.now();
         let mut encoders = Vec::with_capacity(messages.len());
         let mut records = Vec::with_capacity(messages.len());
@@ -265,6 +273,7 @@ impl Shard {
 /// Why messages were not placed.
 #[derive(Debug)]
 pub(crate) enum AppendMessagesError {
+    Deleted(TopicNotFound),
     Message(MessageError),
     Log(AppendError),
     State(KvError),
@@ -292,6 +301,7 @@ impl SendError {
     pub(crate) fn not_placed(topic: &TopicName, error: AppendMessagesError) -> Self {
         let topic = topic.clone();
         match error {
+            AppendMessagesError::Deleted(error) => Self::TopicNotFound(error),
             AppendMessagesError::Message(source) => Self::Message { topic, source },
             AppendMessagesError::Log(source) => Self::Log { topic, source },
             AppendMessagesError::State(source) => Self::State { topic, source },

@@ -254,7 +254,9 @@ impl Shard {
             stream,
             payload_len: message.len(),
         };
-        self.log.append(&[record], Urgency::Now, &mut |_, _, out| {
+        // Not urgent, though it is waited for: what is left of a full disk takes only what is not, and
+        // without this copy no space could be given back.
+        self.log.append(&[record], Urgency::Ride, &mut |_, _, out| {
             out.extend_from_slice(message)
         })
     }

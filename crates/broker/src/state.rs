@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use base::{GroupId, LogPosition, StreamKey, Timestamp, TopicId};
+use base::{GroupId, LogPosition, QueueId, StreamKey, Timestamp, TopicId};
 use bytes::Bytes;
 use store::kv::{KvError, StateKv};
 use tokio::sync::Notify;
@@ -40,9 +40,15 @@ pub(crate) struct Queue {
 /// KV changes, newest last wins.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 
-/// Waiting receives of one topic, by group.
+/// What receives wait at: one queue of a topic, or any of them.
+pub(crate) type WaitingPlace = (TopicId, Option<QueueId>);
+
+/// Receives of one group that wait, or may come to wait, at one place.
 #[derive(Debug, Default)]
-pub(crate) struct Receivers(BTreeMap<GroupId, Arc<Notify>>);
+struct Receivers {
+    count: usize,
+    notify: Arc<Notify>,
+}
 
 /// Messages counted since start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +77,7 @@ pub(crate) struct State {
     pub(crate) queues: HashMap<StreamKey, Queue>,
     pub(crate) consumptions: HashMap<(StreamKey, GroupId), Consumption>,
     pub(crate) locks: BTreeMap<(GroupId, StreamKey), QueueLock>,
-    pub(crate) receivers: HashMap<TopicId, Receivers>,
+    receivers: HashMap<WaitingPlace, BTreeMap<GroupId, Receivers>>,
     /// Changes since the last checkpoint began.
     pub(crate) pending: Changes,
     /// Changes that a checkpoint is writing right now.
@@ -245,42 +251,47 @@ impl State {
         Ok(low)
     }
 
-    /// Wakes one waiting receive of each group of a topic: a message came.
-    pub(crate) fn wake_receivers(&self, topic: TopicId) {
-        for receivers in self.receivers.get(&topic).into_iter() {
-            receivers.0.values().for_each(|notify| notify.notify_one());
+    /// Wakes, of each group, a receive that waits at this queue and one that waits at any queue of its
+    /// topic: a message came. Not just any of the topic's: the one woken might wait at another queue,
+    /// and the one that could take the message would sleep on.
+    pub(crate) fn wake_receivers(&self, stream: StreamKey) {
+        for place in places_of(stream) {
+            for receivers in self.receivers.get(&place).into_iter().flatten() {
+                receivers.1.notify.notify_one();
+            }
         }
     }
 
-    /// Wakes the waiting receives of one group: what is due has changed.
-    pub(crate) fn wake_group(&self, topic: TopicId, group: GroupId) {
-        if let Some(notify) = self.receivers.get(&topic).and_then(|r| r.0.get(&group)) {
-            notify.notify_waiters();
+    /// Wakes all receives of one group that a queue concerns: what is due has changed.
+    pub(crate) fn wake_group(&self, stream: StreamKey, group: GroupId) {
+        for place in places_of(stream) {
+            if let Some(receivers) = self.receivers.get(&place).and_then(|r| r.get(&group)) {
+                receivers.notify.notify_waiters();
+            }
         }
     }
 
-    /// What a receive of `group` waits on. Give it back with [`State::stop_receiving`].
-    pub(crate) fn start_receiving(&mut self, topic: TopicId, group: GroupId) -> Arc<Notify> {
-        self.receivers
-            .entry(topic)
-            .or_default()
-            .0
-            .entry(group)
-            .or_default()
-            .clone()
+    /// What a receive of `group` waits on. Each call is undone by [`State::stop_receiving`].
+    pub(crate) fn start_receiving(&mut self, place: WaitingPlace, group: GroupId) -> Arc<Notify> {
+        let groups = self.receivers.entry(place).or_default();
+        let receivers = groups.entry(group).or_default();
+        receivers.count += 1;
+        receivers.notify.clone()
     }
 
     /// Forgets what a receive waited on, if it was the last one.
-    pub(crate) fn stop_receiving(&mut self, topic: TopicId, group: GroupId, notify: &Arc<Notify>) {
-        // One reference is the caller's, one the table's.
-        if Arc::strong_count(notify) > 2 {
+    pub(crate) fn stop_receiving(&mut self, place: WaitingPlace, group: GroupId) {
+        let Some(groups) = self.receivers.get_mut(&place) else {
             return;
-        }
-        if let Some(receivers) = self.receivers.get_mut(&topic) {
-            receivers.0.remove(&group);
-            if receivers.0.is_empty() {
-                self.receivers.remove(&topic);
+        };
+        if let Some(receivers) = groups.get_mut(&group) {
+            receivers.count -= 1;
+            if receivers.count == 0 {
+                groups.remove(&group);
             }
+        }
+        if groups.is_empty() {
+            self.receivers.remove(&place);
         }
     }
 
@@ -290,10 +301,16 @@ impl State {
         group: GroupId,
         stream: StreamKey,
         now: Timestamp,
-    ) -> Option<&str> {
+    ) -> Option<&QueueLock> {
         let lock = self.locks.get(&(group, stream))?;
-        (lock.until > now).then_some(lock.client.as_str())
+        (lock.until > now).then_some(lock)
     }
+}
+
+/// Where receives wait that a queue concerns.
+fn places_of(stream: StreamKey) -> [WaitingPlace; 2] {
+    let (topic, queue) = stream.queue();
+    [(topic, Some(queue)), (topic, None)]
 }
 
 /// The smallest key after `key`.
