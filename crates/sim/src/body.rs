@@ -11,7 +11,9 @@ pub(crate) fn of(number: u64, len: usize) -> Bytes {
     body.extend_from_slice(&number.to_le_bytes());
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while body.len() < len {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         body.push((state >> 33) as u8);
     }
     body.into()

@@ -150,7 +150,10 @@ impl StateKv for Opened {
 
     fn apply(&self, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
         let world = &self.kv.world;
-        world.note(format_args!("kv apply {} to {position}", batch.changes.len()));
+        world.note(format_args!(
+            "kv apply {} to {position}",
+            batch.changes.len()
+        ));
         if self.strikes() {
             return Err(failed("apply to", "input/output error"));
         }

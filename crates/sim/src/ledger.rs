@@ -87,6 +87,9 @@ pub struct Held {
     pub handle: ReceiptHandle,
 }
 
+/// A position that the log never reaches.
+const NEVER: LogPosition = LogPosition::new(u64::MAX);
+
 /// The ledger of a run.
 pub struct Ledger {
     world: Arc<World>,
@@ -211,7 +214,12 @@ impl Ledger {
     }
 
     /// A letter that is yet to be sent.
-    pub fn letter(topic: TopicName, volatile: bool, tag: Option<String>, body_bytes: usize) -> Letter {
+    pub fn letter(
+        topic: TopicName,
+        volatile: bool,
+        tag: Option<String>,
+        body_bytes: usize,
+    ) -> Letter {
         Letter {
             topic,
             volatile,
@@ -268,7 +276,9 @@ impl Ledger {
         let volatile = letter.volatile;
         let dead_letter = topic.dead_letter_group().is_some();
         let same_topic = letter.topic == *topic && message.topic() == topic.as_str();
-        self.check(intact, || format!("message {number} of {topic} was changed"));
+        self.check(intact, || {
+            format!("message {number} of {topic} was changed")
+        });
         self.check(same_topic || dead_letter, || {
             format!("message {number} was found in {topic}")
         });
@@ -307,9 +317,10 @@ impl Ledger {
         self.check(attempt >= 1 && attempt <= group.max_attempts, || {
             format!("{name} got message {number} at attempt {attempt}")
         });
-        self.check(received.handle.attempt == attempt && received.invisible_until > now, || {
-            format!("{name} got a receipt that is over: {received:?}")
-        });
+        self.check(
+            received.handle.attempt == attempt && received.invisible_until > now,
+            || format!("{name} got a receipt that is over: {received:?}"),
+        );
         if volatile {
             return;
         }
@@ -375,12 +386,17 @@ impl Ledger {
         progress.perhaps_settled = progress.perhaps_settled.saturating_sub(1);
     }
 
-    /// A receipt was acked or forwarded.
-    pub fn settled(&mut self, node: &Node, held: &Held) {
+    /// A receipt was acked or forwarded; `before` is where the log's tail was before that.
+    pub fn settled(&mut self, node: &Node, held: &Held, before: LogPosition) {
         let volatile = self.letters[held.letter as usize].volatile;
         self.was_refused(held);
-        let progress = self.progress.entry((held.group.clone(), held.letter)).or_default();
-        progress.settled = Some(node.tail());
+        let progress = self
+            .progress
+            .entry((held.group.clone(), held.letter))
+            .or_default();
+        // A log that is full to the brim takes no record of it; then a crash brings it back.
+        let recorded = node.tail() > before;
+        progress.settled = Some(if recorded { node.tail() } else { NEVER });
         let current = progress
             .last
             .as_ref()
@@ -388,7 +404,9 @@ impl Ledger {
         let (group, letter) = (held.group.clone(), held.letter);
         let attempt = held.handle.attempt;
         self.check(current || volatile, || {
-            format!("{group} settled message {letter} by the receipt of attempt {attempt}, not the last")
+            format!(
+                "{group} settled message {letter} by the receipt of attempt {attempt}, not the last"
+            )
         });
     }
 
@@ -426,7 +444,14 @@ impl Ledger {
     }
 
     /// A pulling client committed `offset`.
-    pub fn committed(&mut self, node: &Node, group: &GroupName, topic: &TopicName, queue: QueueId, offset: u64) {
+    pub fn committed(
+        &mut self,
+        node: &Node,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+        offset: u64,
+    ) {
         let tail = node.tail();
         let key = (group.clone(), topic.clone(), queue);
         let commits = self.commits.entry(key).or_default();
@@ -444,7 +469,11 @@ impl Ledger {
     ) {
         let key = (group.clone(), topic.clone(), queue);
         let commits = self.commits.entry(key).or_default().clone();
-        let newest = commits.unsure.back().map(|(offset, _)| *offset).or(commits.firm);
+        let newest = commits
+            .unsure
+            .back()
+            .map(|(offset, _)| *offset)
+            .or(commits.firm);
         let found = found.map(QueueOffset::get);
         let holds = match (found, newest) {
             (Some(found), Some(newest)) => found >= newest && found <= commits.largest,
@@ -478,10 +507,19 @@ impl Ledger {
                     && self.world.now().since(sent.store_timestamp) < retention.time
             })
         });
-        let kept: u64 = log.segments().iter().map(|segment| segment.disk_bytes).sum();
+        let kept: u64 = log
+            .segments()
+            .iter()
+            .map(|segment| segment.disk_bytes)
+            .sum();
         // Sizes may take the young; without a limit of bytes nothing may.
-        let holds = young.is_none() || retention.bytes.is_some_and(|limit| kept + 256 * 1024 > limit);
-        self.check(holds, || format!("message {young:?} was trimmed before its time"));
+        let holds = young.is_none()
+            || retention
+                .bytes
+                .is_some_and(|limit| kept + 256 * 1024 > limit);
+        self.check(holds, || {
+            format!("message {young:?} was trimmed before its time")
+        });
     }
 
     /// The log starts at `start`, whoever trimmed it.
@@ -505,13 +543,20 @@ impl Ledger {
                 .and_then(|at| found.get(at as usize).copied());
             let expired = sent.physical_offset.position() < self.start;
             self.check(expired || there == Some(number as u64), || {
-                format!("confirmed message {number} is gone from {}: {sent:?}", letter.topic)
+                format!(
+                    "confirmed message {number} is gone from {}: {sent:?}",
+                    letter.topic
+                )
             });
         }
     }
 
     /// At the end of a run nothing may be left open: every message that was there is done.
-    pub fn check_end(&mut self, settings: &Settings, dead: &BTreeMap<GroupName, (bool, BTreeSet<u64>)>) {
+    pub fn check_end(
+        &mut self,
+        settings: &Settings,
+        dead: &BTreeMap<GroupName, (bool, BTreeSet<u64>)>,
+    ) {
         for group in &settings.groups {
             for (number, letter) in self.letters.clone().into_iter().enumerate() {
                 let number = number as u64;
@@ -535,7 +580,10 @@ impl Ledger {
                 };
                 let name = &group.name;
                 self.check(done || (expired && !progress.owed), || {
-                    format!("message {number} of {} is lost to {name}: {progress:?}", letter.topic)
+                    format!(
+                        "message {number} of {} is lost to {name}: {progress:?}",
+                        letter.topic
+                    )
                 });
             }
         }
@@ -548,7 +596,11 @@ impl Ledger {
             sent: self.letters.len(),
             confirmed: confirmed.count(),
             delivered: self.progress.values().filter(|p| p.delivered).count(),
-            settled: self.progress.values().filter(|p| p.settled.is_some()).count(),
+            settled: self
+                .progress
+                .values()
+                .filter(|p| p.settled.is_some())
+                .count(),
             pulled: self.pulled.len(),
         }
     }

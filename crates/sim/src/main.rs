@@ -24,7 +24,7 @@ struct Arguments {
     /// Print the whole trace
     #[arg(long)]
     trace: bool,
-    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, hasty-clock or lost-writes
+    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts, hasty-clock or lost-writes
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
     /// The revision that is run, printed with a failure
@@ -37,9 +37,10 @@ fn planted(text: &str) -> Result<Planted, String> {
         "lying-sync" => Planted::LyingSync,
         "trim-before-checkpoint" => Planted::TrimBeforeCheckpoint,
         "forgotten-acks" => Planted::ForgottenAcks,
+        "forgotten-receipts" => Planted::ForgottenReceipts,
         "hasty-clock" => Planted::HastyClock,
         "lost-writes" => Planted::LostWrites,
-        _ => return Err("expected lying-sync, trim-before-checkpoint, forgotten-acks, hasty-clock or lost-writes".to_owned()),
+        _ => return Err("expected lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts, hasty-clock or lost-writes".to_owned()),
     })
 }
 

@@ -85,7 +85,9 @@ impl SimMetadata {
             revision,
         });
         let current = state.revision;
-        state.watchers.retain(|watcher| watcher.send(current).is_ok());
+        state
+            .watchers
+            .retain(|watcher| watcher.send(current).is_ok());
         revision
     }
 }
@@ -149,9 +151,10 @@ impl MetadataStore for SimMetadata {
         let mut state = self.state.lock();
         let (sender, receiver) = tokio::sync::watch::channel(state.revision);
         state.watchers.push(sender);
-        let later = state.changes.iter().filter(|change| {
-            change.revision > revision && change.key.starts_with(prefix)
-        });
+        let later = state
+            .changes
+            .iter()
+            .filter(|change| change.revision > revision && change.key.starts_with(prefix));
         // Enough for a catalogue that reads again: what changes later is told by a refusal.
         let known: Vec<Result<Change, MetadataError>> = later.cloned().map(Ok).collect();
         let changed = stream::once(async move {

@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
-use base::{Clock, InstanceId, LogPosition, Random, ShardId};
-use broker::{Instance, InstanceSettings, OpenShardError, Retention, Shard, ShardParts, ShardState};
+use base::{Clock, InstanceId, LogPosition, Random, ShardId, StreamKey};
+use broker::{
+    Instance, InstanceSettings, OpenShardError, Retention, Shard, ShardParts, ShardState,
+};
 use futures::future::{BoxFuture, Either, select};
 use store::{
     log::{
@@ -100,11 +102,12 @@ pub struct Node {
 struct BelledLog {
     log: Arc<LocalLog>,
     bell: Arc<Notify>,
-    /// Planted bug: records that a message is done for its group are dropped.
-    forgets_settled: bool,
+    /// Planted bug: records of this kind are written for a queue that does not exist.
+    misdirects: Option<u16>,
 }
 
-/// Kind of the broker's record that says that messages are done (`crates/broker/src/records.rs`).
+/// Kinds of the broker's records (`crates/broker/src/records.rs`): receipts handed out, messages done.
+const RECEIPTS: u16 = 18;
 const SETTLED: u16 = 19;
 
 impl Log for BelledLog {
@@ -114,14 +117,13 @@ impl Log for BelledLog {
         urgency: Urgency,
         write: &mut dyn FnMut(usize, LogPosition, &mut Vec<u8>),
     ) -> Result<Appended, AppendError> {
-        if self.forgets_settled && records[0].kind.get() == SETTLED {
-            let tail = self.log.tail();
-            return Ok(Appended {
-                position: tail,
-                end: tail,
-            });
+        let mut records = records.to_vec();
+        for record in &mut records {
+            if self.misdirects == Some(record.kind.get()) {
+                record.stream = StreamKey::new(u64::MAX);
+            }
         }
-        let result = self.log.append(records, urgency, write);
+        let result = self.log.append(&records, urgency, write);
         if urgency == Urgency::Now || result.is_err() {
             self.bell.notify_one();
         }
@@ -188,7 +190,8 @@ impl Node {
             from,
             &mut |record| state.replay(&record),
         )?;
-        site.world.note(format_args!("opened from {from}: {recovery:?}"));
+        site.world
+            .note(format_args!("opened from {from}: {recovery:?}"));
         let instance = futures::executor::block_on(Instance::open(
             InstanceId::default_instance(),
             InstanceSettings {
@@ -205,7 +208,11 @@ impl Node {
             log: Arc::new(BelledLog {
                 log: Arc::clone(&log),
                 bell: Arc::clone(&bell),
-                forgets_settled: site.planted == Planted::ForgottenAcks,
+                misdirects: match site.planted {
+                    Planted::ForgottenReceipts => Some(RECEIPTS),
+                    Planted::ForgottenAcks => Some(SETTLED),
+                    _ => None,
+                },
             }),
             state,
             clock: clock.clone(),

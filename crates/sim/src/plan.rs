@@ -24,7 +24,9 @@ pub enum Planted {
     TrimBeforeCheckpoint,
     /// Acks are accepted and forgotten.
     ForgottenAcks,
-    /// The broker's clock is now and then a minute ahead: invisible times end early.
+    /// Receipts are handed out and forgotten.
+    ForgottenReceipts,
+    /// The broker's clock runs twice as fast as the clients': invisible times end early.
     HastyClock,
     /// The disk now and then loses a write in the middle.
     LostWrites,
@@ -32,10 +34,11 @@ pub enum Planted {
 
 impl Planted {
     /// All that can be planted.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::LyingSync,
         Self::TrimBeforeCheckpoint,
         Self::ForgottenAcks,
+        Self::ForgottenReceipts,
         Self::HastyClock,
         Self::LostWrites,
     ];
@@ -154,7 +157,11 @@ impl Settings {
             groups.push(PlannedGroup {
                 name: GroupName::new(name).expect("a plain name"),
                 mode,
-                max_attempts: if name == "impatient" { 2 } else { world.between(1, 5) as u32 },
+                max_attempts: if name == "impatient" {
+                    2
+                } else {
+                    world.between(1, 5) as u32
+                },
                 tag: picky.then(|| TAGS[world.below(3) as usize].to_owned()),
             });
         }
@@ -179,7 +186,11 @@ impl Settings {
         };
         let endings = (0..world.between(1, 4))
             .map(|_| {
-                let crash = if world.chance(70) { Crash::PowerLoss } else { Crash::Kill };
+                let crash = if world.chance(70) {
+                    Crash::PowerLoss
+                } else {
+                    Crash::Kill
+                };
                 match world.below(5) {
                     0 => Ending::Clean(world.between(200, steps)),
                     1 | 2 => Ending::AtStep(world.between(50, steps), crash),

@@ -169,7 +169,9 @@ impl Run {
     }
 
     fn refuse(&self, error: &OpenNodeError) {
-        self.violate(format!("the node does not open on what was left: {error:?}"));
+        self.violate(format!(
+            "the node does not open on what was left: {error:?}"
+        ));
     }
 
     fn crash(&self, crash: Crash) {
@@ -253,7 +255,11 @@ impl Run {
             self.ledger.borrow_mut().life_ends(node.durable_end());
             drop(node);
             // From here on it makes no difference how the machine stops.
-            let crash = if self.site.world.chance(50) { Crash::PowerLoss } else { Crash::Kill };
+            let crash = if self.site.world.chance(50) {
+                Crash::PowerLoss
+            } else {
+                Crash::Kill
+            };
             self.crash(crash);
             return;
         };
@@ -296,7 +302,9 @@ impl Run {
 
     /// Reads every queue from end to end and compares it with what was confirmed.
     fn check_queues(&self, node: &Rc<Node>, _scheduler: &mut Scheduler) {
-        self.ledger.borrow_mut().trimmed_to(node.shard.log().start());
+        self.ledger
+            .borrow_mut()
+            .trimmed_to(node.shard.log().start());
         let mut queues = BTreeMap::new();
         for topic in self.settings.topics.iter().filter(|topic| !topic.volatile) {
             if node.instance.topic(&topic.name).is_none() {

@@ -13,15 +13,29 @@ impl Client {
                 // The same again changes nothing.
                 let spec = TopicSpec::new(topic.name.clone(), topic.queues);
                 let done = self.answer(self.node.instance.create_topic(spec)).await;
-                self.note(format_args!("create {}: {:?}", topic.name, done.map(|d| d.is_ok())));
+                self.note(format_args!(
+                    "create {}: {:?}",
+                    topic.name,
+                    done.map(|d| d.is_ok())
+                ));
                 continue;
             }
-            let deleted = self.answer(self.node.instance.delete_topic(&topic.name)).await;
-            self.note(format_args!("delete {}: {:?}", topic.name, deleted.map(|d| d.is_ok())));
+            let deleted = self
+                .answer(self.node.instance.delete_topic(&topic.name))
+                .await;
+            self.note(format_args!(
+                "delete {}: {:?}",
+                topic.name,
+                deleted.map(|d| d.is_ok())
+            ));
             self.pause(300).await;
             let spec = TopicSpec::new(topic.name.clone(), topic.queues);
             let created = self.answer(self.node.instance.create_topic(spec)).await;
-            self.note(format_args!("create {}: {:?}", topic.name, created.map(|c| c.is_ok())));
+            self.note(format_args!(
+                "create {}: {:?}",
+                topic.name,
+                created.map(|c| c.is_ok())
+            ));
         }
     }
 }

@@ -80,12 +80,17 @@ impl Client {
         }
         for n in 0..3 {
             let client = self.clone();
-            scheduler.spawn(format!("settler {n}"), async move { client.settle_on().await });
+            scheduler.spawn(
+                format!("settler {n}"),
+                async move { client.settle_on().await },
+            );
         }
         let client = self.clone();
         scheduler.spawn("querier".to_owned(), async move { client.query_on().await });
         let client = self.clone();
-        scheduler.spawn("administrator".to_owned(), async move { client.administer_on().await });
+        scheduler.spawn("administrator".to_owned(), async move {
+            client.administer_on().await
+        });
     }
 
     fn spawn_pullers(&self, scheduler: &mut Scheduler, group: &PlannedGroup) {
@@ -93,7 +98,9 @@ impl Client {
             for queue in 0..topic.queues {
                 let (client, group, topic) = (self.clone(), group.clone(), topic.clone());
                 scheduler.spawn(format!("puller of {}/{queue}", topic.name), async move {
-                    client.pull_on(&group, &topic, base::QueueId::new(queue), true).await;
+                    client
+                        .pull_on(&group, &topic, base::QueueId::new(queue), true)
+                        .await;
                 });
             }
         }

@@ -78,12 +78,10 @@ impl Client {
             let next = pulled.next.get();
             at = Some(next);
             if self.chance(40) || !for_ever {
-                let commit = self.node.shard.commit_offset(
-                    &group.name,
-                    &topic.name,
-                    queue,
-                    pulled.next,
-                );
+                let commit =
+                    self.node
+                        .shard
+                        .commit_offset(&group.name, &topic.name, queue, pulled.next);
                 if commit.await.is_ok() && !topic.volatile {
                     self.note(format_args!("committed {}/{queue} {next}", topic.name));
                     let mut ledger = self.ledger();
@@ -98,7 +96,9 @@ impl Client {
 
     fn start_of(&self, group: &PlannedGroup, topic: &PlannedTopic, queue: QueueId) -> Option<u64> {
         let shard = &self.node.shard;
-        let committed = shard.committed_offset(&group.name, &topic.name, queue).ok()?;
+        let committed = shard
+            .committed_offset(&group.name, &topic.name, queue)
+            .ok()?;
         let range = shard.queue_range(&topic.name, queue).ok()?;
         if !topic.volatile {
             self.ledger()
@@ -119,10 +119,16 @@ impl Client {
             && !mine.is_empty()
             && !other.is_empty()
         {
-            self.ledger()
-                .violate(format!("two clients hold the lock of {}/{queue}", topic.name));
+            self.ledger().violate(format!(
+                "two clients hold the lock of {}/{queue}",
+                topic.name
+            ));
         }
-        let holder = if mine.is_ok_and(|mine| !mine.is_empty()) { name } else { "another client" };
+        let holder = if mine.is_ok_and(|mine| !mine.is_empty()) {
+            name
+        } else {
+            "another client"
+        };
         let unlocked = self.node.shard.unlock_queues(&group.name, holder, &queues);
         self.note(format_args!("locked by {holder}, {unlocked:?}"));
     }
@@ -160,7 +166,10 @@ fn check(offset: u64, pulled: &Pulled) -> Result<(), String> {
     };
     match agrees && pulled.min <= pulled.max {
         true => Ok(()),
-        false => Err(format!("{offsets:?} {:?} next {}", pulled.outcome, pulled.next)),
+        false => Err(format!(
+            "{offsets:?} {:?} next {}",
+            pulled.outcome, pulled.next
+        )),
     }
 }
 
@@ -173,7 +182,10 @@ pub(crate) async fn read_queue(
     queue: QueueId,
     mut take: impl FnMut(&wire::message::StoredMessage),
 ) -> Result<u64, String> {
-    let range = node.shard.queue_range(topic, queue).map_err(|error| error.to_string())?;
+    let range = node
+        .shard
+        .queue_range(topic, queue)
+        .map_err(|error| error.to_string())?;
     let mut offset = range.min;
     loop {
         let request = PullRequest {
@@ -186,7 +198,11 @@ pub(crate) async fn read_queue(
             filter: Filter::All,
             wait: Duration::ZERO,
         };
-        let pulled = node.shard.pull(request).await.map_err(|error| format!("{error:?}"))?;
+        let pulled = node
+            .shard
+            .pull(request)
+            .await
+            .map_err(|error| format!("{error:?}"))?;
         check(offset.get(), &pulled)?;
         pulled.messages.iter().for_each(&mut take);
         if pulled.outcome == PullOutcome::NoNewMessage {

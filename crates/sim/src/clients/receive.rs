@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use base::QueueId;
-use broker::{AckError, ChangeInvisibleDurationError, Filter, ForwardToDeadLetterError, ReceiveError, ReceiveRequest, Received};
+use base::{LogPosition, QueueId};
+use broker::{
+    AckError, ChangeInvisibleDurationError, Filter, ForwardToDeadLetterError, ReceiveError,
+    ReceiveRequest, Received,
+};
 
 use super::Client;
 use crate::{
@@ -35,7 +38,8 @@ impl Client {
                 _ => Duration::from_secs(15),
             };
             let wait = Duration::from_millis(self.below(2) * self.below(5_000));
-            self.receive_once(group, &topic, queue, invisible, wait).await;
+            self.receive_once(group, &topic, queue, invisible, wait)
+                .await;
         }
     }
 
@@ -117,6 +121,7 @@ impl Client {
     }
 
     async fn ack(&self, held: &Held) {
+        let before = self.node.tail();
         self.ledger().will_settle(held);
         let ack = self.node.shard.ack(&held.group, &held.topic, &held.handle);
         let outcome = match self.answer(ack).await {
@@ -124,10 +129,11 @@ impl Client {
             Some(Err(AckError::State { .. } | AckError::Log { .. })) | None => Outcome::Unknown,
             Some(Err(_)) => Outcome::Refused,
         };
-        self.conclude("ack", held, outcome);
+        self.conclude("ack", held, outcome, before);
     }
 
     async fn forward(&self, held: &Held) {
+        let before = self.node.tail();
         self.ledger().will_settle(held);
         let shard = &self.node.shard;
         let forward = shard.forward_to_dead_letter(&held.group, &held.topic, &held.handle);
@@ -141,15 +147,15 @@ impl Client {
             ))) => Outcome::Refused,
             Some(Err(_)) | None => Outcome::Unknown,
         };
-        self.conclude("forward", held, outcome);
+        self.conclude("forward", held, outcome, before);
     }
 
-    fn conclude(&self, verb: &str, held: &Held, outcome: Outcome) {
+    fn conclude(&self, verb: &str, held: &Held, outcome: Outcome, before: LogPosition) {
         let (group, letter) = (&held.group, held.letter);
         let mut ledger = self.ledger();
         let what = match outcome {
             Outcome::Done => {
-                ledger.settled(&self.node, held);
+                ledger.settled(&self.node, held, before);
                 "done"
             }
             Outcome::Refused => {
@@ -199,7 +205,9 @@ impl Client {
         let wait = Duration::from_secs(30);
         let invisible = Duration::from_secs(20);
         loop {
-            let received = self.receive_once(group, topic, Some(queue), invisible, wait).await;
+            let received = self
+                .receive_once(group, topic, Some(queue), invisible, wait)
+                .await;
             match received {
                 Some(received) if received.is_empty() => return,
                 Some(received) => {

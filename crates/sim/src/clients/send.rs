@@ -25,7 +25,11 @@ impl Client {
             true => QueueChoice::Queue(QueueId::new(self.below(u64::from(topic.queues)) as u32)),
             false => QueueChoice::Any,
         };
-        let count = if self.chance(20) { self.node.world.between(2, 6) } else { 1 };
+        let count = if self.chance(20) {
+            self.node.world.between(2, 6)
+        } else {
+            1
+        };
         let mut numbers = Vec::new();
         let mut messages = Vec::new();
         for _ in 0..count {
@@ -72,7 +76,11 @@ fn message(number: u64, letter: &Letter, now: Timestamp) -> Message {
         properties::set(raw, name, value).expect("a plain property");
     };
     set(&mut raw, properties::UNIQUE_KEY, &format!("u{number}"));
-    set(&mut raw, properties::KEYS, &format!("k{number} shared{}", number % 5));
+    set(
+        &mut raw,
+        properties::KEYS,
+        &format!("k{number} shared{}", number % 5),
+    );
     if let Some(tag) = &letter.tag {
         set(&mut raw, properties::TAGS, tag);
     }
