@@ -115,6 +115,10 @@ fn a_ride_needs_no_company_but_goes_with_it() {
     let (_observer, reports) = reporting(&log);
     let committer = committer();
     committer.register(&log);
+    // After this the thread has nothing left to do that the ride could go with.
+    let appended = append(&log, b"first").unwrap();
+    block_on(log.durable(appended.end)).unwrap();
+    assert_eq!(reports.recv().unwrap(), [b"first".to_vec()]);
     append_as(&log, Urgency::Ride, b"alone").unwrap();
     assert_eq!(reports.recv().unwrap(), [b"alone".to_vec()]);
     // Somebody who waits makes it urgent.

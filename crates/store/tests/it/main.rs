@@ -14,7 +14,11 @@ mod damage;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod kv_suite;
+#[cfg(test)]
 mod log_suite;
+#[cfg(test)]
+mod meta_suite;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]

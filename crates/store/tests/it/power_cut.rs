@@ -219,6 +219,36 @@ fn what_only_the_page_cache_has_after_a_failed_sync_is_made_durable_by_the_next_
     assert_eq!(again[2].2, b"third");
 }
 
+/// Segments go oldest first, each durably, so a power cut in the middle leaves no gap.
+#[test]
+fn a_trim_interrupted_anywhere_leaves_a_log_without_a_gap() {
+    let full = CrashDisk::new();
+    let (log, ..) = open(&full.as_disk());
+    while log.segments().len() < 8 {
+        append(&log, &[1; 20_000]).unwrap();
+        commit(&log).unwrap();
+    }
+    let (starts, end) = (log.segments(), log.durable_end());
+    drop(log);
+    let mut seen_starts = std::collections::BTreeSet::new();
+    for operations in 0..16 {
+        for seed in 0..10 {
+            let disk = full.copy();
+            let (log, ..) = open_from(&disk.as_disk(), end.get()).unwrap();
+            disk.set_faults(|faults| faults.operations_left = Some(operations));
+            let trimmed = log.trim(end);
+            assert_eq!(trimmed.is_ok(), operations >= 14, "{operations}");
+            drop(log);
+            disk.cut_power(&SeededRandom::new(seed));
+            let (log, recovery, _) = open_from(&disk.as_disk(), end.get()).unwrap();
+            assert!(starts.iter().any(|segment| segment.start == log.start()));
+            assert!(recovery.end > end);
+            seen_starts.insert(log.start());
+        }
+    }
+    assert_eq!(seen_starts.len(), 8);
+}
+
 /// The power goes after each single operation of an opening that has a torn tail to cut, and the next
 /// opening sees the same log.
 #[test]

@@ -82,7 +82,8 @@ impl Journal {
     ) -> Result<(Self, Loaded), MetadataError> {
         let options = LocalLogOptions {
             segment_bytes_min: 256 * 1024,
-            segment_bytes_max: 16 * 1024 * 1024,
+            // Two of the largest entries; space is given back by whole segments.
+            segment_bytes_max: 2 * limits::METADATA_ENTRY_BYTES_MAX as u64,
             pending_bytes_max: limits::LOG_COMMIT_BYTES_MAX as u64,
             recent_bytes_max: 0,
             ride_delay: Duration::ZERO,
