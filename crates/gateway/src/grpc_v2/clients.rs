@@ -174,19 +174,13 @@ impl Clients {
         result
     }
 
-    /// A client says good-bye. Whether it was known.
-    pub(super) fn terminated(&self, instance: &Instance, client: &str) -> bool {
-        let known = self
-            .tables
-            .lock()
-            .sessions
-            .remove(&Key {
-                instance: instance.id().clone(),
-                client: client.to_owned(),
-            })
-            .is_some();
+    /// A client says good-bye.
+    pub(super) fn terminated(&self, instance: &Instance, client: &str) {
+        self.tables.lock().sessions.remove(&Key {
+            instance: instance.id().clone(),
+            client: client.to_owned(),
+        });
         instance.unregister(client, None);
-        known
     }
 }
 

@@ -278,6 +278,14 @@ async fn a_client_goes_with_the_last_of_its_connections() {
 }
 
 #[tokio::test]
+async fn good_bye_is_taken_from_everybody() {
+    let server = Server::start().await;
+    let mut sdk = Sdk::connect(&server, "c").await;
+    sdk.terminate(Some("billing")).await;
+    sdk.terminate(None).await;
+}
+
+#[tokio::test]
 async fn a_call_without_a_client_id_is_refused() {
     let server = Server::start().await;
     let sdk = Sdk::connect(&server, "c").await;
