@@ -5,11 +5,11 @@
 
 mod build;
 mod clients;
-mod deadline;
+pub(crate) mod deadline;
 mod driver;
 mod event;
 mod ledger;
-mod process;
+pub(crate) mod process;
 mod report;
 mod scenarios;
 mod target;
@@ -57,8 +57,8 @@ pub(crate) struct Arguments {
     /// A program that creates topics and groups there, called with the command line of `carrack`.
     #[arg(long, value_name = "PATH", requires = "against")]
     administration: Option<PathBuf>,
-    /// Clients to run at the same time, each with a server of its own.
-    #[arg(long, default_value_t = 2)]
+    /// Clients to run at the same time, each with a server of its own; most of the time they wait.
+    #[arg(long, default_value_t = 3)]
     jobs: usize,
     /// Only build the drivers.
     #[arg(long)]

@@ -11,6 +11,9 @@ pub(crate) const COMMAND: Duration = Duration::from_secs(120);
 /// For all messages of a scenario's step to arrive.
 pub(crate) const DELIVERY: Duration = Duration::from_secs(120);
 
+/// For a client library to find a server again that was away for a moment.
+pub(crate) const RECONNECT: Duration = Duration::from_secs(60);
+
 /// For a server to stop cleanly: it answers the long polls under way and flushes.
 pub(crate) const STOP: Duration = Duration::from_secs(40);
 

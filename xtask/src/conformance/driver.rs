@@ -139,6 +139,18 @@ impl Driver {
         }
     }
 
+    /// The next event that is not the answer to a command, or none if there is none by `deadline`.
+    pub(crate) fn next_event_until(&mut self, deadline: Deadline) -> Result<Option<Event>> {
+        match self.waiting.pop_front() {
+            Some(event) => Ok(Some(event)),
+            None => self
+                .process
+                .line_until(deadline)?
+                .map(|line| event::decode(&line))
+                .transpose(),
+        }
+    }
+
     fn call(&mut self, operation: &Operation<'_>) -> Result<()> {
         self.command += 1;
         let line = event::encode(self.command, operation)?;

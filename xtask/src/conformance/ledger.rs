@@ -72,6 +72,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Reads events until `deadline` and notes them.
+    pub(crate) fn observe(&mut self, driver: &mut Driver, deadline: Deadline) -> Result<()> {
+        while let Some(event) = driver.next_event_until(deadline)? {
+            self.note(event)?;
+        }
+        Ok(())
+    }
+
     /// Whether a message is still owed, or its ack.
     fn open(&self) -> bool {
         self.states

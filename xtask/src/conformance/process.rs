@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::deadline::Deadline;
@@ -76,12 +77,27 @@ impl Process {
 
     /// The next line of standard output.
     pub(crate) fn next_line(&mut self, deadline: Deadline) -> Result<String> {
-        self.lines
-            .recv_timeout(deadline.remaining())
-            .map_err(|reason| match reason {
-                RecvTimeoutError::Timeout => anyhow!("{} said nothing in time", self.name),
-                RecvTimeoutError::Disconnected => anyhow!("{} ended unexpectedly", self.name),
-            })
+        self.line_until(deadline)?
+            .with_context(|| format!("{} said nothing in time", self.name))
+    }
+
+    /// The next line of standard output, or none if there is none by `deadline`.
+    pub(crate) fn line_until(&mut self, deadline: Deadline) -> Result<Option<String>> {
+        match self.lines.recv_timeout(deadline.remaining()) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => bail!("{} ended unexpectedly", self.name),
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Lets time pass; true if the process ended by itself meanwhile.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        !matches!(self.end.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
     /// Asks the process to stop, as an operator would.

@@ -1,16 +1,20 @@
 //! The server restarts cleanly while a producer and a consumer are connected: both find it again by themselves, nothing
 //! acknowledged comes again, nothing sent is missing.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::Round;
+use crate::conformance::deadline::{Deadline, RECONNECT};
+use crate::conformance::driver::Driver;
 use crate::conformance::ledger::Ledger;
 
 /// Messages before and after the restart.
 const MESSAGES: u32 = 200;
 
-/// How often the first message after the restart is tried; each try takes as long as the library's own retries.
-const PROBES_MAX: u32 = 30;
+/// Between two tries of the first message after the restart: some libraries fail at once while they reconnect.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut ledger = Ledger::default();
@@ -22,23 +26,28 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
 
     round.target.restart()?;
 
-    // The library may report failures until it has found the server again. A failed probe may be stored nevertheless,
-    // so it gets a key of its own and is expected only if it was taken.
-    let mut probe = 0;
-    loop {
-        let report = driver.send_many(&round.topic, &format!("probe-{probe}-"), 1)?;
-        ledger.maybe_sent(report.failed.iter().map(|(key, _)| key.clone()));
-        match report.all() {
-            Ok(keys) => break ledger.sent(keys)?,
-            Err(reason) if probe >= PROBES_MAX => {
-                bail!("the producer did not find the server again: {reason}")
-            }
-            Err(_) => probe += 1,
-        }
-    }
+    find_server_again(round, &mut driver, &mut ledger)?;
     ledger.sent(driver.send_many(&round.topic, "after-", MESSAGES)?.all()?)?;
     ledger.settle(&mut driver).context("after the restart")?;
     driver.stop_consumer()?;
     driver.stop_producer()?;
     driver.exit()
+}
+
+/// Sends until a message is taken: the library may report failures until it has found the server again. A failed probe
+/// may be stored nevertheless, so it has a key of its own and is expected only if it was taken.
+fn find_server_again(round: &Round<'_>, driver: &mut Driver, ledger: &mut Ledger) -> Result<()> {
+    let deadline = Deadline::after(RECONNECT);
+    for probe in 0.. {
+        let report = driver.send_many(&round.topic, &format!("probe-{probe}-"), 1)?;
+        ledger.maybe_sent(report.failed.iter().map(|(key, _)| key.clone()));
+        match report.all() {
+            Ok(keys) => return ledger.sent(keys),
+            Err(reason) if deadline.remaining().is_zero() => {
+                bail!("the producer did not find the server again: {reason}")
+            }
+            Err(_) => ledger.observe(driver, Deadline::after(PROBE_INTERVAL))?,
+        }
+    }
+    Ok(())
 }
