@@ -4,7 +4,12 @@
     reason = "commands talk to the developer on standard output"
 )]
 
+mod ci;
 mod conformance;
+mod crash;
+mod setup;
+mod steps;
+mod tidy;
 mod workspace;
 
 use anyhow::Result;
@@ -21,10 +26,47 @@ struct Arguments {
 enum Command {
     /// Run released clients against a built server.
     Conformance(conformance::Arguments),
+    /// Run everything that CI runs, in the same order.
+    Ci,
+    /// Run everything that CI runs at full size, and more.
+    Verify,
+    /// Check the rules of the repository that no compiler knows.
+    Tidy {
+        /// Wrap comments that are too long.
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Kill a server under load, again and again, and look for what it lost.
+    Kill {
+        #[command(flatten)]
+        options: crash::Options,
+        /// How often the server is killed under load.
+        #[arg(long, default_value_t = 10)]
+        rounds: u32,
+    },
+    /// Fill a small disk: sends are refused, all else goes on, nothing is lost.
+    Fulldisk(crash::Options),
+    /// Trace a send: `fdatasync` returns before the reply is written.
+    Syscalls(crash::Options),
+    /// Attack every port while an ordinary client is served.
+    Badclients {
+        #[command(flatten)]
+        options: crash::Options,
+        /// How long.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Ci => ci::ci(),
+        Command::Verify => ci::verify(),
+        Command::Tidy { fix } => tidy::run(fix),
+        Command::Kill { options, rounds } => crash::kill(&options, rounds),
+        Command::Fulldisk(options) => crash::full_disk(&options),
+        Command::Syscalls(options) => crash::system_calls(&options),
+        Command::Badclients { options, seconds } => crash::bad_clients(&options, seconds),
     }
 }

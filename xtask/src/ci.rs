@@ -1,0 +1,211 @@
+//! `cargo xtask ci` and `cargo xtask verify`: every check there is, in order, up to the first failure.
+//!
+//! Both run the same steps. CI's sizes fit two cores and less than 45 minutes from an empty target
+//! folder; `verify` takes the time it needs and asks `cargo deny` too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::crash;
+use crate::setup;
+use crate::steps::Steps;
+use crate::tidy;
+use crate::workspace;
+
+/// How much of everything.
+struct Sizes {
+    kill_rounds: u32,
+    fuzz_seconds: u32,
+    simulation_seeds: u32,
+    bad_client_seconds: u32,
+    deny: bool,
+}
+
+/// What fits into CI. The tests themselves run the fixed seeds of the simulation.
+const CI: Sizes = Sizes {
+    kill_rounds: 3,
+    fuzz_seconds: 20,
+    simulation_seeds: 0,
+    bad_client_seconds: 10,
+    deny: false,
+};
+
+const VERIFY: Sizes = Sizes {
+    kill_rounds: 10,
+    fuzz_seconds: 300,
+    simulation_seeds: 5_000,
+    bad_client_seconds: 60,
+    deny: true,
+};
+
+/// Version of `cargo deny` that `verify` installs.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// Runs what CI runs.
+pub(crate) fn ci() -> Result<()> {
+    run(&CI)
+}
+
+/// Runs everything at full size.
+pub(crate) fn verify() -> Result<()> {
+    run(&VERIFY)
+}
+
+fn run(sizes: &Sizes) -> Result<()> {
+    let mut steps = Steps::new();
+    let result = run_steps(&mut steps, sizes);
+    steps.report();
+    result
+}
+
+fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
+    steps.run("setup", setup::run)?;
+    steps.program("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("tidy", || tidy::run(false))?;
+    if sizes.deny {
+        steps.run("deny", deny)?;
+    }
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    steps.program("clippy", &mut cargo(&clippy))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--locked"];
+    steps.program("doc", cargo(&doc).env("RUSTDOCFLAGS", "-D warnings"))?;
+    steps.tests("test", &mut cargo(&["test", "--workspace", "--locked"]))?;
+    if sizes.simulation_seeds > 0 {
+        let seeds = sizes.simulation_seeds.to_string();
+        let simulate = ["run", "--locked", "-p", "sim", "--", "--seeds", &seeds];
+        steps.program("simulation", &mut cargo(&simulate))?;
+    }
+    let seconds = sizes.fuzz_seconds.to_string();
+    let fuzz = [
+        "run",
+        "--locked",
+        "-p",
+        "fuzz",
+        "--",
+        "--target",
+        "all",
+        "--seconds",
+        &seconds,
+    ];
+    steps.program("fuzz", &mut cargo(&fuzz))?;
+    steps.program(
+        "release build",
+        &mut cargo(&["build", "--release", "--locked", "-p", "carrack"]),
+    )?;
+    let binary = workspace::root().join("target/release/carrack");
+    steps.test("generated documents", || generated_documents(&binary))?;
+    let crash = crash::Options::new(binary.clone());
+    steps.test("system calls", || crash::system_calls(&crash))?;
+    steps.test("kill -9", || crash::kill(&crash, sizes.kill_rounds))?;
+    steps.test("full disk", || crash::full_disk(&crash))?;
+    steps.test("bad clients", || {
+        crash::bad_clients(&crash, sizes.bad_client_seconds)
+    })?;
+    steps.test("conformance", || conformance(&binary))
+}
+
+/// The cargo that runs this program.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments);
+    command
+}
+
+/// Released clients, in a process of their own: that command ends with an exit code.
+fn conformance(binary: &Path) -> Result<()> {
+    let status = Command::new(std::env::current_exe().context("find this program")?)
+        .args(["conformance", "all", "--server-binary"])
+        .arg(binary)
+        .current_dir(workspace::root())
+        .stdin(Stdio::null())
+        .status()
+        .context("start the conformance tests")?;
+    if !status.success() {
+        bail!("the conformance tests ended with {status}");
+    }
+    Ok(())
+}
+
+/// Checked-in documents are what the binary would write today.
+fn generated_documents(binary: &Path) -> Result<()> {
+    let output = Command::new(binary)
+        .args(["config", "reference"])
+        .stdin(Stdio::null())
+        .output()
+        .context("run carrack config reference")?;
+    if !output.status.success() {
+        bail!("carrack config reference ended with {}", output.status);
+    }
+    let path = "docs/reference/settings.md";
+    let kept = fs::read(workspace::root().join(path)).with_context(|| format!("read {path}"))?;
+    if kept != output.stdout {
+        bail!("{path} is not what `carrack config reference` writes: write it again");
+    }
+    Ok(())
+}
+
+/// Checks licences, duplicates and sources, and known vulnerabilities where their list can be had.
+fn deny() -> Result<()> {
+    let program = install_cargo_deny()?;
+    run_deny(&program, &["licenses", "bans", "sources"])?;
+    let output = Command::new(&program)
+        .current_dir(workspace::root())
+        .args(["check", "advisories"])
+        .stdin(Stdio::null())
+        .output()
+        .context("run cargo deny")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        return Ok(());
+    }
+    if said.contains("failed to fetch advisory database") {
+        println!("advisories: NOT CHECKED, their list cannot be fetched from this machine");
+        return Ok(());
+    }
+    bail!("cargo deny check advisories: {said}");
+}
+
+fn run_deny(program: &Path, checks: &[&str]) -> Result<()> {
+    let status = Command::new(program)
+        .current_dir(workspace::root())
+        .args(["check", "--hide-inclusion-graph"])
+        .args(checks)
+        .stdin(Stdio::null())
+        .status()
+        .context("run cargo deny")?;
+    if !status.success() {
+        bail!("cargo deny check ended with {status}");
+    }
+    Ok(())
+}
+
+/// `cargo deny` in a folder of its own: nothing on the machine changes.
+fn install_cargo_deny() -> Result<PathBuf> {
+    let root = workspace::root().join("target/tools");
+    let program = root.join("bin/cargo-deny");
+    if !program.exists() {
+        let status = Command::new(env!("CARGO"))
+            .args(["install", "--locked", CARGO_DENY, "--root"])
+            .arg(&root)
+            .arg("--target-dir")
+            .arg(root.join("build"))
+            .stdin(Stdio::null())
+            .status()
+            .context("install cargo-deny")?;
+        if !status.success() {
+            bail!("cargo install {CARGO_DENY} ended with {status}");
+        }
+    }
+    Ok(program)
+}
