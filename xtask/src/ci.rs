@@ -1,4 +1,5 @@
-//! `cargo xtask ci` and `cargo xtask verify`: every check there is, in order, up to the first failure.
+//! `cargo xtask ci` and `cargo xtask verify`: every check there is, in order, up to the first
+//! failure.
 //!
 //! Both run the same steps. CI's sizes fit two cores and less than 45 minutes from an empty target
 //! folder; `verify` takes the time it needs and asks `cargo deny` too.

@@ -1,7 +1,8 @@
-//! `cargo xtask conformance`: released clients, unmodified, against a real server over real sockets.
+//! `cargo xtask conformance`: released clients, unmodified, against a real server over real
+//! sockets.
 //!
-//! Builds the drivers, starts a server per client on an empty data folder, runs the scenarios, and says what passed.
-//! The drivers and their line protocol are described in `conformance/README.md`.
+//! Builds the drivers, starts a server per client on an empty data folder, runs the scenarios, and
+//! says what passed. The drivers and their line protocol are described in `conformance/README.md`.
 
 mod build;
 mod clients;
@@ -196,7 +197,8 @@ fn build_drivers(root: &Path, clients: impl Iterator<Item = &'static Client>) ->
     Ok(())
 }
 
-/// Runs the scenarios of each client, `jobs` clients at a time; the lines keep the order of the clients.
+/// Runs the scenarios of each client, `jobs` clients at a time; the lines keep the order of the
+/// clients.
 fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Result<Vec<Line>> {
     let next = AtomicUsize::new(0);
     let lines = Mutex::new(Vec::new());

@@ -1,9 +1,9 @@
 //! Crash tests on real processes: `kill -9` under load, a full disk, the order of system calls, and
 //! clients that do not behave.
 //!
-//! They run the binary as an operator would and judge only what clients see. What a power cut does to
-//! unsynced data is the simulation's matter: `kill -9` spares the page cache, which is why the system
-//! calls of a send are looked at too.
+//! They run the binary as an operator would and judge only what clients see. What a power cut does
+//! to unsynced data is the simulation's matter: `kill -9` spares the page cache, which is why the
+//! system calls of a send are looked at too.
 
 mod bad_clients;
 mod chance;

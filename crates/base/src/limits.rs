@@ -8,7 +8,8 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 127;
 /// We keep to 120 so that `%RETRY%` + name fits the one-byte layout that every client reads.
 pub const GROUP_NAME_BYTES_MAX: usize = 120;
 
-/// Longest instance id. The managed service's ids (`rmq-cn-...`, `MQ_INST_<uid>_<code>`) stay below.
+/// Longest instance id. The managed service's ids (`rmq-cn-...`, `MQ_INST_<uid>_<code>`) stay
+/// below.
 pub const INSTANCE_ID_BYTES_MAX: usize = 64;
 
 /// Largest log position: the low 48 bits of the physical offset, 256 TiB per shard.
@@ -47,8 +48,9 @@ pub const SEND_BATCH_MESSAGES_MAX: usize = 4_096;
 /// Bytes of appends that may wait for the disk in one shard before senders wait in turn.
 pub const LOG_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Most bytes that one commit of a log writes, and so the most that one append of several records may
-/// have. Bounds what a crash can tear, and so what recovery must look through behind a torn write.
+/// Most bytes that one commit of a log writes, and so the most that one append of several records
+/// may have. Bounds what a crash can tear, and so what recovery must look through behind a torn
+/// write.
 pub const LOG_COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Files of sealed segments that one log keeps open for reading.
@@ -65,16 +67,16 @@ pub const METADATA_HISTORY_CHANGES_MAX: usize = 1_024;
 /// See [`METADATA_HISTORY_CHANGES_MAX`].
 pub const METADATA_HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Disk that is held for the state KV alone, so that checkpoints, acks and offsets outlast the space
-/// for sends. Room for one checkpoint of many queues and what opening the KV anew takes.
+/// Disk that is held for the state KV alone, so that checkpoints, acks and offsets outlast the
+/// space for sends. Room for one checkpoint of many queues and what opening the KV anew takes.
 pub const STATE_RESERVE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Longest time a send waits for room in the log before it is refused, in milliseconds. Below the
 /// 3 s that SDKs give a send by default, so that the client hears the reason.
 pub const SEND_WAIT_MS_MAX: u64 = 2_500;
 
-/// Most messages in one pull or receive. Apache's `maxMsgsNumPerRequest`-like caps are 32 by default
-/// and clients ask for up to 1,024.
+/// Most messages in one pull or receive. Apache's `maxMsgsNumPerRequest`-like caps are 32 by
+/// default and clients ask for up to 1,024.
 pub const PULL_MESSAGES_MAX: usize = 1_024;
 
 /// Most body bytes in one pull or receive answer; one larger message still travels alone. gRPC SDKs
@@ -88,8 +90,8 @@ pub const LONG_POLL_MS_MAX: u64 = 60_000;
 /// matches nothing must not hold the shard.
 pub const PULL_SCAN_ENTRIES_MAX: usize = 8_192;
 
-/// Messages in flight for one group on one queue before receive hands out no more. Bounds memory and
-/// the checkpoint; Apache's `popInflightMessageThreshold` of its newer releases is 10,000.
+/// Messages in flight for one group on one queue before receive hands out no more. Bounds memory
+/// and the checkpoint; Apache's `popInflightMessageThreshold` of its newer releases is 10,000.
 pub const IN_FLIGHT_PER_QUEUE_MAX: usize = 10_000;
 
 /// Shortest invisible duration, in milliseconds: Apache's proxy `minInvisibleTimeMillsForRecv`.
@@ -131,8 +133,8 @@ pub const CLIENT_EXPIRY_MS: u64 = 120_000;
 /// `rocketmq.broker.rebalance.lockMaxLiveTime`, 60 s.
 pub const QUEUE_LOCK_EXPIRY_MS: u64 = 60_000;
 
-/// Open connections per listener. Each costs a task and, while it speaks, a read buffer; past this a
-/// new one is closed at once.
+/// Open connections per listener. Each costs a task and, while it speaks, a read buffer; past this
+/// a new one is closed at once.
 pub const CONNECTIONS_PER_LISTENER_MAX: usize = 20_000;
 
 /// Time for the first bytes of a connection, by which its protocol is told, in milliseconds.
@@ -163,11 +165,12 @@ pub const REMOTING_FRAME_MS_MAX: u64 = 30_000;
 /// See [`REMOTING_FRAME_MS_MAX`]: a line of 64 KiB/s is fast enough.
 pub const REMOTING_FRAME_MS_PER_64_KIB: u64 = 1_000;
 
-/// A Remoting connection on which nothing happens for this long is closed, in milliseconds: Apache's
-/// `serverChannelMaxIdleTimeSeconds`, 120 s. Clients send a heartbeat every 30 s.
+/// A Remoting connection on which nothing happens for this long is closed, in milliseconds:
+/// Apache's `serverChannelMaxIdleTimeSeconds`, 120 s. Clients send a heartbeat every 30 s.
 pub const REMOTING_IDLE_MS_MAX: u64 = 120_000;
 
-/// A connection that takes none of the bytes waiting for it for this long is closed, in milliseconds.
+/// A connection that takes none of the bytes waiting for it for this long is closed, in
+/// milliseconds.
 pub const WRITE_STALL_MS_MAX: u64 = 60_000;
 
 /// Commands that wait for one client's connection. Lost ones are made good by the client's timers.
@@ -179,7 +182,8 @@ pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Time for the head of an HTTP/1.1 request, in milliseconds; also the longest pause between two.
 pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
 
-/// Concurrent HTTP/2 streams per connection. A gRPC client holds one receive per queue it is assigned.
+/// Concurrent HTTP/2 streams per connection. A gRPC client holds one receive per queue it is
+/// assigned.
 pub const HTTP2_STREAMS_MAX: u32 = 2_048;
 
 /// Idle time after which an HTTP/2 peer is pinged, in milliseconds.
@@ -204,8 +208,8 @@ pub const CHECKPOINT_INDEX_ENTRIES: usize = 256 * 1024;
 /// State changes in memory at which a checkpoint is due at once: about 20 MiB of them.
 pub const CHECKPOINT_CHANGES: usize = 128 * 1024;
 
-/// Largest gRPC request: a largest message in an envelope, or a batch of smaller ones. Apache's proxy
-/// takes 130 MiB; no SDK sends more than 4 MiB of bodies at once.
+/// Largest gRPC request: a largest message in an envelope, or a batch of smaller ones. Apache's
+/// proxy takes 130 MiB; no SDK sends more than 4 MiB of bodies at once.
 pub const GRPC_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Longest id that a client gives itself. SDKs join host name, process id and a counter.
@@ -229,6 +233,6 @@ pub const USER_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
 /// excludes the bound itself.
 pub const MESSAGE_GROUP_BYTES_MAX: usize = 63;
 
-/// Largest body that a front end inflates to put another frame around it; a larger one is refused or
-/// travels as it is. Takes a largest body compressed eight times, and ends decompression bombs.
+/// Largest body that a front end inflates to put another frame around it; a larger one is refused
+/// or travels as it is. Takes a largest body compressed eight times, and ends decompression bombs.
 pub const INFLATED_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;

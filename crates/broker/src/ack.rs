@@ -26,7 +26,8 @@ pub enum AckError {
         /// The topic named.
         topic: TopicName,
     },
-    /// The invisible time has ended (and the message may be with somebody else), or it is done already.
+    /// The invisible time has ended (and the message may be with somebody else), or it is done
+    /// already.
     #[error("receipt handle for message {offset} of queue {queue} has expired or was used")]
     Expired {
         /// The queue.
@@ -67,8 +68,8 @@ impl AckError {
 }
 
 impl Shard {
-    /// Marks the message of `handle` as done for `group`. It does not wait for the disk: a crash right
-    /// after may deliver the message once more.
+    /// Marks the message of `handle` as done for `group`. It does not wait for the disk: a crash
+    /// right after may deliver the message once more.
     pub async fn ack(
         &self,
         group: &GroupName,
@@ -120,7 +121,8 @@ impl Shard {
             })
     }
 
-    /// The delivery that a handle names, if it is the latest of its message and its time has not ended.
+    /// The delivery that a handle names, if it is the latest of its message and its time has not
+    /// ended.
     pub(crate) fn delivery(
         &self,
         state: &mut State,
@@ -143,8 +145,9 @@ impl Shard {
         })
     }
 
-    /// Takes messages out of flight for good. A record that the log does not take costs a redelivery
-    /// after the next crash, which is better than refusing what the client has done already.
+    /// Takes messages out of flight for good. A record that the log does not take costs a
+    /// redelivery after the next crash, which is better than refusing what the client has done
+    /// already.
     pub(crate) fn settle(
         &self,
         state: &mut State,

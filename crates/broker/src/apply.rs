@@ -1,5 +1,5 @@
-//! Apply: what a durable record means. The only place that turns records into state; it runs when the
-//! log reports them durable, and again, on the same records, after a restart.
+//! Apply: what a durable record means. The only place that turns records into state; it runs when
+//! the log reports them durable, and again, on the same records, after a restart.
 
 use base::{GroupId, LogPosition, StreamKey, stdx::java_string_hash};
 use bytes::Bytes;

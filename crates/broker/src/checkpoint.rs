@@ -1,7 +1,8 @@
-//! Checkpoint: write what memory is ahead of the KV, so that a restart replays only what came after.
+//! Checkpoint: write what memory is ahead of the KV, so that a restart replays only what came
+//! after.
 //!
-//! A checkpoint takes the changes gathered so far and the log position they stand for, writes both in
-//! one atomic batch and makes it durable. Requests go on meanwhile: what is being written stays
+//! A checkpoint takes the changes gathered so far and the log position they stand for, writes both
+//! in one atomic batch and makes it durable. Requests go on meanwhile: what is being written stays
 //! readable as an overlay until the KV has it.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -28,8 +29,8 @@ struct Taken {
 }
 
 impl Shard {
-    /// Writes everything applied so far to the KV, durable on return, and returns the log position it
-    /// stands for. Blocks on the disk: call it from a thread that may.
+    /// Writes everything applied so far to the KV, durable on return, and returns the log position
+    /// it stands for. Blocks on the disk: call it from a thread that may.
     pub fn checkpoint(&self) -> Result<LogPosition, KvError> {
         let mut upkeep = self.upkeep.lock();
         let taken = self.take();

@@ -100,7 +100,8 @@ pub enum ClientCommand {
 pub struct Heartbeat {
     /// Who.
     pub client: ClientIdentity,
-    /// Where commands for it go; a full or closed channel loses them, which its own timers make good.
+    /// Where commands for it go; a full or closed channel loses them, which its own timers make
+    /// good.
     pub commands: mpsc::Sender<ClientCommand>,
     /// Groups in which it sends.
     pub producer_groups: Vec<GroupName>,

@@ -29,8 +29,8 @@ use crate::records::ReceiptState;
 pub(crate) struct InFlight {
     /// What the log and the KV know of it.
     pub(crate) state: ReceiptState,
-    /// Who prolongs it by being alive, how far at a time, and until when at most. Not stored: after a
-    /// restart the message comes again when its time ends.
+    /// Who prolongs it by being alive, how far at a time, and until when at most. Not stored: after
+    /// a restart the message comes again when its time ends.
     pub(crate) renewal: Option<Renewal>,
 }
 

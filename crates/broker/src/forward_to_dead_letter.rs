@@ -1,4 +1,5 @@
-//! Forward to dead letter: a message that cannot be consumed moves to its group's dead-letter topic.
+//! Forward to dead letter: a message that cannot be consumed moves to its group's dead-letter
+//! topic.
 
 use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName};
 use wire::message::{StoredMessage, properties};
@@ -79,8 +80,8 @@ impl Shard {
         }
     }
 
-    /// `false` if the delivery that `nonce` names is over by the time its copy could be stored: somebody
-    /// else has settled it, or has it.
+    /// `false` if the delivery that `nonce` names is over by the time its copy could be stored:
+    /// somebody else has settled it, or has it.
     async fn bury_message(
         &self,
         topic: &Topic,
@@ -120,7 +121,8 @@ impl Shard {
             let (appended, _) = self
                 .append_messages(&mut state, &grave, queue, &[letter], host)
                 .map_err(|error| SendError::not_placed(grave.name(), error))?;
-            // Behind the copy in the log: a crash between the two delivers once more, and loses nothing.
+            // Behind the copy in the log: a crash between the two delivers once more, and loses
+            // nothing.
             self.settle(&mut state, stream, group.id, vec![offset]);
             *state
                 .dead_letter_counts
@@ -140,7 +142,8 @@ impl Shard {
 }
 
 /// The copy that goes to the dead-letter topic, with where it came from among its properties.
-/// Source: `ProxyRelay`/`SendMessageProcessor.consumerSendMsgBack` of Apache 5.5 set the same names.
+/// Source: `ProxyRelay`/`SendMessageProcessor.consumerSendMsgBack` of Apache 5.5 set the same
+/// names.
 fn dead_letter(original: &StoredMessage, topic: &Topic, group: &Group) -> Message {
     let mut raw = original.properties_raw().to_owned();
     let id = original

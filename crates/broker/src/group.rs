@@ -19,7 +19,8 @@ pub enum RetryPolicy {
     },
 }
 
-/// Pauses before the retries of [`RetryPolicy::Backoff`], in seconds: RocketMQ's delay levels 3 to 18.
+/// Pauses before the retries of [`RetryPolicy::Backoff`], in seconds: RocketMQ's delay levels 3 to
+/// 18.
 const BACKOFF_SECONDS: [u64; 16] = [
     10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200,
 ];

@@ -1,8 +1,8 @@
 //! The index of a queue: where each of its messages is in the log.
 //!
 //! The newest entries are in memory; a checkpoint moves them to the KV in blocks of
-//! [`BLOCK_ENTRIES`], one value per block and never one pair per message. Block `n` holds the offsets
-//! from `n * BLOCK_ENTRIES` on, so an offset finds its entry with one look-up.
+//! [`BLOCK_ENTRIES`], one value per block and never one pair per message. Block `n` holds the
+//! offsets from `n * BLOCK_ENTRIES` on, so an offset finds its entry with one look-up.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,8 @@
 //! The index of message keys: from a hash of topic and key to the log positions that may have it.
 //!
-//! Entries gather in memory; each checkpoint writes them as sorted runs, one per partition of the hash,
-//! and joins small runs with the one before. A hit is only a hint: the reader compares the key itself.
+//! Entries gather in memory; each checkpoint writes them as sorted runs, one per partition of the
+//! hash, and joins small runs with the one before. A hit is only a hint: the reader compares the
+//! key itself.
 
 use base::{LogPosition, TopicId};
 use bytes::Bytes;

@@ -1,14 +1,15 @@
 //! The product's semantics, written once: what send, pull, receive, ack and the other verbs mean.
 //!
 //! Front ends translate a protocol into these verbs and back; they hold no semantics. The broker in
-//! turn knows no protocol, no socket, no file and no bucket: it appends records to a [`store::log::Log`],
-//! derives state from what became durable, and reads time and chance from [`base::Clock`] and
-//! [`base::Random`]. It starts no task and no thread: whoever runs it drives
-//! [`Shard::checkpoint`] and [`Shard::retain`] (a thread in the server, the scheduler in the simulator).
+//! turn knows no protocol, no socket, no file and no bucket: it appends records to a
+//! [`store::log::Log`], derives state from what became durable, and reads time and chance from
+//! [`base::Clock`] and [`base::Random`]. It starts no task and no thread: whoever runs it drives
+//! [`Shard::checkpoint`] and [`Shard::retain`] (a thread in the server, the scheduler in the
+//! simulator).
 //!
-//! One file per verb, the same name in every layer. The path of a message: [`Shard::send`] in `send.rs`
-//! appends, `apply.rs` sees the record once it is durable and indexes it, `pull.rs` and `receive.rs`
-//! hand it out, `ack.rs` settles it.
+//! One file per verb, the same name in every layer. The path of a message: [`Shard::send`] in
+//! `send.rs` appends, `apply.rs` sees the record once it is durable and indexes it, `pull.rs` and
+//! `receive.rs` hand it out, `ack.rs` settles it.
 
 mod ack;
 mod apply;

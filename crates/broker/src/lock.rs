@@ -33,8 +33,8 @@ const QUEUES_PER_REQUEST_MAX: usize = 65_536;
 
 impl Shard {
     /// Locks the queues for `client` where nobody else in `group` holds them, and returns those it
-    /// holds now. A lock lasts [`limits::QUEUE_LOCK_EXPIRY_MS`] unless renewed by locking again. While
-    /// deliveries of the group are in flight on a queue, its lock is not granted.
+    /// holds now. A lock lasts [`limits::QUEUE_LOCK_EXPIRY_MS`] unless renewed by locking again.
+    /// While deliveries of the group are in flight on a queue, its lock is not granted.
     pub fn lock_queues(
         &self,
         group: &GroupName,

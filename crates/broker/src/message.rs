@@ -43,8 +43,9 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    /// The type that flags and properties ask for. Like Apache's `TopicMessageType.parseFromMessageProperty`
-    /// (5.5) a transaction wins over a delay, and a delay over order.
+    /// The type that flags and properties ask for. Like Apache's
+    /// `TopicMessageType.parseFromMessageProperty` (5.5) a transaction wins over a delay, and a
+    /// delay over order.
     pub fn of(message: &Message) -> Self {
         let flags = message.sys_flag & sys_flag::TRANSACTION;
         let mut found = if flags == sys_flag::TRANSACTION_PREPARED {

@@ -60,7 +60,8 @@ pub struct InstanceMetrics {
 }
 
 impl Shard {
-    /// Adds what this shard counts. What has never been used since the start is left out of the groups.
+    /// Adds what this shard counts. What has never been used since the start is left out of the
+    /// groups.
     pub(crate) fn add_metrics(&self, metrics: &mut InstanceMetrics) {
         for segment in self.log.segments() {
             metrics.log_disk_bytes += segment.disk_bytes;

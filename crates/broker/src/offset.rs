@@ -106,8 +106,8 @@ impl Shard {
         })
     }
 
-    /// Sets how far `group` has come: the offset of the next message it wants. Does not wait for the
-    /// disk. Creates the group where the instance allows it.
+    /// Sets how far `group` has come: the offset of the next message it wants. Does not wait for
+    /// the disk. Creates the group where the instance allows it.
     pub async fn commit_offset(
         &self,
         group: &GroupName,
@@ -149,8 +149,8 @@ impl Shard {
         Ok(())
     }
 
-    /// How far `group` has come, `None` if it has never committed there. With messages in flight, the
-    /// first of them. Unknown groups have come nowhere.
+    /// How far `group` has come, `None` if it has never committed there. With messages in flight,
+    /// the first of them. Unknown groups have come nowhere.
     pub fn committed_offset(
         &self,
         group: &GroupName,
@@ -167,7 +167,8 @@ impl Shard {
         Ok(committed.map(QueueOffset::new))
     }
 
-    /// The offset that belongs to a time. Before all messages: the first offset; after all: the end.
+    /// The offset that belongs to a time. Before all messages: the first offset; after all: the
+    /// end.
     pub fn offset_by_time(
         &self,
         topic: &TopicName,

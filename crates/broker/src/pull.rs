@@ -139,8 +139,8 @@ pub(crate) fn is_trimmed<T>(read: &Result<T, PullError>) -> bool {
 }
 
 impl Shard {
-    /// Reads messages of one queue. Waits up to `wait` while the queue has none at `offset`; the append
-    /// that brings one ends the wait. Dropping the future ends it too.
+    /// Reads messages of one queue. Waits up to `wait` while the queue has none at `offset`; the
+    /// append that brings one ends the wait. Dropping the future ends it too.
     pub async fn pull(&self, request: PullRequest) -> Result<Pulled, PullError> {
         let topic = self.readable_topic(&request.topic)?;
         let stream = Self::stream(&topic, topic.queue(request.queue)?);

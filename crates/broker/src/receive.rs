@@ -40,8 +40,8 @@ pub struct ReceiveRequest {
     pub filter: Filter,
     /// How long to wait if there is none.
     pub wait: Duration,
-    /// The client whose messages stay invisible for as long as it is alive (gRPC push consumers ask for
-    /// that), each for at most [`base::limits::INVISIBLE_MS_MAX`].
+    /// The client whose messages stay invisible for as long as it is alive (gRPC push consumers ask
+    /// for that), each for at most [`base::limits::INVISIBLE_MS_MAX`].
     pub renew_while_alive: Option<String>,
 }
 
@@ -160,8 +160,8 @@ impl Shard {
         Ok(())
     }
 
-    /// What a receive finds at this moment, when to look again (the next delivery in flight is due, or a
-    /// queue lock ends), and whether it has not looked at everything.
+    /// What a receive finds at this moment, when to look again (the next delivery in flight is due,
+    /// or a queue lock ends), and whether it has not looked at everything.
     async fn receive_now(
         &self,
         request: &ReceiveRequest,
@@ -215,7 +215,8 @@ impl Shard {
         Ok(consumption(&mut state, stream, group, &request.topic)?.next_due())
     }
 
-    /// Claims deliveries whose time has ended. Returns those without an attempt left, with their nonces.
+    /// Claims deliveries whose time has ended. Returns those without an attempt left, with their
+    /// nonces.
     fn claim_due(
         &self,
         request: &ReceiveRequest,
@@ -294,8 +295,8 @@ impl Shard {
         Ok(exhausted)
     }
 
-    /// Claims messages that the group has not seen. Says whether it stopped before the end of the queue
-    /// because too many did not match.
+    /// Claims messages that the group has not seen. Says whether it stopped before the end of the
+    /// queue because too many did not match.
     fn claim_new(
         &self,
         request: &ReceiveRequest,
@@ -359,8 +360,8 @@ impl Shard {
         Ok(claims.count() < messages_max)
     }
 
-    /// Writes claims into the log and then into memory; without a record there is no hand-out, since
-    /// after a crash the group would be thought to be further than its receipts tell.
+    /// Writes claims into the log and then into memory; without a record there is no hand-out,
+    /// since after a crash the group would be thought to be further than its receipts tell.
     fn record_claims(
         &self,
         state: &mut State,
@@ -406,7 +407,8 @@ impl Shard {
             );
             claims.unread.push_back(claim);
         }
-        // Who waits already knows when to look again; a delivery that is due before that changes it.
+        // Who waits already knows when to look again; a delivery that is due before that changes
+        // it.
         if let Some(due) = consumption.next_due()
             && due_before.is_none_or(|before| due < before)
         {
@@ -531,8 +533,8 @@ struct Claim {
     before: Option<ReceiptState>,
 }
 
-/// Claimed messages on their way out. Unless they are handed out, they go back when this is dropped:
-/// because a read failed, or because the client went away while its answer was being made.
+/// Claimed messages on their way out. Unless they are handed out, they go back when this is
+/// dropped: because a read failed, or because the client went away while its answer was being made.
 struct Claims<'a> {
     shard: &'a Shard,
     topic: &'a Topic,

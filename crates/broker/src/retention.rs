@@ -1,7 +1,7 @@
 //! Retention: how long and how much of the log is kept, and the sweeping up behind it.
 //!
-//! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a message
-//! that somebody has in flight: that one is appended again first.
+//! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a
+//! message that somebody has in flight: that one is appended again first.
 
 use std::time::Duration;
 
@@ -211,8 +211,8 @@ impl Shard {
             || group.is_some_and(|group| !self.catalogue.has_group_id(group))
     }
 
-    /// Removes a bounded number of keys that stand for messages, topics or groups that are gone. Runs on
-    /// from where the last one stopped.
+    /// Removes a bounded number of keys that stand for messages, topics or groups that are gone.
+    /// Runs on from where the last one stopped.
     fn sweep(&self) -> Result<(), KvError> {
         let mut upkeep = self.upkeep.lock();
         let start = self.log.start();

@@ -1,7 +1,7 @@
 //! Which node serves a shard: the only way from a front end into the core.
 //!
-//! A shard that is here is a direct call. Once shards live on several nodes, [`ShardHandle`] gains a
-//! second variant that forwards the same verbs one hop; front ends stay as they are.
+//! A shard that is here is a direct call. Once shards live on several nodes, [`ShardHandle`] gains
+//! a second variant that forwards the same verbs one hop; front ends stay as they are.
 
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 

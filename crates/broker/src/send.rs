@@ -197,8 +197,8 @@ impl Shard {
         }
     }
 
-    /// Places messages at the end of a queue: numbers them and appends them, all or none. They become
-    /// visible when they are durable.
+    /// Places messages at the end of a queue: numbers them and appends them, all or none. They
+    /// become visible when they are durable.
     pub(crate) fn append_messages(
         &self,
         state: &mut State,
@@ -207,8 +207,8 @@ impl Shard {
         messages: &[Message],
         store_host: SocketAddr,
     ) -> Result<(Appended, Vec<Sent>), AppendMessagesError> {
-        // The shard forgets a queue whose topic was deleted; a message would get an offset there that
-        // the next start could not make sense of.
+        // The shard forgets a queue whose topic was deleted; a message would get an offset there
+        // that the next start could not make sense of.
         if self.catalogue.topic_by_id(topic.id).is_none() {
             return Err(AppendMessagesError::Deleted(TopicNotFound {
                 topic: topic.name().clone(),

@@ -254,8 +254,8 @@ impl Shard {
             stream,
             payload_len: message.len(),
         };
-        // Not urgent, though it is waited for: what is left of a full disk takes only what is not, and
-        // without this copy no space could be given back.
+        // Not urgent, though it is waited for: what is left of a full disk takes only what is not,
+        // and without this copy no space could be given back.
         self.log.append(&[record], Urgency::Ride, &mut |_, _, out| {
             out.extend_from_slice(message)
         })

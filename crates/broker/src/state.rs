@@ -1,9 +1,9 @@
-//! What a shard holds in memory: the tail of its index, the groups at work, and the changes that the
-//! next checkpoint will write.
+//! What a shard holds in memory: the tail of its index, the groups at work, and the changes that
+//! the next checkpoint will write.
 //!
-//! The KV stands for the log before the last checkpoint. Everything after is here, as an overlay of the
-//! very changes that will be written; so replaying the log after a restart and following it while
-//! running are one function (`apply.rs`), and memory is only ever ahead of the KV.
+//! The KV stands for the log before the last checkpoint. Everything after is here, as an overlay of
+//! the very changes that will be written; so replaying the log after a restart and following it
+//! while running are one function (`apply.rs`), and memory is only ever ahead of the KV.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -26,8 +26,8 @@ use crate::{
 /// One queue of one topic.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// Offset of the next message to be appended; ahead of the tail's end while messages are on their
-    /// way to the disk.
+    /// Offset of the next message to be appended; ahead of the tail's end while messages are on
+    /// their way to the disk.
     pub(crate) next: u64,
     /// First offset still there, as of log start `min_as_of`.
     pub(crate) min: u64,
@@ -251,9 +251,9 @@ impl State {
         Ok(low)
     }
 
-    /// Wakes, of each group, a receive that waits at this queue and one that waits at any queue of its
-    /// topic: a message came. Not just any of the topic's: the one woken might wait at another queue,
-    /// and the one that could take the message would sleep on.
+    /// Wakes, of each group, a receive that waits at this queue and one that waits at any queue of
+    /// its topic: a message came. Not just any of the topic's: the one woken might wait at another
+    /// queue, and the one that could take the message would sleep on.
     pub(crate) fn wake_receivers(&self, stream: StreamKey) {
         for place in places_of(stream) {
             for receivers in self.receivers.get(&place).into_iter().flatten() {

@@ -131,7 +131,8 @@ pub struct TopicSpec {
     pub queues: u32,
     /// Who may read and write.
     pub permission: Permission,
-    /// Declared type; `None` takes every type (created automatically, or by a client that declares none).
+    /// Declared type; `None` takes every type (created automatically, or by a client that declares
+    /// none).
     pub topic_type: Option<TopicType>,
     /// Other RocketMQ topic attributes, kept and shown but not interpreted.
     pub attributes: BTreeMap<String, String>,

@@ -24,8 +24,8 @@ pub struct Credentials {
 impl Credentials {
     /// Adds access key and signature to the fields of a request.
     ///
-    /// The signature is the Base64 of HMAC-SHA1 over the values of all other fields, ordered by field
-    /// name, followed by the body. Source: `AclUtils` and `AclSigner` of RocketMQ 5.5.0.
+    /// The signature is the Base64 of HMAC-SHA1 over the values of all other fields, ordered by
+    /// field name, followed by the body. Source: `AclUtils` and `AclSigner` of RocketMQ 5.5.0.
     pub(crate) fn sign(&self, command: &mut Command) {
         command.fields.push_str(ACCESS_KEY, &self.access_key);
         let ordered: BTreeMap<&str, &str> = command.fields.iter().collect();

@@ -1,8 +1,8 @@
 //! Small client for Remoting and gRPC, used by the CLI, the load generator and tests.
 //!
-//! It speaks to any RocketMQ-compatible server. It does what it is told and nothing behind one's back:
-//! no retries, no reconnects, no route cache, so that what a call reports is what the server did.
-//! Every wait has a limit. Time is tokio's, which a simulation can pause.
+//! It speaks to any RocketMQ-compatible server. It does what it is told and nothing behind one's
+//! back: no retries, no reconnects, no route cache, so that what a call reports is what the server
+//! did. Every wait has a limit. Time is tokio's, which a simulation can pause.
 
 mod credentials;
 mod error;

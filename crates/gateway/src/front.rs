@@ -77,8 +77,8 @@ pub struct ConnectionInfo {
 pub enum DrainPhase {
     /// It is not stopping.
     Open,
-    /// No connection is accepted and nothing is handed out any more: waiting polls end with an orderly empty
-    /// answer, requests in flight are finished.
+    /// No connection is accepted and nothing is handed out any more: waiting polls end with an
+    /// orderly empty answer, requests in flight are finished.
     Draining,
     /// The time for that is over: connections close as they are.
     Closed,
@@ -118,7 +118,8 @@ impl Drain {
         });
     }
 
-    /// Completes once the process is at least in `phase`. Owns what it needs, so that it can be kept.
+    /// Completes once the process is at least in `phase`. Owns what it needs, so that it can be
+    /// kept.
     pub fn reached(&self, phase: DrainPhase) -> impl Future<Output = ()> + Send + 'static {
         let mut receiver = self.phase.subscribe();
         async move {

@@ -11,8 +11,8 @@ use std::{
 use base::Clock;
 use hyper::rt::{Sleep, Timer};
 
-/// Timers of hyper on [`Clock`]. hyper counts in [`Instant`]s: those made here are the fixed origin plus
-/// the clock's own time, so that a simulated clock stays the only source of time.
+/// Timers of hyper on [`Clock`]. hyper counts in [`Instant`]s: those made here are the fixed origin
+/// plus the clock's own time, so that a simulated clock stays the only source of time.
 #[derive(Clone)]
 pub(crate) struct HyperClock {
     clock: Arc<dyn Clock>,
@@ -30,8 +30,8 @@ impl HyperClock {
     }
 }
 
-// hyper asks its timers to be `Sync`; `base::Sleep` is only `Send`. Nothing is shared: the future is
-// polled through `&mut` alone, so a lock that is never waited for stands in.
+// hyper asks its timers to be `Sync`; `base::Sleep` is only `Send`. Nothing is shared: the future
+// is polled through `&mut` alone, so a lock that is never waited for stands in.
 struct Exclusive(parking_lot::Mutex<base::Sleep>);
 
 impl Future for Exclusive {

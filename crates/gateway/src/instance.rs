@@ -1,9 +1,10 @@
 //! Which instance a request belongs to, settled once, from the names in it.
 //!
 //! Clients with an instance put its id before their names: `<instance>%name`, and in retry and
-//! dead-letter topics before the group: `%RETRY%<instance>%group`. A prefix that names an instance is
-//! taken off here and put back in answers; one that names none is part of the plain name. Names without
-//! a prefix belong to the default instance, unless another name of the request says otherwise.
+//! dead-letter topics before the group: `%RETRY%<instance>%group`. A prefix that names an instance
+//! is taken off here and put back in answers; one that names none is part of the plain name. Names
+//! without a prefix belong to the default instance, unless another name of the request says
+//! otherwise.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -160,8 +160,8 @@ impl Running {
         &self.vip_addresses
     }
 
-    /// Stops: accepts nothing more, ends long polls with an orderly empty answer, finishes requests in
-    /// flight, writes their answers and closes. What is not done after `limit` is cut.
+    /// Stops: accepts nothing more, ends long polls with an orderly empty answer, finishes requests
+    /// in flight, writes their answers and closes. What is not done after `limit` is cut.
     pub async fn drain(mut self, limit: Duration) -> Drained {
         self.front.drain.advance(DrainPhase::Draining);
         let mut cut = 0;

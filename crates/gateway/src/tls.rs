@@ -1,7 +1,8 @@
 //! TLS for every listener: the certificate that was given, or one made on first start and kept.
 //!
-//! The Java and Go gRPC SDKs speak TLS by default and trust any certificate, so that a made one serves
-//! them. Both `h2` and `http/1.1` are offered by ALPN; what is spoken inside is told by the bytes.
+//! The Java and Go gRPC SDKs speak TLS by default and trust any certificate, so that a made one
+//! serves them. Both `h2` and `http/1.1` are offered by ALPN; what is spoken inside is told by the
+//! bytes.
 
 use std::{
     fs,

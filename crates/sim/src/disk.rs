@@ -1,4 +1,5 @@
-//! A disk in memory that forgets what was not synced: whole, in part, torn at any byte, in any order.
+//! A disk in memory that forgets what was not synced: whole, in part, torn at any byte, in any
+//! order.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 

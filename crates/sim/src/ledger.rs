@@ -1,7 +1,7 @@
 //! What clients sent, got and were told, and what must be true of it: the checkers.
 //!
-//! The ledger outlives every node. It knows only what a client could know, and up to where the log was
-//! durable at each crash; from this follows what may have been lost and what may not.
+//! The ledger outlives every node. It knows only what a client could know, and up to where the log
+//! was durable at each crash; from this follows what may have been lost and what may not.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -527,8 +527,8 @@ impl Ledger {
         self.start = self.start.max(start);
     }
 
-    /// All that was confirmed is in the queues, in order and without gaps. `queues` is what a reader
-    /// found: per queue, its first offset and the messages from there on.
+    /// All that was confirmed is in the queues, in order and without gaps. `queues` is what a
+    /// reader found: per queue, its first offset and the messages from there on.
     pub fn check_queues(&mut self, queues: &BTreeMap<(TopicName, QueueId), (u64, Vec<u64>)>) {
         for (number, letter) in self.letters.clone().into_iter().enumerate() {
             let Some(sent) = letter.sent.filter(|_| !letter.volatile) else {

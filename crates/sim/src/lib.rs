@@ -1,10 +1,10 @@
 //! Deterministic simulation of store and broker, with checkers of the invariants; never shipped.
 //!
 //! One seed is one run. It decides what the run is (`plan.rs`), in which order tasks go on
-//! (`scheduler.rs`), when time moves (`world.rs`), at which operation the machine stops (`machine.rs`)
-//! and what disk and KV have kept then (`disk.rs`, `kv.rs`). The node (`node.rs`) is the real log and
-//! the real broker. Clients (`clients/`) use it and write down what they see in the ledger
-//! (`ledger.rs`), which holds the invariants. `run.rs` puts it together.
+//! (`scheduler.rs`), when time moves (`world.rs`), at which operation the machine stops
+//! (`machine.rs`) and what disk and KV have kept then (`disk.rs`, `kv.rs`). The node (`node.rs`) is
+//! the real log and the real broker. Clients (`clients/`) use it and write down what they see in
+//! the ledger (`ledger.rs`), which holds the invariants. `run.rs` puts it together.
 //!
 //! What is not simulated: front ends and network, the real KV engine, more than one shard.
 

@@ -1,4 +1,5 @@
-//! Runs seeds from the command line: `cargo run -p sim -- --seeds 200`, `--seed 17`, `--seed 17 --twice`.
+//! Runs seeds from the command line: `cargo run -p sim -- --seeds 200`, `--seed 17`, `--seed 17
+//! --twice`.
 
 use std::io::Write;
 
@@ -24,7 +25,8 @@ struct Arguments {
     /// Print the whole trace
     #[arg(long)]
     trace: bool,
-    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts, hasty-clock or lost-writes
+    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts,
+    /// hasty-clock or lost-writes
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
     /// The revision that is run, printed with a failure

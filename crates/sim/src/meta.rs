@@ -21,7 +21,8 @@ struct State {
     watchers: Vec<tokio::sync::watch::Sender<u64>>,
 }
 
-/// The metadata store of a run; it outlives the node. One machine's worth: nobody fences anybody here.
+/// The metadata store of a run; it outlives the node. One machine's worth: nobody fences anybody
+/// here.
 pub struct SimMetadata {
     world: Arc<World>,
     state: Mutex<State>,

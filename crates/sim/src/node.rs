@@ -1,5 +1,5 @@
-//! A node: the real log, shard and instance, on a machine of the simulator, and the tasks that drive
-//! them as threads do in the server.
+//! A node: the real log, shard and instance, on a machine of the simulator, and the tasks that
+//! drive them as threads do in the server.
 
 use std::{
     cell::{Cell, RefCell},
@@ -68,8 +68,8 @@ pub enum OpenNodeError {
 }
 
 impl OpenNodeError {
-    /// Whether a machine that fails now and then explains it; anything else means that something that
-    /// was durable is gone or wrong.
+    /// Whether a machine that fails now and then explains it; anything else means that something
+    /// that was durable is gone or wrong.
     pub fn is_fault(&self) -> bool {
         match self {
             Self::Log(OpenError::Disk { .. } | OpenError::Opening(_)) => true,
@@ -106,7 +106,8 @@ struct BelledLog {
     misdirects: Option<u16>,
 }
 
-/// Kinds of the broker's records (`crates/broker/src/records.rs`): receipts handed out, messages done.
+/// Kinds of the broker's records (`crates/broker/src/records.rs`): receipts handed out, messages
+/// done.
 const RECEIPTS: u16 = 18;
 const SETTLED: u16 = 19;
 
@@ -246,7 +247,8 @@ impl Node {
         self.log.durable_end()
     }
 
-    /// Makes everything durable and the state too, as a clean stop does. `false` if the machine failed.
+    /// Makes everything durable and the state too, as a clean stop does. `false` if the machine
+    /// failed.
     pub fn finish(&self) -> bool {
         while let Some(mut commit) = self.log.begin_commit() {
             if commit.write().is_err() || commit.sync().is_err() {

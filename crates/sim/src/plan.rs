@@ -20,7 +20,8 @@ pub enum Planted {
     Nothing,
     /// The disk confirms syncs that it does not make.
     LyingSync,
-    /// The state KV says that it is durable when it is not, so the log is trimmed past what survives.
+    /// The state KV says that it is durable when it is not, so the log is trimmed past what
+    /// survives.
     TrimBeforeCheckpoint,
     /// Acks are accepted and forgotten.
     ForgottenAcks,

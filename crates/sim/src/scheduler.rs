@@ -28,8 +28,8 @@ pub enum Step {
     Circling,
 }
 
-/// Tasks that want to be polled. A set, not a list: the order in which they were woken must not matter,
-/// as some primitives shuffle it by a chance that no seed controls.
+/// Tasks that want to be polled. A set, not a list: the order in which they were woken must not
+/// matter, as some primitives shuffle it by a chance that no seed controls.
 #[derive(Default)]
 struct Ready(Mutex<BTreeSet<u64>>);
 
@@ -176,8 +176,8 @@ pub fn yield_now() -> impl Future<Output = ()> {
     })
 }
 
-/// Polls `future` at most `polls` times, then drops it: what a client does that goes away. `None` if it
-/// was dropped.
+/// Polls `future` at most `polls` times, then drops it: what a client does that goes away. `None`
+/// if it was dropped.
 pub async fn give_up_after<F: Future>(future: F, polls: u64) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = polls;

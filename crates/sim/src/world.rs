@@ -1,5 +1,5 @@
-//! What a run of the simulator has instead of a machine: virtual time, seeded chance, and a trace of
-//! everything that happened.
+//! What a run of the simulator has instead of a machine: virtual time, seeded chance, and a trace
+//! of everything that happened.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -41,7 +41,8 @@ struct Trace {
 }
 
 impl World {
-    /// The world of `seed`. With `keep_all` every line of the trace is kept, else only the last ones.
+    /// The world of `seed`. With `keep_all` every line of the trace is kept, else only the last
+    /// ones.
     pub fn new(seed: u64, keep_all: bool) -> Arc<Self> {
         Arc::new(Self {
             random: SeededRandom::new(seed),

@@ -1,5 +1,5 @@
-//! The disk as the log sees it: few operations, each of which can fail, so that the simulator can be
-//! the disk and fail them.
+//! The disk as the log sees it: few operations, each of which can fail, so that the simulator can
+//! be the disk and fail them.
 
 use std::io;
 
@@ -10,8 +10,8 @@ pub trait Disk: Send + Sync + 'static {
     /// Names of the files there, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Creates a file of `len` bytes, all zero and with their blocks reserved, so that writing within
-    /// it later cannot run out of space. The name is durable after [`Disk::sync_names`].
+    /// Creates a file of `len` bytes, all zero and with their blocks reserved, so that writing
+    /// within it later cannot run out of space. The name is durable after [`Disk::sync_names`].
     fn create(&self, name: &str, len: u64) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens an existing file.

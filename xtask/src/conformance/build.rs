@@ -1,4 +1,5 @@
-//! Builds the drivers, each with the ordinary package manager of its language and from its lock file.
+//! Builds the drivers, each with the ordinary package manager of its language and from its lock
+//! file.
 
 use std::fs;
 use std::path::Path;
@@ -79,7 +80,8 @@ pub(crate) fn build(root: &Path, language: Language) -> Result<()> {
     Ok(())
 }
 
-/// Runs `install` unless `folder` was installed from a lock file like `lock`; a copy kept inside tells.
+/// Runs `install` unless `folder` was installed from a lock file like `lock`; a copy kept inside
+/// tells.
 fn once(lock: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
     let wanted = fs::read(lock).with_context(|| format!("read {}", lock.display()))?;
     let installed = folder.join(".installed-from");

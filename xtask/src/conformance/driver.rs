@@ -70,7 +70,8 @@ impl Driver {
         })
     }
 
-    /// Starts the consumer. Messages with a first key that starts with `hold` are acknowledged at their second delivery only.
+    /// Starts the consumer. Messages with a first key that starts with `hold` are acknowledged at
+    /// their second delivery only.
     pub(crate) fn start_consumer(
         &mut self,
         kind: ConsumerKind,

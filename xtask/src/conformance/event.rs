@@ -71,7 +71,8 @@ pub(crate) enum Operation<'a> {
         count: u32,
         concurrency: u32,
     },
-    /// Start the consumer. Messages whose first key starts with `hold` are not acknowledged at their first delivery.
+    /// Start the consumer. Messages whose first key starts with `hold` are not acknowledged at
+    /// their first delivery.
     #[serde(rename = "consumer.start")]
     StartConsumer {
         kind: &'a str,

@@ -59,7 +59,8 @@ impl Ledger {
         self.states.extend(keys.map(|key| (key, State::MaybeSent)));
     }
 
-    /// Reads events until every message was received and acknowledged. Fails on the first delivery that must not be.
+    /// Reads events until every message was received and acknowledged. Fails on the first delivery
+    /// that must not be.
     pub(crate) fn settle(&mut self, driver: &mut Driver) -> Result<()> {
         let deadline = Deadline::after(DELIVERY);
         while self.open() {

@@ -1,4 +1,5 @@
-//! What a run showed: a table for people, `results.json` for programs, `COMPAT.md` for readers of the repository.
+//! What a run showed: a table for people, `results.json` for programs, `COMPAT.md` for readers of
+//! the repository.
 
 use std::fmt::Write as _;
 use std::fs;

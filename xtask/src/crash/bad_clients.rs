@@ -40,7 +40,8 @@ const RELEASE: Duration = Duration::from_secs(20);
 /// Open files that may remain: of segments, and of clients that work.
 const FILES_SLACK: usize = 10;
 
-/// What the server gets to know of a connection's bad will, at most this long after its time is over.
+/// What the server gets to know of a connection's bad will, at most this long after its time is
+/// over.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// What a bad client does.

@@ -1,7 +1,8 @@
 //! `cargo xtask fulldisk`: a disk without space refuses sends, and nothing else.
 //!
-//! The disk is a small tmpfs. It is mounted in a mount namespace that ends with this command, so that
-//! nothing is left behind however it ends; a user namespace makes that possible without being root.
+//! The disk is a small tmpfs. It is mounted in a mount namespace that ends with this command, so
+//! that nothing is left behind however it ends; a user namespace makes that possible without being
+//! root.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};

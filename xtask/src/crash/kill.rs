@@ -22,8 +22,8 @@ const QUEUES: u32 = 4;
 const SETTINGS: &str = "checkpoint_interval_ms = 300\nsegment_bytes_min = 1_048_576\n\
     segment_bytes_max = 16_777_216\n";
 
-/// Kills a server `rounds` times and checks after each what it still holds; at the end also over gRPC,
-/// and once more after a clean restart.
+/// Kills a server `rounds` times and checks after each what it still holds; at the end also over
+/// gRPC, and once more after a clean restart.
 pub(crate) fn run(options: &Options, rounds: u32) -> Result<()> {
     let random = SeededRandom::new(options.seed());
     let runtime = runtime()?;

@@ -1,7 +1,7 @@
 //! What clients were told, against what the server holds.
 //!
-//! The clients here never send a message twice, so a key may be stored at most once: a second copy is
-//! as wrong as a missing one.
+//! The clients here never send a message twice, so a key may be stored at most once: a second copy
+//! is as wrong as a missing one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

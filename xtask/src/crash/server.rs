@@ -16,8 +16,8 @@ use crate::workspace;
 /// Ports tried for a free pair.
 const PORT_ATTEMPTS_MAX: u32 = 200;
 
-/// Ports below those that the system gives to outgoing connections: a client that calls a server that
-/// is down must not be given the very port it calls, and talk to itself.
+/// Ports below those that the system gives to outgoing connections: a client that calls a server
+/// that is down must not be given the very port it calls, and talk to itself.
 const PORTS: std::ops::Range<u64> = 21_000..31_000;
 
 /// A server on a data folder and ports of its own.

@@ -1,4 +1,5 @@
-//! `cargo xtask syscalls`: the system calls of one send show `fdatasync` returning before the reply.
+//! `cargo xtask syscalls`: the system calls of one send show `fdatasync` returning before the
+//! reply.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,9 @@
-//! What a system-call trace of one send says: when its bytes were on the disk, and when the reply left.
+//! What a system-call trace of one send says: when its bytes were on the disk, and when the reply
+//! left.
 //!
-//! Reads the output of `strace -f -xx -y`. Its lines stand in the order in which calls began; a call
-//! that another thread's line interrupts is split into an `<unfinished ...>` and a `resumed` line. So
-//! line numbers tell what had ended before what began.
+//! Reads the output of `strace -f -xx -y`. Its lines stand in the order in which calls began; a
+//! call that another thread's line interrupts is split into an `<unfinished ...>` and a `resumed`
+//! line. So line numbers tell what had ended before what began.
 
 use std::collections::HashMap;
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{Finding, SourceFile};
 
-/// Number of every crate that is shipped or simulated. Two crates of one number do not see each other.
+/// Number of every crate that is shipped or simulated. Two crates of one number do not see each
+/// other.
 const LAYERS: &[(&str, u8)] = &[
     ("base", 0),
     ("wire", 1),

@@ -80,7 +80,8 @@ fn names(policy: &toml::Table, table: &str, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether an SPDX expression can be satisfied with the allowed licences. `/` is an old form of `OR`.
+/// Whether an SPDX expression can be satisfied with the allowed licences. `/` is an old form of
+/// `OR`.
 fn is_allowed(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression
         .replace('/', " OR ")

@@ -61,7 +61,16 @@ fn split(line: &str) -> (&str, &str) {
 
 /// Whether a line goes on with the paragraph before it, rather than begin a list, table or heading.
 fn continues(words: &str) -> bool {
-    !words.is_empty() && !words.starts_with(['-', '*', '|', '#', '`', '+', '['])
+    let begins = words.starts_with(['-', '*', '|', '#', '+']) || words.starts_with("```");
+    // `[name]: ...` says where links of that name lead.
+    let leads = words.starts_with('[') && words.contains("]: ");
+    !words.is_empty() && !begins && !leads
+}
+
+/// Tables and drawings lose their meaning when they are wrapped.
+pub(super) fn is_drawn(line: &str) -> bool {
+    let (_, words) = split(line);
+    words.starts_with('|') || words.trim_end().contains("  ")
 }
 
 /// Shortens a line that is too long, and returns what goes to the next one.
@@ -69,9 +78,8 @@ fn cut(line: &mut String) -> Option<(String, String)> {
     if line.chars().count() <= LINE_COLUMNS_MAX {
         return None;
     }
-    let (start, words) = split(line);
-    // Tables and drawings lose their meaning when they are wrapped.
-    if words.starts_with('|') || words.contains("   ") {
+    let (start, _) = split(line);
+    if is_drawn(line) {
         return None;
     }
     let limit = line

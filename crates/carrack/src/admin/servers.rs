@@ -1,5 +1,5 @@
-//! Which servers a command talks to: the one that was named, or, where that is an Apache name server,
-//! the brokers that it knows.
+//! Which servers a command talks to: the one that was named, or, where that is an Apache name
+//! server, the brokers that it knows.
 
 use client::{ClientError, RemotingClient, RemotingOptions};
 use wire::remoting::ResponseCode;
@@ -57,8 +57,8 @@ impl Servers {
         Ok(answers)
     }
 
-    /// The server to send messages of a topic to: the named one, or, behind a name server, the first
-    /// broker of the topic's route.
+    /// The server to send messages of a topic to: the named one, or, behind a name server, the
+    /// first broker of the topic's route.
     pub(super) async fn broker_of(&self, topic: &str) -> Result<RemotingClient, ClientError> {
         match self.entry.topic_config(topic).await {
             Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}

@@ -1,8 +1,8 @@
 //! When something is due.
 //!
 //! At a fixed rate, event `n` is due at the start plus `n` intervals, whatever the server does. A
-//! thread of its own lets go of events as they fall due, since an asynchronous timer is exact to the
-//! ms only; it is late by about as long as the kernel takes to wake it.
+//! thread of its own lets go of events as they fall due, since an asynchronous timer is exact to
+//! the ms only; it is late by about as long as the kernel takes to wake it.
 
 use std::{
     sync::{

@@ -117,7 +117,8 @@ impl Receivers {
         }
     }
 
-    /// Lets all receivers begin. `arrived` sees the bodies of each answer, and when it was asked for.
+    /// Lets all receivers begin. `arrived` sees the bodies of each answer, and when it was asked
+    /// for.
     pub(super) fn start(
         self,
         meter: &Arc<Meter>,

@@ -26,8 +26,8 @@ pub(super) struct Report<'a> {
     pub(super) body_bytes_per_second: f64,
     pub(super) requests: u64,
     pub(super) requests_per_second: f64,
-    /// Of `send`: until the server confirmed. Of `receive`: until a request was answered with messages.
-    /// Of `e2e`: from when a send was due until its message was received.
+    /// Of `send`: until the server confirmed. Of `receive`: until a request was answered with
+    /// messages. Of `e2e`: from when a send was due until its message was received.
     pub(super) latency: Latencies,
     /// Of `receive` over gRPC: until acks were confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,8 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// Compares messages that were confirmed with those found. Of `unknown` further ones nobody knows.
+    /// Compares messages that were confirmed with those found. Of `unknown` further ones nobody
+    /// knows.
     pub(super) fn of(confirmed: u64, found: u64, unknown: u64) -> Self {
         if (confirmed..=confirmed + unknown).contains(&found) {
             Self::Passed { confirmed, found }

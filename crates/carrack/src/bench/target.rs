@@ -36,7 +36,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Finds the topic, creating topic and group first where they are missing and the server lets us.
+    /// Finds the topic, creating topic and group first where they are missing and the server lets
+    /// us.
     pub(super) async fn prepare(
         options: &BenchOptions,
         connection: &RemotingOptions,
@@ -157,8 +158,8 @@ pub(super) fn grpc_options(options: &BenchOptions, connection: usize) -> GrpcOpt
     }
 }
 
-/// The queues of the topic as gRPC clients see them, and the same server's Remoting side if it has one
-/// on that address: gRPC cannot create topics, nor tell how much is in a queue.
+/// The queues of the topic as gRPC clients see them, and the same server's Remoting side if it has
+/// one on that address: gRPC cannot create topics, nor tell how much is in a queue.
 pub(super) async fn prepare_grpc(
     options: &BenchOptions,
 ) -> Result<(Vec<MessageQueue>, Option<Target>), ClientError> {

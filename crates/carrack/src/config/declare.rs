@@ -30,8 +30,8 @@ impl Setting {
     }
 }
 
-/// Declares the settings. A field's doc comment is its sentence. `default` is the value, `shown` how
-/// people are told of it, `example` what the sample file assigns.
+/// Declares the settings. A field's doc comment is its sentence. `default` is the value, `shown`
+/// how people are told of it, `example` what the sample file assigns.
 macro_rules! settings {
     ($(
         $(#[doc = $sentence:literal])+

@@ -1,8 +1,8 @@
 //! Settings of the server: each declared once in `settings.rs`, from which come the reader of the
 //! file, the flags, the environment variables, `--help`, the sample file and the reference page.
 //!
-//! A value is taken from the first that names it: command line, environment (`CARRACK_` and the name
-//! in capitals), file, default.
+//! A value is taken from the first that names it: command line, environment (`CARRACK_` and the
+//! name in capitals), file, default.
 
 mod declare;
 mod document;

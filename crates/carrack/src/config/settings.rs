@@ -12,8 +12,8 @@ use super::{
 const MIB: u64 = 1024 * 1024;
 
 settings! {
-    /// Folder that holds everything the server keeps. It is created if it is not there, and only one
-    /// server can use it at a time.
+    /// Folder that holds everything the server keeps. It is created if it is not there, and only
+    /// one server can use it at a time.
     data: PathBuf {
         default: "./carrack-data".into(),
         shown: "./carrack-data",
@@ -21,8 +21,8 @@ settings! {
         flag: ("data", "DIR"),
         restart: true,
     }
-    /// Addresses to listen on. Each takes every protocol; the port minus 2 is opened too, for the VIP
-    /// channel of old clients. Port 0 takes a free one.
+    /// Addresses to listen on. Each takes every protocol; the port minus 2 is opened too, for the
+    /// VIP channel of old clients. Port 0 takes a free one.
     listen: Vec<String> {
         default: vec!["127.0.0.1:8080".into(), "127.0.0.1:8081".into(), "127.0.0.1:9876".into()],
         shown: "127.0.0.1:8080, 127.0.0.1:8081 and 127.0.0.1:9876",
@@ -37,8 +37,8 @@ settings! {
         example: "[\"10.0.0.5:9090\"]",
         restart: true,
     }
-    /// Address that clients are told to connect to, for servers behind a translated address. Without
-    /// a port, clients keep the port that they came in on.
+    /// Address that clients are told to connect to, for servers behind a translated address.
+    /// Without a port, clients keep the port that they came in on.
     advertise: Option<String> {
         default: None,
         shown: "the address that the client came in on",
@@ -117,8 +117,8 @@ settings! {
         bounds: limits::LOG_COMMIT_BYTES_MAX as u64..=1024 * MIB,
         restart: true,
     }
-    /// Bytes of the newest messages per shard that are kept in memory, so that consumers who keep up
-    /// never wait for the disk.
+    /// Bytes of the newest messages per shard that are kept in memory, so that consumers who keep
+    /// up never wait for the disk.
     recent_bytes_max: u64 {
         default: 16 * MIB,
         shown: "16_777_216",
@@ -126,8 +126,8 @@ settings! {
         bounds: MIB..=64 * 1024 * MIB,
         restart: true,
     }
-    /// Milliseconds between two checkpoints of the state. A start after a crash reads the log written
-    /// since the last one.
+    /// Milliseconds between two checkpoints of the state. A start after a crash reads the log
+    /// written since the last one.
     checkpoint_interval_ms: u64 {
         default: 5_000,
         shown: "5_000",

@@ -35,7 +35,8 @@ pub(super) trait Value: Sized {
     }
 }
 
-/// Reads a value, checks its bounds and keeps it. The error says what was found and what is expected.
+/// Reads a value, checks its bounds and keeps it. The error says what was found and what is
+/// expected.
 pub(super) fn assign<V: Value>(
     target: &mut V,
     source: &Source<'_>,

@@ -1,5 +1,5 @@
-//! `carrack server`: puts clock, disk, store, broker and front ends together, and takes them apart in
-//! order when told to stop.
+//! `carrack server`: puts clock, disk, store, broker and front ends together, and takes them apart
+//! in order when told to stop.
 
 mod addresses;
 mod clock;

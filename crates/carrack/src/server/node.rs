@@ -82,7 +82,8 @@ impl Node {
         }
     }
 
-    /// Makes everything durable and writes a last checkpoint, so that the next start replays nothing.
+    /// Makes everything durable and writes a last checkpoint, so that the next start replays
+    /// nothing.
     pub(super) fn close(self) {
         self.committer.stop();
         for shard in &self.shards {

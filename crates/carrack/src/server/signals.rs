@@ -27,8 +27,8 @@ impl StopSignals {
         }
     }
 
-    /// From now on the next signal ends the process at once: whoever sends a second one does not want
-    /// to wait. What was acknowledged is durable all the same.
+    /// From now on the next signal ends the process at once: whoever sends a second one does not
+    /// want to wait. What was acknowledged is durable all the same.
     pub(super) fn exit_at_the_next(mut self) {
         tokio::spawn(async move {
             let signal = self.first().await;

@@ -12,7 +12,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a server may take to say that it is ready: a busy machine is slow, a stuck one is stuck.
+/// How long a server may take to say that it is ready: a busy machine is slow, a stuck one is
+/// stuck.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
 /// A command of the binary, with an environment that sets nothing.

@@ -22,8 +22,8 @@ pub struct TelemetrySession {
 }
 
 impl GrpcClient {
-    /// Tells the server this client's settings and waits for its own. The server counts the client as
-    /// present as long as the session lives.
+    /// Tells the server this client's settings and waits for its own. The server counts the client
+    /// as present as long as the session lives.
     ///
     /// # Errors
     /// When the server refuses the settings or does not answer.

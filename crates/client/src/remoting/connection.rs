@@ -1,8 +1,8 @@
 //! One connection that carries many requests at once, told apart by their opaque number.
 //!
-//! Senders write their frames into a shared buffer; one task writes whatever has gathered there in one
-//! go, another reads answers and hands each to whoever waits for it. Requests that nobody answered in
-//! time are given up by the reading task, so a request costs no timer of its own.
+//! Senders write their frames into a shared buffer; one task writes whatever has gathered there in
+//! one go, another reads answers and hands each to whoever waits for it. Requests that nobody
+//! answered in time are given up by the reading task, so a request costs no timer of its own.
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
@@ -43,8 +43,8 @@ pub struct RemotingOptions {
     pub request_timeout: Duration,
     /// Most requests under way at once; further ones wait for their turn.
     pub in_flight_max: usize,
-    /// Where requests of the server go (such as notices of changed consumer lists). They are dropped
-    /// if there is no room, or nobody to take them.
+    /// Where requests of the server go (such as notices of changed consumer lists). They are
+    /// dropped if there is no room, or nobody to take them.
     pub pushed: Option<mpsc::Sender<Command>>,
 }
 
@@ -158,7 +158,8 @@ impl RemotingClient {
         self.handle.0.options.request_timeout
     }
 
-    /// Sends a request and waits for its answer, whatever that says. `opaque` and serialization are set here.
+    /// Sends a request and waits for its answer, whatever that says. `opaque` and serialization are
+    /// set here.
     ///
     /// # Errors
     /// When the connection ends or no answer comes in time.

@@ -29,7 +29,8 @@ pub struct QueryMessages<'a> {
 }
 
 impl RemotingClient {
-    /// The message at a physical offset, as an offset message id names it (33); `None` if there is none.
+    /// The message at a physical offset, as an offset message id names it (33); `None` if there is
+    /// none.
     ///
     /// # Errors
     /// When the server does not answer, or with something that is no message.

@@ -2,8 +2,8 @@
 //! connection, so both meet here, across all connections of the process.
 //!
 //! A client may use several connections at once (its access point, and the address that routes
-//! give). The core knows it under one of them, the first that lives, and forgets it when the last is
-//! gone, when it says good-bye, or when it has been silent for [`limits::CLIENT_EXPIRY_MS`].
+//! give). The core knows it under one of them, the first that lives, and forgets it when the last
+//! is gone, when it says good-bye, or when it has been silent for [`limits::CLIENT_EXPIRY_MS`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -119,8 +119,8 @@ impl Clients {
         self.heard(instance, identity, Some(role), now)
     }
 
-    /// A client says that it lives. `role` is what the core is told of one whose settings never came,
-    /// for example because this process has started since.
+    /// A client says that it lives. `role` is what the core is told of one whose settings never
+    /// came, for example because this process has started since.
     pub(super) fn alive(
         &self,
         instance: &Arc<Instance>,
@@ -211,8 +211,8 @@ impl Session {
 }
 
 impl Tables {
-    /// Drops silent clients whenever the number of sessions has doubled since the last look. The core
-    /// has its own clock for them.
+    /// Drops silent clients whenever the number of sessions has doubled since the last look. The
+    /// core has its own clock for them.
     fn sweep(&mut self, now: Timestamp) {
         const FIRST: usize = 1_024;
         if self.sessions.len() < self.sweep_at.max(FIRST) {

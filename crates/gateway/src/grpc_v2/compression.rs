@@ -1,8 +1,8 @@
 //! Compressed bodies between two worlds: Remoting clients write and read zlib, gRPC clients gzip.
 //!
 //! Both frames hold the same deflate stream. Changing the frame needs the checksum of the content
-//! (Adler-32 or CRC32), so the stream is inflated once, piece by piece into a small buffer, and never
-//! deflated again. Messages are stored as zlib, the form that every Remoting client reads.
+//! (Adler-32 or CRC32), so the stream is inflated once, piece by piece into a small buffer, and
+//! never deflated again. Messages are stored as zlib, the form that every Remoting client reads.
 //!
 //! Compat: Apache's proxy passes both as they are and says GZIP. Java, Go and Python gRPC clients
 //! look at the first bytes; Node (1.0) reads gzip only, Remoting clients read zlib only.

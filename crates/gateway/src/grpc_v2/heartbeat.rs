@@ -50,9 +50,9 @@ pub(super) fn notify_client_termination(
         Some(group) if !group.name.is_empty() => names::group(call, Some(group))?.0,
         _ => names::instance(call)?,
     };
-    // Compat: Apache's proxy refuses to part with a client that it does not know. Rust (5.0) takes that
-    // for a failure to stop, when the server has restarted and heard nothing of it since. Test:
-    // `good_bye_is_taken_from_everybody`.
+    // Compat: Apache's proxy refuses to part with a client that it does not know. Rust (5.0) takes
+    // that for a failure to stop, when the server has restarted and heard nothing of it since.
+    // Test: `good_bye_is_taken_from_everybody`.
     call.front
         .grpc_clients
         .terminated(&instance, call.client_id()?);

@@ -1,4 +1,5 @@
-//! A message of the protocol to and from the core's: which system property is which stored property.
+//! A message of the protocol to and from the core's: which system property is which stored
+//! property.
 //!
 //! A message sent here reads over Remoting as if a Remoting client had sent it, and the other way
 //! round. Source: Apache's `SendMessageActivity.buildMessageProperty` and

@@ -1,9 +1,9 @@
 //! The gRPC v2 front end: `apache.rocketmq.v2.MessagingService`, the protocol of the 5.x SDKs.
 //!
-//! One file per verb, named as in the broker. Each request becomes a [`call::Call`], the verb answers
-//! with a message or a [`status::Refusal`], and the refusal becomes the status in the answer: at the
-//! level of gRPC nearly every call succeeds, which is what SDKs expect. Streams end with the connection,
-//! with their client, and when the server drains.
+//! One file per verb, named as in the broker. Each request becomes a [`call::Call`], the verb
+//! answers with a message or a [`status::Refusal`], and the refusal becomes the status in the
+//! answer: at the level of gRPC nearly every call succeeds, which is what SDKs expect. Streams end
+//! with the connection, with their client, and when the server drains.
 
 mod ack;
 mod call;
@@ -37,8 +37,8 @@ pub(crate) use self::clients::Clients;
 use self::{call::Call, receive::Handout, status::Refusal, telemetry::Commands};
 use crate::{ConnectionInfo, Front, metrics::RpcKey};
 
-/// The service for one connection. Clones share it; the connection counts as gone when the last clone
-/// and the last call on it are.
+/// The service for one connection. Clones share it; the connection counts as gone when the last
+/// clone and the last call on it are.
 pub(crate) fn service(
     front: Arc<Front>,
     connection: ConnectionInfo,

@@ -1,9 +1,9 @@
 //! Which instance, topic and group a request means.
 //!
-//! The namespace of a resource, or of the client where the resource has none, names the instance. One
-//! that names no instance is part of the plain name (`namespace%name`), as it is over Remoting, so that
-//! both families mean the same topic. Without a namespace the name itself may have an instance's
-//! prefix (`instance.rs`).
+//! The namespace of a resource, or of the client where the resource has none, names the instance.
+//! One that names no instance is part of the plain name (`namespace%name`), as it is over Remoting,
+//! so that both families mean the same topic. Without a namespace the name itself may have an
+//! instance's prefix (`instance.rs`).
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! ReceiveMessage: take messages, as a stream of status, messages and the time of delivery.
 //!
-//! The messages are taken before the stream begins. A client that goes away while it waits is handed
-//! nothing; one that goes away before all messages are on their way gives the rest back at once.
+//! The messages are taken before the stream begins. A client that goes away while it waits is
+//! handed nothing; one that goes away before all messages are on their way gives the rest back at
+//! once.
 
 use std::{
     pin::Pin,
@@ -61,7 +62,8 @@ pub(super) async fn receive(
     let taking = shard.receive(ReceiveRequest {
         group: group.clone(),
         topic: topic.clone(),
-        // As with Apache's proxy, any queue: a queue asked for alone would wait while others are full.
+        // As with Apache's proxy, any queue: a queue asked for alone would wait while others are
+        // full.
         queue: None,
         max_messages: usize::try_from(request.batch_size).unwrap_or(0).max(1),
         invisible,
@@ -99,7 +101,8 @@ fn draining() -> Refusal {
     )
 }
 
-/// What a simple consumer asks for. The least is the protocol's: the core takes less from other clients.
+/// What a simple consumer asks for. The least is the protocol's: the core takes less from other
+/// clients.
 fn asked_invisible(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
     let asked = asked.copied().unwrap_or_default();
     let least = Duration::from_millis(limits::INVISIBLE_MS_MIN);

@@ -42,8 +42,8 @@ pub(super) async fn query_route(
     })
 }
 
-/// A consumer of a FIFO group gets every queue; others get one entry per broker and receive from any
-/// of its queues, as with Apache's proxy.
+/// A consumer of a FIFO group gets every queue; others get one entry per broker and receive from
+/// any of its queues, as with Apache's proxy.
 pub(super) async fn query_assignment(
     call: &Call,
     request: v2::QueryAssignmentRequest,

@@ -82,8 +82,8 @@ fn entry(sent: &Sent, message_id: String) -> v2::SendResultEntry {
 
 /// The queue that keeps the order of the message group, if there is one.
 ///
-/// The hash is the one by which ONS clients and `SelectMessageQueueByHash` choose a queue, so that a
-/// message group has one queue whichever client sends.
+/// The hash is the one by which ONS clients and `SelectMessageQueueByHash` choose a queue, so that
+/// a message group has one queue whichever client sends.
 fn queue_choice(messages: &[v2::Message]) -> Result<QueueChoice, Refusal> {
     let none = v2::SystemProperties::default();
     let mut groups = messages

@@ -1,5 +1,5 @@
-//! The one table from the core's errors to `apache.rocketmq.v2.Code`: no match here has a wildcard, so
-//! that a new error does not compile until it has a code.
+//! The one table from the core's errors to `apache.rocketmq.v2.Code`: no match here has a wildcard,
+//! so that a new error does not compile until it has a code.
 //!
 //! Source of the codes: `definition.proto` of the protocol, and what Apache's proxy answers
 //! (`GrpcProxyException`, `ResponseBuilder`) where it knows the case.
@@ -56,8 +56,8 @@ impl Refusal {
         }
     }
 
-    /// The status that ends a stream, for streams whose messages carry none. Codes from 40000 on blame
-    /// the request, from 50000 on the server, as in Apache's `processTelemetryException`.
+    /// The status that ends a stream, for streams whose messages carry none. Codes from 40000 on
+    /// blame the request, from 50000 on the server, as in Apache's `processTelemetryException`.
     pub(super) fn end_of_stream(&self) -> tonic::Status {
         let code = match self.code as i32 {
             40_400..40_500 => tonic::Code::NotFound,

@@ -1,8 +1,8 @@
 //! Telemetry: the stream on which a client tells its settings and hears the server's.
 //!
-//! The stream is its own task-free state machine: it reads a command, answers it, and reads on, so a
-//! client that does not read its answers is not read from either. It ends when the client ends its
-//! side, when a command is refused, and when the server drains.
+//! The stream is its own task-free state machine: it reads a command, answers it, and reads on, so
+//! a client that does not read its answers is not read from either. It ends when the client ends
+//! its side, when a command is refused, and when the server drains.
 
 use std::pin::Pin;
 

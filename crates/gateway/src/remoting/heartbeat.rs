@@ -44,7 +44,8 @@ pub(super) async fn beat(connection: &Connection, request: &Command) -> Answer {
     for consumer in &data.consumers {
         let GroupIn { instance, group } = connection.group(&consumer.group_name)?;
         if !prepare(&instance, &group, consumer).await? {
-            // As on Apache: a group that is not there and is not made is passed over; its pulls say so.
+            // As on Apache: a group that is not there and is not made is passed over; its pulls say
+            // so.
             continue;
         }
         told.groups

@@ -1,4 +1,5 @@
-//! The Remoting front end: the name-server role and the broker role for clients of 3.x, 4.x and 5.x.
+//! The Remoting front end: the name-server role and the broker role for clients of 3.x, 4.x and
+//! 5.x.
 //!
 //! A connection is one task (`connection.rs`). It reads frames, keeps many requests under way at
 //! once, and writes answers as they are done, in any order: `opaque` joins them to their requests.

@@ -16,8 +16,8 @@ use super::{
     reply::{Answer, Refusal, Reply},
 };
 
-/// Code 14. A group that never committed starts at 0 as long as the queue has lost nothing: otherwise
-/// clients would start at its end and skip what was sent before they came.
+/// Code 14. A group that never committed starts at 0 as long as the queue has lost nothing:
+/// otherwise clients would start at its end and skip what was sent before they came.
 pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     let header: QueryConsumerOffsetRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;

@@ -1,5 +1,5 @@
-//! Answers on their way to the socket: heads gathered in one buffer, large bodies as the slices that
-//! they are, all written with as few calls as possible.
+//! Answers on their way to the socket: heads gathered in one buffer, large bodies as the slices
+//! that they are, all written with as few calls as possible.
 
 use std::{
     collections::VecDeque,

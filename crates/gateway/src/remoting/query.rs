@@ -12,7 +12,8 @@ use super::{
     reply::{Answer, Refusal, Reply, Shown, push_message},
 };
 
-/// Code 12. Keys and the ids that clients give share one index, so that `indexType` decides nothing.
+/// Code 12. Keys and the ids that clients give share one index, so that `indexType` decides
+/// nothing.
 pub(super) async fn by_key(connection: &Connection, request: &Command) -> Answer {
     let header: QueryMessageRequest<'_> = request.header()?;
     let named = connection.topic(header.topic)?;

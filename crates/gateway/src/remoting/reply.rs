@@ -85,8 +85,8 @@ impl Refusal {
 /// How a request ended.
 pub(super) type Answer = Result<Reply, Refusal>;
 
-/// Appends a stored message as a client shall see it: as it is if its topic is what the client calls
-/// it, else with that name in its head. The body is never copied.
+/// Appends a stored message as a client shall see it: as it is if its topic is what the client
+/// calls it, else with that name in its head. The body is never copied.
 pub(super) fn push_message(
     messages: &mut Vec<Bytes>,
     message: &StoredMessage,

@@ -15,11 +15,13 @@ use super::{
 };
 use crate::front::{CLUSTER_NAME, broker_name};
 
-/// The topic whose route a producer asks for when its own topic has none: from it and its own number of
-/// queues it guesses the route that the topic will have once its first message has created it.
+/// The topic whose route a producer asks for when its own topic has none: from it and its own
+/// number of queues it guesses the route that the topic will have once its first message has
+/// created it.
 pub(super) const TEMPLATE_TOPIC: &str = "TBW102";
 
-/// Queues of the topics that stand for the cluster and its brokers; only their brokers are looked at.
+/// Queues of the topics that stand for the cluster and its brokers; only their brokers are looked
+/// at.
 const ADMINISTRATION_QUEUES: u32 = 1;
 
 /// Code 105.

@@ -1,9 +1,10 @@
-//! Errors of the core as Remoting clients are told them: one table per error, without a wildcard, so
-//! that a new error does not compile before it has a code.
+//! Errors of the core as Remoting clients are told them: one table per error, without a wildcard,
+//! so that a new error does not compile before it has a code.
 //!
-//! The codes decide what clients do. Java producers of all versions try another broker (here: the same
-//! one again) after `SYSTEM_ERROR`, `SYSTEM_BUSY`, `SERVICE_NOT_AVAILABLE`, `TOPIC_NOT_EXIST` and
-//! `NO_PERMISSION`, and give up at once after others; so what a repetition cannot mend gets another code.
+//! The codes decide what clients do. Java producers of all versions try another broker (here: the
+//! same one again) after `SYSTEM_ERROR`, `SYSTEM_BUSY`, `SERVICE_NOT_AVAILABLE`, `TOPIC_NOT_EXIST`
+//! and `NO_PERMISSION`, and give up at once after others; so what a repetition cannot mend gets
+//! another code.
 
 use broker::{
     CreateGroupError, CreateTopicError, DeleteTopicError, HeartbeatError, LockError, OffsetError,

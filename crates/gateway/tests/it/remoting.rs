@@ -72,7 +72,8 @@ pub(crate) fn pull_header<'a>(
     }
 }
 
-/// Sends messages `body-0`, `body-1`, ... with keys `key-0`, ... and tag `even` or `odd` to queue 0.
+/// Sends messages `body-0`, `body-1`, ... with keys `key-0`, ... and tag `even` or `odd` to queue
+/// 0.
 pub(crate) async fn send_some(server: &Server, topic: &str, count: usize) {
     let mut peer = server.peer().await;
     for index in 0..count {

@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Client {
-    /// Pulls a queue from the committed offset on; for ever, or until its end if this is the last life.
+    /// Pulls a queue from the committed offset on; for ever, or until its end if this is the last
+    /// life.
     pub(super) async fn pull_on(
         &self,
         group: &PlannedGroup,

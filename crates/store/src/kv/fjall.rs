@@ -1,13 +1,15 @@
 //! The state KV on fjall: one database per node, one keyspace per shard.
 //!
-//! A checkpoint is one large sorted batch every few seconds, so it does not go through fjall's journal
-//! and memtable, where it would be written twice and held in memory: it is written as a table and
-//! becomes part of the tree with one durable change of the manifest (fjall calls this ingestion). A
-//! batch is therefore durable, whole, when [`StateKv::apply`] returns. Figures: `docs/adr/0003-kv-engine.md`.
+//! A checkpoint is one large sorted batch every few seconds, so it does not go through fjall's
+//! journal and memtable, where it would be written twice and held in memory: it is written as a
+//! table and becomes part of the tree with one durable change of the manifest (fjall calls this
+//! ingestion). A batch is therefore durable, whole, when [`StateKv::apply`] returns. Figures:
+//! `docs/adr/0003-kv-engine.md`.
 //!
-//! fjall gives up in the background when the disk is full, and leaves half-written tables behind. So a
-//! reserve of disk is held: when a batch fails, the reserve is freed, the database is opened anew (which
-//! removes what was left behind) and the batch is tried once more. Reads go on before and after.
+//! fjall gives up in the background when the disk is full, and leaves half-written tables behind.
+//! So a reserve of disk is held: when a batch fails, the reserve is freed, the database is opened
+//! anew (which removes what was left behind) and the batch is tried once more. Reads go on before
+//! and after.
 //!
 //! ```text
 //! key                  value
@@ -149,7 +151,8 @@ impl FjallDatabase {
         let healthy = || {
             let open = self.open.read();
             let open = open.as_ref().ok_or(fjall::Error::Poisoned)?;
-            // Writes nothing, as the journal is not used; but it says if the background work has died.
+            // Writes nothing, as the journal is not used; but it says if the background work has
+            // died.
             open.database.persist(PersistMode::Buffer)
         };
         healthy().map_err(engine("apply to"))?;

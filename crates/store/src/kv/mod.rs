@@ -1,8 +1,8 @@
 //! The state KV: what the broker derives from the log, so that a restart need not read all of it.
 //!
 //! State is a durable checkpoint plus the log after it. Only what is already durable in the log is
-//! written here, in atomic batches that carry their log position. A crash may lose the batches since
-//! the last flush, newest first, never one in the middle: the log has them still.
+//! written here, in atomic batches that carry their log position. A crash may lose the batches
+//! since the last flush, newest first, never one in the middle: the log has them still.
 
 mod fjall;
 

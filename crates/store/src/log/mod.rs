@@ -1,9 +1,9 @@
 //! The log of one shard: an ordered, append-only sequence of records that survive a crash.
 //!
 //! An append only places a record in memory; it is durable when the log says so. Whoever drives the
-//! log (a thread in the server, the scheduler in the simulator) makes records durable in groups, then
-//! hands them to the [`DurableObserver`] in log order, and only then completes the waits. So whatever
-//! a waiter goes on to read is already visible to it.
+//! log (a thread in the server, the scheduler in the simulator) makes records durable in groups,
+//! then hands them to the [`DurableObserver`] in log order, and only then completes the waits. So
+//! whatever a waiter goes on to read is already visible to it.
 
 pub mod local;
 mod record;
@@ -29,7 +29,8 @@ pub enum AppendError {
         /// How many may.
         limit: u64,
     },
-    /// There is no room for a further segment. Reads go on; appends work again after space is freed.
+    /// There is no room for a further segment. Reads go on; appends work again after space is
+    /// freed.
     #[error(
         "log of shard {shard} has no space left for a segment of {segment_bytes} bytes: {reason}"
     )]
@@ -117,7 +118,8 @@ pub enum ReadError {
 pub enum Urgency {
     /// Somebody waits for it: commit at the next opportunity.
     Now,
-    /// Nobody waits (acks, receipts, offsets): commit with the next urgent one, or after a short time.
+    /// Nobody waits (acks, receipts, offsets): commit with the next urgent one, or after a short
+    /// time.
     Ride,
 }
 
@@ -143,19 +145,20 @@ pub struct Appended {
 
 /// Hears of records as they become durable, in log order, each exactly once per run.
 pub trait DurableObserver: Send + Sync {
-    /// `records` are durable now; they end at `end`. Called before anybody who waits for them is told.
-    /// Their payloads share the commit buffer: copy what is to be kept for long.
+    /// `records` are durable now; they end at `end`. Called before anybody who waits for them is
+    /// told. Their payloads share the commit buffer: copy what is to be kept for long.
     fn on_durable(&self, records: &[Record], end: LogPosition);
 }
 
 /// The log of one shard. All methods may be called from any thread.
 pub trait Log: Send + Sync {
-    /// Places `records` at the tail, all of them or none, one after the other, and returns where they
-    /// are. (All or none is about refusal; a crash may keep a prefix of what nobody was told of.)
+    /// Places `records` at the tail, all of them or none, one after the other, and returns where
+    /// they are. (All or none is about refusal; a crash may keep a prefix of what nobody was told
+    /// of.)
     ///
     /// `write` is called once per record, in order, with its index, its position and the buffer, to
-    /// which it must append exactly the announced `payload_len` bytes. It runs under the log's lock:
-    /// no I/O, no other lock. `records` must not be empty.
+    /// which it must append exactly the announced `payload_len` bytes. It runs under the log's
+    /// lock: no I/O, no other lock. `records` must not be empty.
     fn append(
         &self,
         records: &[NewRecord],
@@ -178,15 +181,15 @@ pub trait Log: Send + Sync {
     /// Where the next append will go, durable or not.
     fn tail(&self) -> LogPosition;
 
-    /// Reads the record at `position`, which is `len` bytes long with its envelope, as an index entry
-    /// says. Recent records come from memory without a copy.
+    /// Reads the record at `position`, which is `len` bytes long with its envelope, as an index
+    /// entry says. Recent records come from memory without a copy.
     fn read(&self, position: LogPosition, len: usize) -> BoxFuture<'_, Result<Record, ReadError>>;
 
     /// [`Log::read`] for a record whose length is not known (from a message id).
     fn read_at(&self, position: LogPosition) -> BoxFuture<'_, Result<Record, ReadError>>;
 
-    /// Gives whole segments before `position` back, and returns where the log starts now. The caller
-    /// has made sure that a durable checkpoint covers them.
+    /// Gives whole segments before `position` back, and returns where the log starts now. The
+    /// caller has made sure that a durable checkpoint covers them.
     fn trim(&self, position: LogPosition) -> std::io::Result<LogPosition>;
 
     /// Segments from oldest to newest: what retention decides by.

@@ -1,8 +1,8 @@
 //! A disk in memory that fails on demand and forgets what was not synced when the power goes.
 //!
-//! At a power cut each sector written since the last sync is kept or lost on its own, and so is each
-//! name. A sync that fails leaves what it should have written readable but not durable, and clean, as
-//! Linux does.
+//! At a power cut each sector written since the last sync is kept or lost on its own, and so is
+//! each name. A sync that fails leaves what it should have written readable but not durable, and
+//! clean, as Linux does.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

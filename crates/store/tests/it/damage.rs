@@ -1,5 +1,5 @@
-//! What recovery does with bytes that are not as they were written: cut what a crash can leave, refuse
-//! what it cannot.
+//! What recovery does with bytes that are not as they were written: cut what a crash can leave,
+//! refuse what it cannot.
 
 use std::sync::Arc;
 
@@ -292,8 +292,8 @@ fn remains_of_a_torn_commit_never_come_back() {
     let (log, recovery, replayed) = open(&disk.as_disk());
     assert_eq!(replayed, written[..5]);
     assert!(recovery.cut_bytes > 0);
-    // As if it had not: the remains stand exactly where the log goes on. The opening record takes 40
-    // bytes, so a record of 2 bytes ends where the second of them begins...
+    // As if it had not: the remains stand exactly where the log goes on. The opening record takes
+    // 40 bytes, so a record of 2 bytes ends where the second of them begins...
     let filler = put(&log, &[9; 42 + 42 - 40 - 32]);
     commit(&log).unwrap();
     let tail = log.tail().get() as usize;

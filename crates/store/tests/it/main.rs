@@ -1,5 +1,5 @@
-//! Each back end of the store against the suite of its trait, and the local log against real files, a
-//! disk that fails and a disk that loses power.
+//! Each back end of the store against the suite of its trait, and the local log against real files,
+//! a disk that fails and a disk that loses power.
 
 #[cfg(test)]
 mod allocation;

@@ -1,5 +1,5 @@
-//! The log on a disk that loses power at any time: what was acknowledged is there, what is there was
-//! written, and nothing comes back that was cut.
+//! The log on a disk that loses power at any time: what was acknowledged is there, what is there
+//! was written, and nothing comes back that was cut.
 
 use std::sync::Arc;
 
@@ -196,8 +196,8 @@ proptest! {
     }
 }
 
-/// After a failed sync the kernel calls pages clean that never reached the disk. The next start reads
-/// them, so they must be written again before anything is built on them.
+/// After a failed sync the kernel calls pages clean that never reached the disk. The next start
+/// reads them, so they must be written again before anything is built on them.
 #[test]
 fn what_only_the_page_cache_has_after_a_failed_sync_is_made_durable_by_the_next_start() {
     let disk = CrashDisk::new();
@@ -249,8 +249,8 @@ fn a_trim_interrupted_anywhere_leaves_a_log_without_a_gap() {
     assert_eq!(seen_starts.len(), 8);
 }
 
-/// The power goes after each single operation of an opening that has a torn tail to cut, and the next
-/// opening sees the same log.
+/// The power goes after each single operation of an opening that has a torn tail to cut, and the
+/// next opening sees the same log.
 #[test]
 fn an_opening_interrupted_anywhere_is_taken_up_by_the_next() {
     let torn = CrashDisk::new();

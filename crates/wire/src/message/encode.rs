@@ -7,7 +7,8 @@ use base::limits;
 use super::layout::{self, MAGIC_V1, MAGIC_V2, TOPIC_BYTES_MAX_V1};
 use super::{MessageError, sys_flag};
 
-/// A message that is about to be stored. Borrows everything, so that encoding copies each byte once.
+/// A message that is about to be stored. Borrows everything, so that encoding copies each byte
+/// once.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMessage<'a> {
     /// Topic as stored, without an instance prefix.

@@ -1,7 +1,8 @@
 //! The id that a server gives a message: its address and physical offset in hexadecimal.
 //!
 //! 4 or 16 address bytes, port as i32, physical offset as i64, in upper case: 32 or 56 characters.
-//! The id that a *client* gives a message (property `UNIQ_KEY`) is opaque to servers and has no type.
+//! The id that a *client* gives a message (property `UNIQ_KEY`) is opaque to servers and has no
+//! type.
 
 use std::{fmt, net::IpAddr, net::SocketAddr, str::FromStr};
 

@@ -1,5 +1,5 @@
-//! The server restarts cleanly while a producer and a consumer are connected: both find it again by themselves, nothing
-//! acknowledged comes again, nothing sent is missing.
+//! The server restarts cleanly while a producer and a consumer are connected: both find it again by
+//! themselves, nothing acknowledged comes again, nothing sent is missing.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::conformance::ledger::Ledger;
 /// Messages before and after the restart.
 const MESSAGES: u32 = 200;
 
-/// Between two tries of the first message after the restart: some libraries fail at once while they reconnect.
+/// Between two tries of the first message after the restart: some libraries fail at once while they
+/// reconnect.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
@@ -34,8 +35,9 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     driver.exit()
 }
 
-/// Sends until a message is taken: the library may report failures until it has found the server again. A failed probe
-/// may be stored nevertheless, so it has a key of its own and is expected only if it was taken.
+/// Sends until a message is taken: the library may report failures until it has found the server
+/// again. A failed probe may be stored nevertheless, so it has a key of its own and is expected
+/// only if it was taken.
 fn find_server_again(round: &Round<'_>, driver: &mut Driver, ledger: &mut Ledger) -> Result<()> {
     let deadline = Deadline::after(RECONNECT);
     for probe in 0.. {

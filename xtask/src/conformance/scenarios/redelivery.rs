@@ -1,5 +1,5 @@
-//! A message that the application does not acknowledge, or fails to consume, comes back as the second attempt; the
-//! messages around it do not.
+//! A message that the application does not acknowledge, or fails to consume, comes back as the
+//! second attempt; the messages around it do not.
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
-//! The main promise: a client sends 1,000 messages and receives every one exactly once; nothing comes again after its
-//! ack, neither when the client restarts nor when the server does.
+//! The main promise: a client sends 1,000 messages and receives every one exactly once; nothing
+//! comes again after its ack, neither when the client restarts nor when the server does.
 
 use anyhow::{Context as _, Result};
 
@@ -9,11 +9,12 @@ use crate::conformance::ledger::Ledger;
 /// Sent while no consumer runs, and again while one waits for them.
 const HALF: u32 = 500;
 
-/// Sent before each restart and received after it. Every queue gets some, so what wrongly comes again in front of
-/// them is seen.
+/// Sent before each restart and received after it. Every queue gets some, so what wrongly comes
+/// again in front of them is seen.
 const WAITING: u32 = 200;
 
-/// Messages that are not acknowledged at first; their return proves that earlier invisible times are over.
+/// Messages that are not acknowledged at first; their return proves that earlier invisible times
+/// are over.
 const HELD: u32 = 8;
 
 const HELD_PREFIX: &str = "held-";
@@ -73,8 +74,8 @@ fn restart_server(round: &mut Round<'_>, ledger: &mut Ledger) -> Result<()> {
     driver.exit()
 }
 
-/// An ack that the server forgot shows only when the message's invisible time ends. A message held back now becomes
-/// visible again after all that were received before.
+/// An ack that the server forgot shows only when the message's invisible time ends. A message held
+/// back now becomes visible again after all that were received before.
 fn outlive_invisible_time(round: &Round<'_>, ledger: &mut Ledger) -> Result<()> {
     let mut driver = round.start_driver()?;
     driver.start_producer(&round.topic)?;

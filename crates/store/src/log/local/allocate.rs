@@ -1,8 +1,9 @@
 //! Making the next segment ahead of need, so that an accepted append never meets a full disk.
 //!
-//! The space of a segment is reserved when its file is made, and one is made once the active segment
-//! is half full. If that fails, sends are refused from then on; acks and offsets go on in what is left
-//! of the active segment. Making it is tried again at intervals, and appends work again once it exists.
+//! The space of a segment is reserved when its file is made, and one is made once the active
+//! segment is half full. If that fails, sends are refused from then on; acks and offsets go on in
+//! what is left of the active segment. Making it is tried again at intervals, and appends work
+//! again once it exists.
 
 use std::{io, time::Duration};
 
@@ -55,8 +56,9 @@ enum Plan {
 }
 
 impl LocalLog {
-    /// Makes the next segment if it is time for it. Whoever drives the log calls this after commits,
-    /// when an append was refused as busy, and, if it returns one, at that time on the monotonic clock.
+    /// Makes the next segment if it is time for it. Whoever drives the log calls this after
+    /// commits, when an append was refused as busy, and, if it returns one, at that time on the
+    /// monotonic clock.
     pub fn prepare(&self) -> Option<Duration> {
         let plan = self.plan(&mut self.state.lock());
         let (segment, too_small) = match plan {

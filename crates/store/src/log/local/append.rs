@@ -249,7 +249,8 @@ impl LocalLog {
         Ok(bytes as u64)
     }
 
-    /// Decides whether `bytes` may be appended now, and sees to it that there is a segment for them.
+    /// Decides whether `bytes` may be appended now, and sees to it that there is a segment for
+    /// them.
     fn admit(&self, state: &mut State, bytes: u64, urgency: Urgency) -> Result<(), AppendError> {
         if let Some(poison) = &state.poison {
             return Err(self.poisoned(poison));
@@ -266,8 +267,8 @@ impl LocalLog {
             return Err(busy);
         }
         let Some(spare) = &state.spare else {
-            // What is left of the active segment is kept for acks and offsets once the disk is full:
-            // without them, consumers could not even make progress with what is stored.
+            // What is left of the active segment is kept for acks and offsets once the disk is
+            // full: without them, consumers could not even make progress with what is stored.
             if urgency == Urgency::Now
                 && let Some(full) = self.full(state)
             {

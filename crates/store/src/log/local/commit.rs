@@ -1,7 +1,8 @@
 //! Making records durable, in phases that a simulator can take one at a time and crash between.
 //!
-//! One commit is under way at a time, and one commit stays within one segment. So when a record of a
-//! commit exists on disk, everything before that commit is durable, which is what recovery builds on.
+//! One commit is under way at a time, and one commit stays within one segment. So when a record of
+//! a commit exists on disk, everything before that commit is durable, which is what recovery builds
+//! on.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -18,8 +19,8 @@ use super::{
 use crate::log::{AppendError, Record, Urgency};
 
 /// A chunk of records on its way to disk. Its phases are to be called in order: [`Commit::write`],
-/// [`Commit::sync`], [`Commit::finish`]. One that is dropped before its end poisons the log, as nobody
-/// knows what the disk has of it.
+/// [`Commit::sync`], [`Commit::finish`]. One that is dropped before its end poisons the log, as
+/// nobody knows what the disk has of it.
 pub struct Commit {
     log: Arc<LocalLog>,
     chunk: Option<Chunk>,
@@ -36,8 +37,8 @@ enum Phase {
 }
 
 impl LocalLog {
-    /// Takes the oldest chunk of records that wait for the disk. `None` if there is none, if another
-    /// commit is under way, or if the log is poisoned.
+    /// Takes the oldest chunk of records that wait for the disk. `None` if there is none, if
+    /// another commit is under way, or if the log is poisoned.
     pub fn begin_commit(self: &Arc<Self>) -> Option<Commit> {
         let mut state = self.state.lock();
         if state.committing || state.poison.is_some() {

@@ -1,8 +1,8 @@
 //! The thread that makes the logs of one disk durable.
 //!
-//! Everything that arrives while a commit is under way goes into the next one. An append that somebody
-//! waits for wakes the thread; one that nobody waits for goes along with the next that does, or after
-//! the log's ride delay.
+//! Everything that arrives while a commit is under way goes into the next one. An append that
+//! somebody waits for wakes the thread; one that nobody waits for goes along with the next that
+//! does, or after the log's ride delay.
 
 use std::{
     collections::HashMap,
@@ -61,8 +61,8 @@ impl Bell {
 }
 
 impl LocalLog {
-    /// Tells the committer, if there is one, what has been appended. Most appends under load find that
-    /// it knows already.
+    /// Tells the committer, if there is one, what has been appended. Most appends under load find
+    /// that it knows already.
     pub(super) fn ring(&self, state: &State, urgency: Urgency) {
         let Some(bell) = &state.bell else { return };
         let wish = match urgency {
@@ -128,8 +128,8 @@ impl Committer {
         log.state.lock().bell = None;
     }
 
-    /// Makes everything that waits durable and ends the thread. Returns when that is done; later calls
-    /// do nothing.
+    /// Makes everything that waits durable and ends the thread. Returns when that is done; later
+    /// calls do nothing.
     pub fn stop(&self) {
         let Some(thread) = self.thread.lock().take() else {
             return;
@@ -152,7 +152,8 @@ impl Drop for Committer {
 struct Worker {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    /// When to look at a log again though nothing wakes it: a ride is due, or a segment can be tried.
+    /// When to look at a log again though nothing wakes it: a ride is due, or a segment can be
+    /// tried.
     due: HashMap<u64, Duration>,
 }
 

@@ -1,4 +1,5 @@
-//! The log on a local disk: preallocated segment files, group commit, recovery that cuts a torn tail.
+//! The log on a local disk: preallocated segment files, group commit, recovery that cuts a torn
+//! tail.
 //!
 //! ```text
 //! append.rs    places records in memory          commit.rs     writes, syncs, tells who waits
@@ -7,8 +8,8 @@
 //! recover.rs   opens, cuts, replays              scan.rs       which bytes count as records
 //! ```
 //!
-//! Locks, in the order in which they are taken: `trimming`, `state`, `segments`, `recent`. No lock but
-//! `trimming` is held across I/O that may wait, except to open a segment's file.
+//! Locks, in the order in which they are taken: `trimming`, `state`, `segments`, `recent`. No lock
+//! but `trimming` is held across I/O that may wait, except to open a segment's file.
 
 mod allocate;
 mod append;

@@ -4,11 +4,13 @@
 //! guessing on would lose what somebody was told is safe.
 //!
 //! 1. The files must follow one another; a newest file that was never finished is removed.
-//! 2. Records are read from the checkpoint on. Where they end, the log ends. A record behind that end
+//! 2. Records are read from the checkpoint on. Where they end, the log ends. A record behind that
+//! end
 //!    which says that all before it was durable proves damage: the log is refused.
-//! 3. The last commit is written again and synced, since it may be only in the page cache (also after
-//!    an fsync that failed, which leaves pages that look clean and are not on disk); what a torn write
-//!    left behind the end is zeroed.
+//! 3. The last commit is written again and synced, since it may be only in the page cache (also
+//! after
+//!    an fsync that failed, which leaves pages that look clean and are not on disk); what a torn
+//!    write left behind the end is zeroed.
 //! 4. An opening record with the next epoch is made durable. Only then is the log in use.
 
 use std::{io, sync::Arc};
@@ -29,8 +31,8 @@ use crate::{
 
 /// Bytes read at a time while records are replayed.
 const BLOCK_BYTES: usize = 1024 * 1024;
-/// How far behind the end of the log a record is looked for that proves damage: past what one commit
-/// can tear, the first record of the next one would begin, and be this long at most.
+/// How far behind the end of the log a record is looked for that proves damage: past what one
+/// commit can tear, the first record of the next one would begin, and be this long at most.
 const LOOK_BEHIND_BYTES: u64 = 2 * limits::LOG_COMMIT_BYTES_MAX as u64;
 
 /// What opening a log found.
@@ -135,8 +137,8 @@ pub enum OpenError {
     Opening(#[source] AppendError),
 }
 
-/// Where the log in `disk` starts, without opening it; zero if there is none. For a log that is its own
-/// checkpoint and is replayed from its start.
+/// Where the log in `disk` starts, without opening it; zero if there is none. For a log that is its
+/// own checkpoint and is replayed from its start.
 pub(crate) fn first_position(disk: &dyn Disk) -> io::Result<LogPosition> {
     let names = disk.list()?;
     let first = names
@@ -157,8 +159,8 @@ fn disk_error(operation: &'static str, start: u64) -> impl FnOnce(io::Error) -> 
 impl LocalLog {
     /// Opens the log in `disk`, or makes it if there is none.
     ///
-    /// Every record from `from` on that is not the log's own goes to `replay`, in order. `from` must be
-    /// a position that an observer was told as an end, or a record's; zero for a new log.
+    /// Every record from `from` on that is not the log's own goes to `replay`, in order. `from`
+    /// must be a position that an observer was told as an end, or a record's; zero for a new log.
     pub fn open(
         disk: Arc<dyn Disk>,
         shard: ShardId,
@@ -286,8 +288,8 @@ impl Files {
         let mut walk = self.walk(index, position, replay)?;
         let mut unsure_from = walk.commit_start.unwrap_or(position);
         if walk.epoch.is_none() {
-            // Nothing after the checkpoint. The records before it tell the epoch, and whether the log
-            // reaches the checkpoint at all; those records were durable when it was.
+            // Nothing after the checkpoint. The records before it tell the epoch, and whether the
+            // log reaches the checkpoint at all; those records were durable when it was.
             walk = self.walk_before(index, position)?;
             unsure_from = walk.end;
             if walk.end < position {
@@ -620,8 +622,8 @@ fn read_record(open: &OpenSegment, position: u64) -> io::Result<Result<Record, S
     Ok(scan::next(&bytes, LogPosition::new(position), None))
 }
 
-/// Looks behind the end of the log: up to where the bytes are not all zero, and whether a record there
-/// proves that the log went on.
+/// Looks behind the end of the log: up to where the bytes are not all zero, and whether a record
+/// there proves that the log went on.
 fn look_behind(open: &OpenSegment, end: u64, epoch: u32) -> io::Result<(u64, Option<LogPosition>)> {
     let last = open.segment.next().min(end + LOOK_BEHIND_BYTES);
     let mut remains_end = end;
@@ -642,8 +644,8 @@ fn look_behind(open: &OpenSegment, end: u64, epoch: u32) -> io::Result<(u64, Opt
     Ok((remains_end, commit_start))
 }
 
-/// Writes the bytes from `start` to `end` again as they are, so that the next sync makes them durable
-/// whatever an earlier one failed to do.
+/// Writes the bytes from `start` to `end` again as they are, so that the next sync makes them
+/// durable whatever an earlier one failed to do.
 fn rewrite(open: &OpenSegment, start: u64, end: u64) -> io::Result<()> {
     let mut position = start;
     while position < end {

@@ -1,8 +1,8 @@
 //! Reading records out of raw bytes: what recovery believes and what it does not. Pure functions.
 //!
-//! A record counts if its checksum and position are right and it continues the epoch: the same one as
-//! the record before it, or the next one if it is an opening. So what a torn write left behind a cut
-//! never counts again: the log was opened since, and those remains are of an epoch before that.
+//! A record counts if its checksum and position are right and it continues the epoch: the same one
+//! as the record before it, or the next one if it is an opening. So what a torn write left behind a
+//! cut never counts again: the log was opened since, and those remains are of an epoch before that.
 
 use base::LogPosition;
 use bytes::Bytes;
@@ -57,8 +57,9 @@ pub struct Scan {
     pub stop: Stop,
 }
 
-/// Reads records from `bytes`, which were found at `start`, as long as they count, and shows each that
-/// is not the log's own to `visit`. `epoch` is that of the record before, `None` if it is not known.
+/// Reads records from `bytes`, which were found at `start`, as long as they count, and shows each
+/// that is not the log's own to `visit`. `epoch` is that of the record before, `None` if it is not
+/// known.
 ///
 /// Never panics, and keeps nothing, whatever the bytes.
 pub fn scan(
@@ -119,8 +120,8 @@ pub(crate) fn next(
         return Err(ScanError::Kind(record.kind.get()));
     }
     if let Some(current) = epoch {
-        // Equal or, for an opening, exactly one more. An opening of the same epoch is what an attempt
-        // to open left whose records never came to be.
+        // Equal or, for an opening, exactly one more. An opening of the same epoch is what an
+        // attempt to open left whose records never came to be.
         let expected = if record.kind == RecordKind::OPENING {
             current.checked_add(1)
         } else {
@@ -136,8 +137,8 @@ pub(crate) fn next(
     Ok(record)
 }
 
-/// Looks in `bytes`, found at `start`, for a record which proves that everything before it was durable
-/// once: the first record of a commit, of `epoch` or a later one, at any byte.
+/// Looks in `bytes`, found at `start`, for a record which proves that everything before it was
+/// durable once: the first record of a commit, of `epoch` or a later one, at any byte.
 pub fn find_commit_start(bytes: &Bytes, start: LogPosition, epoch: u32) -> Option<LogPosition> {
     let last = bytes.len().checked_sub(ENVELOPE_BYTES)?;
     (0..=last).find_map(|at| {

@@ -1,7 +1,7 @@
 //! Segment files: their names, their header, and which of them are open.
 //!
-//! A segment is named after the log position of its first record, so the folder alone says where the
-//! log starts and what is missing. In front of the records is a header block:
+//! A segment is named after the log position of its first record, so the folder alone says where
+//! the log starts and what is missing. In front of the records is a header block:
 //!
 //! ```text
 //! offset  size  field
@@ -143,8 +143,8 @@ pub(crate) struct OpenSegment {
     pub(crate) file: Arc<dyn DiskFile>,
 }
 
-/// Makes the file of `segment`, with its header durable and its name too. Nothing remains of it if it
-/// fails, as far as the disk lets us.
+/// Makes the file of `segment`, with its header durable and its name too. Nothing remains of it if
+/// it fails, as far as the disk lets us.
 pub(crate) fn create(disk: &dyn Disk, shard: ShardId, segment: Segment) -> io::Result<OpenSegment> {
     if segment.next() > limits::LOG_POSITION_MAX {
         return Err(io::Error::other("log positions are used up"));

@@ -1,7 +1,7 @@
 //! Giving old segments back to the disk.
 //!
-//! They go oldest first, and each removal is durable before the next one: whatever a crash leaves is a
-//! log without a gap that starts a little earlier.
+//! They go oldest first, and each removal is durable before the next one: whatever a crash leaves
+//! is a log without a gap that starts a little earlier.
 
 use std::{io, sync::atomic::Ordering};
 

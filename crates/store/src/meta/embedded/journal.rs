@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A snapshot without its end was cut short by a crash: it does not count, and what came before is
-//! still there, because segments are trimmed only when the end is durable. What is left of a trimmed
-//! snapshot, at the start of the log, does not count either.
+//! still there, because segments are trimmed only when the end is durable. What is left of a
+//! trimmed snapshot, at the start of the log, does not count either.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

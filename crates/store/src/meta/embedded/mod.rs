@@ -1,8 +1,9 @@
-//! The metadata store of a single machine: all entries in memory, every change durable before it shows.
+//! The metadata store of a single machine: all entries in memory, every change durable before it
+//! shows.
 //!
-//! On disk it is a [`LocalLog`](crate::log::local::LocalLog) of its own, see `journal.rs`: the one way
-//! to be crash-safe that this crate has. Leases do not outlive the process: on one machine it is their
-//! only possible holder.
+//! On disk it is a [`LocalLog`](crate::log::local::LocalLog) of its own, see `journal.rs`: the one
+//! way to be crash-safe that this crate has. Leases do not outlive the process: on one machine it
+//! is their only possible holder.
 
 mod journal;
 mod watch;

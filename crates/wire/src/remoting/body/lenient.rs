@@ -1,8 +1,9 @@
 //! From the JSON that fastjson writes to standard JSON.
 //!
-//! fastjson writes numbers and whole objects as keys without quotes (`{0:"a"}`, `{{"queueId":1}:2}`)
-//! and reads texts and names in single quotes or none. Here such keys become texts; the text of an
-//! object key is its JSON. Everything else passes through and is checked by the real parser.
+//! fastjson writes numbers and whole objects as keys without quotes (`{0:"a"}`,
+//! `{{"queueId":1}:2}`) and reads texts and names in single quotes or none. Here such keys become
+//! texts; the text of an object key is its JSON. Everything else passes through and is checked by
+//! the real parser.
 
 /// Deepest nesting. The bodies of the protocol go to 6.
 const DEPTH_MAX: usize = 64;

@@ -15,7 +15,8 @@ header! {
         begin_timestamp: i64 = "beginTimestamp",
         /// Latest store time, ms since 1970.
         end_timestamp: i64 = "endTimestamp",
-        /// What `key` is: `K` a key, `U` a client-side id, `T` a tag; none is either of the first two.
+        /// What `key` is: `K` a key, `U` a client-side id, `T` a tag; none is either of the first
+        /// two.
         index_type: Option<&'a str> = "indexType",
         /// Where the last page ended.
         last_key: Option<&'a str> = "lastKey",
