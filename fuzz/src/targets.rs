@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// Tells how a decoder ended. An input with an outcome that was not seen before is mutated further,
-/// so the text should say which branch was taken; numbers and what is in backticks do not count.
+/// so the text should say which branch was taken; digits and what is in quotes do not count.
 pub(crate) fn note(outcome: impl fmt::Display) {
     let mut hash = Hash {
         value: OUTCOME.get(),
@@ -45,6 +45,11 @@ pub(crate) fn note(outcome: impl fmt::Display) {
     };
     write!(hash, "{outcome}").expect("hashing a text cannot fail");
     OUTCOME.set(hash.value);
+}
+
+/// Tells how many of something a decoder found, up to 8.
+pub(crate) fn note_count(count: usize) {
+    note(&"########"[..count.min(8)]);
 }
 
 /// The outcome of the last input.
@@ -76,7 +81,7 @@ impl Hash {
 impl Write for Hash {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            self.in_quotes ^= byte == b'`';
+            self.in_quotes ^= matches!(byte, b'`' | b'"');
             if !self.in_quotes && !byte.is_ascii_digit() {
                 self.add(byte);
             }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wire::message::{MessageId, Rewrite, StoredMessage, batch, properties, split};
 
-use super::note;
+use super::{note, note_count};
 
 /// Most messages of a batch, as in the server.
 const COUNT_MAX: usize = base::limits::SEND_BATCH_MESSAGES_MAX;
@@ -31,7 +31,7 @@ fn read(message: &StoredMessage) {
     ));
     note(message.verify_body_crc().is_ok());
     let count = message.properties().count();
-    note(count.min(3));
+    note_count(count);
     for (name, value) in message.properties() {
         assert!(!name.is_empty() && !value.is_empty(), "empty property");
         assert!(
@@ -67,6 +67,7 @@ fn read(message: &StoredMessage) {
 pub(super) fn batch_body(input: &[u8]) {
     match batch::decode(Bytes::copy_from_slice(input), COUNT_MAX) {
         Ok(messages) => {
+            note_count(messages.len());
             let mut again = Vec::new();
             for message in &messages {
                 batch::encode(
@@ -90,7 +91,7 @@ pub(super) fn message_id(input: &[u8]) {
     };
     match text.parse::<MessageId>() {
         Ok(id) => assert_eq!(id.to_string(), text.to_uppercase()),
-        Err(error) => note(error.to_string().len().min(100)),
+        Err(_) => note_count(text.len() / 8),
     }
 }
 
@@ -102,7 +103,7 @@ pub(super) fn properties(input: &[u8]) {
         .map(|(name, _)| name)
         .take(64)
         .collect();
-    note(names.len().min(8));
+    note_count(names.len());
     for name in names {
         let mut changed = text.to_owned();
         assert!(properties::remove(&mut changed, name), "{name:?} was there");

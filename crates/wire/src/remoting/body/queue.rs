@@ -48,7 +48,7 @@ impl<V: Serialize> QueueTable<V> {
     }
 }
 
-/// Reads what [`super::lenient`] makes of the table: the keys are texts that hold JSON.
+/// Reads what `super::lenient` makes of the table: the keys are texts that hold JSON.
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for QueueTable<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Table<V>(PhantomData<V>);
