@@ -70,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) language: Language,
     /// The consumers that it offers.
     pub(crate) consumers: &'static [ConsumerKind],
+    /// Whether it hands the application compressed bodies as they come; see `conformance/FINDINGS.md`.
+    pub(crate) leaves_bodies_compressed: bool,
 }
 
 /// Every client, in the order of the results.
@@ -80,6 +82,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Remoting,
         language: Language::Java,
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "java-remoting-5",
@@ -87,6 +90,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Remoting,
         language: Language::Java,
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "java-grpc",
@@ -94,6 +98,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Grpc,
         language: Language::Java,
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "python",
@@ -101,6 +106,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Grpc,
         language: Language::Python,
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "nodejs",
@@ -108,6 +114,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Grpc,
         language: Language::Nodejs,
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "go",
@@ -115,6 +122,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Grpc,
         language: Language::Go,
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
     },
     Client {
         name: "rust",
@@ -122,6 +130,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         protocol: Protocol::Grpc,
         language: Language::Rust,
         consumers: &[ConsumerKind::Simple],
+        leaves_bodies_compressed: true,
     },
 ];
 

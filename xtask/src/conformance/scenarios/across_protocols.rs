@@ -1,11 +1,13 @@
 //! Every client sends, every client receives: tags, keys, properties and body arrive intact whatever the protocols are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 
 use crate::conformance::clients::Client;
 use crate::conformance::deadline::{DELIVERY, Deadline};
@@ -15,6 +17,9 @@ use crate::conformance::target::Target;
 
 /// A body that Remoting clients compress, since it is over 4 KiB.
 const LARGE_BODY_REPEATS: usize = 1024;
+
+/// No sample is larger, compressed or not.
+const BODY_BYTES_MAX: u64 = 1 << 20;
 
 /// What one receiver made of the messages of one sender.
 pub(crate) struct PairResult {
@@ -28,7 +33,7 @@ pub(crate) struct PairResult {
 
 /// A driver with its consumer running.
 struct Receiver {
-    name: &'static str,
+    client: &'static Client,
     driver: Driver,
     /// Why it cannot be used any more.
     failure: Option<String>,
@@ -55,7 +60,7 @@ pub(crate) fn across_protocols(
     for receiver in receivers {
         // A receiver that failed has said so above, and is killed.
         if receiver.failure.is_none() {
-            stop(receiver.driver).context(receiver.name)?;
+            stop(receiver.driver).context(receiver.client.name)?;
         }
     }
     Ok(results)
@@ -81,7 +86,7 @@ fn start(
         .context("a client without consumers")?;
     driver.start_consumer(kind, topic, &group, None)?;
     Ok(Receiver {
-        name: client.name,
+        client,
         driver,
         failure: None,
     })
@@ -94,7 +99,7 @@ fn stop(mut driver: Driver) -> Result<()> {
 }
 
 fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<PairResult> {
-    let name = receivers[sender].name;
+    let name = receivers[sender].client.name;
     let samples = samples(topic, name);
     let sent = samples
         .iter()
@@ -105,11 +110,13 @@ fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<Pa
             let outcome = match (&sent, &receiver.failure) {
                 (Err(reason), _) => Err(format!("{reason:#}")),
                 (_, Some(reason)) => Err(format!("failed before: {reason}")),
-                (Ok(()), None) => receive(&mut receiver.driver, &samples).map_err(|reason| {
-                    let reason = format!("{reason:#}");
-                    receiver.failure = Some(reason.clone());
-                    reason
-                }),
+                (Ok(()), None) => {
+                    receive(receiver.client, &mut receiver.driver, &samples).map_err(|reason| {
+                        let reason = format!("{reason:#}");
+                        receiver.failure = Some(reason.clone());
+                        reason
+                    })
+                }
             };
             let failure = outcome.and_then(|differences| {
                 if differences.is_empty() {
@@ -120,7 +127,7 @@ fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<Pa
             });
             PairResult {
                 sender: name,
-                receiver: receiver.name,
+                receiver: receiver.client.name,
                 failure: failure.err(),
             }
         })
@@ -128,7 +135,7 @@ fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<Pa
 }
 
 /// Waits for all samples; returns what was not intact. Fails when one does not come.
-fn receive(driver: &mut Driver, samples: &[Outgoing]) -> Result<Vec<String>> {
+fn receive(client: &Client, driver: &mut Driver, samples: &[Outgoing]) -> Result<Vec<String>> {
     let mut open: BTreeMap<&str, &Outgoing> = samples
         .iter()
         .map(|sample| (sample.keys[0].as_str(), sample))
@@ -141,7 +148,7 @@ fn receive(driver: &mut Driver, samples: &[Outgoing]) -> Result<Vec<String>> {
             .next_event(deadline)
             .with_context(|| format!("still waiting for {unacked:?}"))?
         {
-            Event::Received(received) => {
+            Event::Received(mut received) => {
                 let Some(sample) = received
                     .keys
                     .iter()
@@ -149,6 +156,9 @@ fn receive(driver: &mut Driver, samples: &[Outgoing]) -> Result<Vec<String>> {
                 else {
                     bail!("a message that is not expected now was received: {received:?}");
                 };
+                if client.leaves_bodies_compressed {
+                    received.body_base64 = decompressed(&received.body_base64)?;
+                }
                 differences.extend(differences_of(sample, &received));
             }
             Event::Acked { keys } => {
@@ -162,6 +172,21 @@ fn receive(driver: &mut Driver, samples: &[Outgoing]) -> Result<Vec<String>> {
         }
     }
     Ok(differences)
+}
+
+/// What an application does with a client that leaves bodies compressed: look, and decompress.
+fn decompressed(body_base64: &str) -> Result<String> {
+    const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let body = STANDARD.decode(body_base64).context("decode body")?;
+    if !body.starts_with(&GZIP_MAGIC) {
+        return Ok(body_base64.to_owned());
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(body.as_slice())
+        .take(BODY_BYTES_MAX)
+        .read_to_end(&mut plain)
+        .context("decompress body")?;
+    Ok(STANDARD.encode(plain))
 }
 
 fn differences_of(sent: &Outgoing, received: &Received) -> Vec<String> {
@@ -248,7 +273,20 @@ fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
 
 #[cfg(test)]
 mod tests {
+    use flate2::Compression;
+    use flate2::read::GzEncoder;
+
     use super::*;
+
+    #[test]
+    fn only_gzip_is_decompressed() {
+        let mut gzip = GzEncoder::new(b"a long text".as_slice(), Compression::default());
+        let mut compressed = Vec::new();
+        gzip.read_to_end(&mut compressed).expect("compress");
+        let (plain, compressed) = (STANDARD.encode("a long text"), STANDARD.encode(compressed));
+        assert_eq!(decompressed(&compressed).expect("gzip"), plain);
+        assert_eq!(decompressed(&plain).expect("plain"), plain);
+    }
 
     fn as_received(sent: &Outgoing) -> Received {
         Received {
