@@ -1,10 +1,13 @@
 //! Compiles our protocol definitions, without a system `protoc`.
 
+use std::env;
 use std::error::Error;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protos");
+    // Asked at run time: a build script may outlive the folder that it was compiled in.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?;
+    let root = Path::new(&manifest).join("../../protos");
     let file = "apache/rocketmq/v2/service.proto";
     println!("cargo::rerun-if-changed={}", root.display());
 
