@@ -52,3 +52,28 @@ impl fmt::Debug for Credentials {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_covers_fields_in_order_and_the_body() {
+        let mut command = Command::default().with_body("hello");
+        for (name, value) in [("topic", "orders"), ("b", "2"), ("a", "1")] {
+            command.fields.push_str(name, value);
+        }
+        let credentials = Credentials {
+            access_key: "ak".to_owned(),
+            secret_key: "sk".to_owned(),
+        };
+        credentials.sign(&mut command);
+        assert_eq!(command.fields.get(ACCESS_KEY), Some("ak"));
+        // HMAC-SHA1 of "ak12ordershello" under "sk".
+        assert_eq!(
+            command.fields.get(SIGNATURE),
+            Some("LSTz1j6Ngi1uPlTVySAGQTv2gMI=")
+        );
+        assert!(!format!("{credentials:?}").contains("sk"));
+    }
+}

@@ -19,6 +19,12 @@ use super::Span;
 /// Shortest sleep of the thread: at high rates several events are let go at once.
 const SLEEP_MIN: Duration = Duration::from_micros(100);
 
+/// Pause between two looks at whether all events are taken.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long the thread may take to wake at the end.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
 /// Events between the start and the end of a run.
 pub(super) struct Pace {
     span: Span,
@@ -32,6 +38,8 @@ struct Shared {
     due: Semaphore,
     taken: AtomicU64,
     released: AtomicU64,
+    /// Everything that falls due before the end has been let go.
+    is_complete: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -46,6 +54,7 @@ impl Pace {
             due: Semaphore::new(0),
             taken: AtomicU64::new(0),
             released: AtomicU64::new(0),
+            is_complete: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         // It sleeps no longer than the run, so nobody needs to wait for it.
@@ -77,9 +86,14 @@ impl Pace {
         let Some(shared) = &self.fixed else {
             return 0;
         };
+        // The thread lets go of the last events right after the end, unless the machine is stuck.
+        let stuck = self.span.end + STUCK_AFTER;
+        while !shared.is_complete.load(Ordering::Acquire) && Instant::now() < stuck {
+            super::wait_until(Instant::now() + LOOK_PAUSE).await;
+        }
         let deadline = self.span.end + patience;
         while shared.due.available_permits() > 0 && Instant::now() < deadline {
-            super::wait_until(Instant::now() + Duration::from_millis(10)).await;
+            super::wait_until(Instant::now() + LOOK_PAUSE).await;
         }
         shared.stop.store(true, Ordering::Relaxed);
         shared.due.close();
@@ -104,10 +118,14 @@ impl Shared {
         let mut released = 0_u64;
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now().min(span.end);
-            let elapsed = (now - span.start).as_nanos();
-            let due = u64::try_from(elapsed / self.interval.as_nanos().max(1)).unwrap_or(u64::MAX);
-            // Event 0 is due at the start.
-            let due = due.saturating_add(u64::from(now < span.end));
+            let (elapsed, interval) = ((now - span.start).as_nanos(), self.interval.as_nanos());
+            // Event 0 is due at the start; one that is due at the end is not of this run.
+            let due = if now < span.end {
+                elapsed / interval.max(1) + 1
+            } else {
+                elapsed.div_ceil(interval.max(1))
+            };
+            let due = u64::try_from(due).unwrap_or(u64::MAX);
             if due > released {
                 self.released.store(due, Ordering::Relaxed);
                 self.due
@@ -115,6 +133,7 @@ impl Shared {
                 released = due;
             }
             if now >= span.end {
+                self.is_complete.store(true, Ordering::Release);
                 return;
             }
             let next = self.due_at(span, released).min(span.end);
