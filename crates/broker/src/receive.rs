@@ -306,6 +306,8 @@ impl Shard {
     ) -> Result<bool, ReceiveError> {
         let group = claims.group;
         let mut scanned = 0;
+        // Grows while nothing matches: each look costs a record in the log.
+        let mut window = 32;
         while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
             let (min, max) = self.range_of(&request.topic, stream)?;
             let (from, has_room) =
@@ -315,7 +317,8 @@ impl Shard {
             if next >= max || !has_room {
                 return Ok(false);
             }
-            let count = (messages_max - claims.count()).max(32);
+            let count = (messages_max - claims.count()).max(window);
+            window = (window * 2).min(limits::PULL_MESSAGES_MAX);
             let entries = self.entries(&request.topic, stream, next, count)?;
             if entries.is_empty() {
                 return Ok(false);

@@ -1,0 +1,9 @@
+//! Every verb on the real store, with a clock that the tests move and commits that they make.
+
+mod ack;
+mod offset;
+mod receive;
+mod restart;
+mod retention;
+mod send;
+mod support;

@@ -1,0 +1,219 @@
+//! Receive: who is woken by what, and what a dropped call leaves.
+//!
+//! A waker that counts stands in for the runtime: a task that is not woken is not polled again.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use base::{QueueId, QueueOffset};
+use broker::{Filter, ReceiveError};
+
+use crate::support::{Bench, group, offsets, poll, receive_request, topic};
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Polls `$call`, and again as long as it was woken.
+macro_rules! drive {
+    ($call:expr, $count:expr) => {{
+        let waker = Waker::from($count.clone());
+        loop {
+            $count.0.store(0, Ordering::Relaxed);
+            let polled = $call.as_mut().poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() || $count.0.load(Ordering::Relaxed) == 0 {
+                break polled;
+            }
+        }
+    }};
+}
+
+/// [`drive!`] if it was woken since, else nothing happens to it.
+macro_rules! drive_if_woken {
+    ($call:expr, $count:expr) => {
+        if $count.0.load(Ordering::Relaxed) == 0 {
+            Poll::Pending
+        } else {
+            drive!($call, $count)
+        }
+    };
+}
+
+#[test]
+fn a_message_wakes_the_receive_that_waits_at_its_queue() {
+    let bench = Bench::new();
+    let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let mut at_zero = pin!(
+        bench
+            .shard
+            .receive(receive_request(Some(0), 10_000, 30_000))
+    );
+    let mut at_one = pin!(
+        bench
+            .shard
+            .receive(receive_request(Some(1), 10_000, 30_000))
+    );
+    assert!(drive!(at_zero, first).is_pending());
+    assert!(drive!(at_one, second).is_pending());
+    bench.send(1, &["a"]);
+    assert!(drive_if_woken!(at_zero, first).is_pending());
+    assert_eq!(offsets(drive_if_woken!(at_one, second)), Some(vec![0]));
+}
+
+#[test]
+fn a_delivery_that_falls_due_wakes_who_waited_before_it_was_made() {
+    let bench = Bench::new();
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(bench.shard.receive(receive_request(None, 10_000, 30_000)));
+    assert!(drive!(waiting, count).is_pending());
+    bench.send(0, &["a"]);
+    let taken = bench.receive(1_000).unwrap();
+    // Woken by the message, but somebody else was faster.
+    assert!(drive_if_woken!(waiting, count).is_pending());
+    bench.clock.advance(Duration::from_millis(999));
+    assert!(drive_if_woken!(waiting, count).is_pending());
+    bench.clock.advance(Duration::from_millis(1));
+    let received = drive_if_woken!(waiting, count);
+    assert!(matches!(&received, Poll::Ready(Ok(received)) if received[0].attempt == 2));
+    assert_eq!(taken.attempt, 1);
+}
+
+#[test]
+fn a_reset_wakes_who_waits() {
+    let bench = Bench::new();
+    bench.send(0, &["a"]);
+    let taken = bench.receive(10_000).unwrap();
+    let (billing, orders) = (group("billing"), topic("orders"));
+    bench
+        .run(bench.shard.ack(&billing, &orders, &taken.handle))
+        .unwrap();
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(bench.shard.receive(receive_request(None, 10_000, 30_000)));
+    assert!(drive!(waiting, count).is_pending());
+    let (queue, offset) = (QueueId::new(0), QueueOffset::new(0));
+    bench
+        .run(bench.shard.commit_offset(&billing, &orders, queue, offset))
+        .unwrap();
+    assert_eq!(offsets(drive_if_woken!(waiting, count)), Some(vec![0]));
+}
+
+#[test]
+fn a_queue_lock_that_ends_wakes_who_waits() {
+    let bench = Bench::new();
+    let queue = (topic("orders"), QueueId::new(0));
+    let locked = bench
+        .shard
+        .lock_queues(&group("billing"), "client", &[queue]);
+    assert_eq!(locked.unwrap().len(), 1);
+    bench.send(0, &["a"]);
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(
+        bench
+            .shard
+            .receive(receive_request(Some(0), 10_000, 60_000))
+    );
+    assert!(drive!(waiting, count).is_pending());
+    bench.clock.advance(Duration::from_millis(59_999));
+    assert!(drive_if_woken!(waiting, count).is_pending());
+    bench.clock.advance(Duration::from_millis(1));
+    assert_eq!(offsets(drive_if_woken!(waiting, count)), Some(vec![0]));
+}
+
+#[test]
+fn tags_that_share_a_hash_do_not_hide_the_one_behind_them() {
+    let bench = Bench::new();
+    bench.send(0, &["BB", "BB", "Aa"]);
+    let mut request = receive_request(Some(0), 10_000, 30_000);
+    request.filter = Filter::tags("Aa").unwrap();
+    let mut call = pin!(bench.shard.receive(request));
+    assert_eq!(offsets(poll(call.as_mut())), Some(vec![2]));
+}
+
+#[test]
+fn a_receive_does_not_wait_in_front_of_messages_it_has_not_looked_at() {
+    let bench = Bench::new();
+    for _ in 0..48 {
+        bench.send(0, &["other"; 256]);
+    }
+    bench.send(0, &["wanted"]);
+    let receive = || {
+        let mut request = receive_request(Some(0), 10_000, 30_000);
+        request.filter = Filter::tags("wanted").unwrap();
+        bench.shard.receive(request)
+    };
+    assert_eq!(offsets(poll(pin!(receive()))), Some(vec![]));
+    assert_eq!(offsets(poll(pin!(receive()))), Some(vec![12_288]));
+}
+
+#[test]
+fn a_dropped_receive_hands_nothing_out() {
+    let bench = Bench::new();
+    let mut waiting = Box::pin(bench.shard.receive(receive_request(None, 10_000, 30_000)));
+    assert!(poll(waiting.as_mut()).is_pending());
+    bench.send(0, &["a"]);
+    drop(waiting);
+    let received = bench.receive(10_000).unwrap();
+    assert_eq!(received.attempt, 1);
+    assert!(bench.receive(10_000).is_none());
+}
+
+#[test]
+fn a_receive_ends_when_its_topic_is_deleted() {
+    let bench = Bench::new();
+    let mut waiting = pin!(bench.shard.receive(receive_request(None, 10_000, 30_000)));
+    assert!(poll(waiting.as_mut()).is_pending());
+    bench
+        .run(bench.instance.delete_topic(&topic("orders")))
+        .unwrap();
+    bench.create_topic("orders");
+    bench.send(0, &["a"]);
+    bench.clock.advance(Duration::from_secs(30));
+    let Poll::Ready(Err(error)) = poll(waiting.as_mut()) else {
+        panic!("the receive belongs to the deleted topic");
+    };
+    assert!(matches!(error, ReceiveError::Pull(_)), "{error:?}");
+    assert!(bench.receive(10_000).is_some());
+}
+
+#[test]
+fn a_message_becomes_a_dead_letter_after_its_last_attempt() {
+    let bench = Bench::new();
+    bench.send(0, &["a"]);
+    for attempt in 1..=3 {
+        assert_eq!(bench.receive(1_000).unwrap().attempt, attempt);
+        assert!(bench.receive(1_000).is_none());
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    assert!(bench.receive(1_000).is_none());
+    let dead = base::TopicName::dead_letter_of(&group("billing"));
+    let range = bench.shard.queue_range(&dead, QueueId::new(0)).unwrap();
+    assert_eq!(range.max, QueueOffset::new(1));
+    bench.clock.advance(Duration::from_secs(60));
+    assert!(bench.receive(1_000).is_none());
+}
+
+#[test]
+fn no_more_than_one_receive_gets_a_message() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b"]);
+    let (mut first, mut second, mut third) = (
+        pin!(bench.shard.receive(receive_request(Some(0), 10_000, 0))),
+        pin!(bench.shard.receive(receive_request(None, 10_000, 0))),
+        pin!(bench.shard.receive(receive_request(None, 10_000, 0))),
+    );
+    assert_eq!(offsets(poll(first.as_mut())), Some(vec![0]));
+    assert_eq!(offsets(poll(second.as_mut())), Some(vec![1]));
+    assert_eq!(offsets(poll(third.as_mut())), Some(vec![]));
+}

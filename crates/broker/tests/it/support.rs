@@ -1,0 +1,253 @@
+//! A shard on real files, whose time and commits belong to the test.
+
+use std::{
+    pin::{Pin, pin},
+    sync::{Arc, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use base::{
+    Clock, GroupName, InstanceId, QueueId, Random, SeededRandom, ShardId, Sleep, Timestamp,
+    TopicName,
+};
+use broker::{
+    Filter, GroupSpec, Instance, InstanceSettings, Message, QueueChoice, ReceiveError,
+    ReceiveRequest, Received, SendRequest, Sent, Shard, ShardParts, ShardState, TopicSpec,
+};
+use store::{
+    fs::FolderDisk,
+    kv::FjallDatabase,
+    log::{
+        DurableObserver,
+        local::{LocalLog, LocalLogOptions},
+    },
+    meta::EmbeddedMetadata,
+};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use wire::message::properties;
+
+/// Time that stands still until it is moved.
+pub(crate) struct TestClock {
+    elapsed: watch::Sender<Duration>,
+}
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.elapsed.send_modify(|elapsed| *elapsed += by);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_700_000_000_000).after(self.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.elapsed.borrow()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let until = self.elapsed() + duration;
+        let mut elapsed = self.elapsed.subscribe();
+        Box::pin(async move {
+            // The clock lives as long as the test.
+            let _ = elapsed.wait_for(|now| *now >= until).await;
+        })
+    }
+}
+
+/// An instance with one shard.
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) shard: Arc<Shard>,
+    log: Arc<LocalLog>,
+    folder: TempDir,
+}
+
+pub(crate) fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+pub(crate) fn group(name: &str) -> GroupName {
+    GroupName::new(name).unwrap()
+}
+
+impl Bench {
+    /// With a topic `orders` of two queues and a group `billing` of three attempts.
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(TestClock {
+            elapsed: watch::Sender::new(Duration::ZERO),
+        });
+        let bench = Self::open(tempfile::tempdir().unwrap(), clock);
+        bench.create_topic("orders");
+        let mut spec = GroupSpec::new(group("billing"));
+        spec.max_attempts = 3;
+        bench.run(bench.instance.create_group(spec)).unwrap();
+        bench
+    }
+
+    pub(crate) fn create_topic(&self, name: &str) {
+        let spec = TopicSpec::new(topic(name), 2);
+        self.run(self.instance.create_topic(spec)).unwrap();
+    }
+
+    fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
+        let path = folder.path();
+        let kv = FjallDatabase::open(&path.join("kv")).unwrap();
+        let mut state = ShardState::open(Arc::new(kv.shard(ShardId::new(0)).unwrap())).unwrap();
+        let options = LocalLogOptions {
+            segment_bytes_min: 64 * 1024,
+            segment_bytes_max: 64 * 1024,
+            pending_bytes_max: 8 * 1024,
+            recent_bytes_max: 1024 * 1024,
+            ride_delay: Duration::from_millis(20),
+        };
+        let (log, _) = LocalLog::open(
+            FolderDisk::open(&path.join("log")).unwrap(),
+            ShardId::new(0),
+            options,
+            clock.clone(),
+            state.replay_from(),
+            &mut |record| state.replay(&record),
+        )
+        .unwrap();
+        let meta = FolderDisk::open(&path.join("meta")).unwrap();
+        let meta = EmbeddedMetadata::open(meta, clock.clone()).unwrap();
+        let settings = InstanceSettings {
+            create_automatically: false,
+            automatic_queues: 1,
+        };
+        let id = InstanceId::default_instance();
+        let instance = Instance::open(id, settings, meta, clock.clone());
+        let instance = futures::executor::block_on(instance).unwrap();
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
+        let shard = instance
+            .add_shard(ShardParts {
+                id: ShardId::new(0),
+                log: log.clone(),
+                state,
+                clock: clock.clone(),
+                random,
+            })
+            .unwrap();
+        let observer: Weak<dyn DurableObserver> = Arc::downgrade(&shard.observer());
+        log.observe(observer);
+        Self {
+            clock,
+            instance,
+            shard,
+            log,
+            folder,
+        }
+    }
+
+    /// Stops without a checkpoint, after a commit, and starts again on what is there.
+    pub(crate) fn reopen(self) -> Self {
+        self.commit();
+        let Self {
+            clock,
+            instance,
+            shard,
+            log,
+            folder,
+        } = self;
+        drop((instance, shard, log));
+        Self::open(folder, clock)
+    }
+
+    /// Makes durable what waits for it.
+    pub(crate) fn commit(&self) {
+        while let Some(mut commit) = self.log.begin_commit() {
+            commit.write().unwrap();
+            commit.sync().unwrap();
+            commit.finish();
+        }
+        self.log.prepare();
+    }
+
+    /// Runs a call to its end; it may wait for the disk but for nothing else.
+    pub(crate) fn run<F: Future>(&self, call: F) -> F::Output {
+        let mut call = pin!(call);
+        for _ in 0..100 {
+            if let Poll::Ready(output) = poll(call.as_mut()) {
+                return output;
+            }
+            self.commit();
+        }
+        panic!("the call waits for more than the disk");
+    }
+
+    pub(crate) fn send(&self, queue: u32, tags: &[&str]) -> Vec<Sent> {
+        self.run(self.shard.send(request(queue, tags))).unwrap()
+    }
+
+    /// Receives one message of `billing` in any queue, without waiting.
+    pub(crate) fn receive(&self, invisible_ms: u64) -> Option<Received> {
+        let request = receive_request(None, invisible_ms, 0);
+        self.run(self.shard.receive(request)).unwrap().pop()
+    }
+}
+
+/// Polls once; who wakes it does not matter.
+pub(crate) fn poll<F: Future>(call: Pin<&mut F>) -> Poll<F::Output> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A send of one message per tag; an empty tag is none.
+pub(crate) fn request(queue: u32, tags: &[&str]) -> SendRequest {
+    let message = |tag: &&str| {
+        let mut raw = String::new();
+        if !tag.is_empty() {
+            properties::set(&mut raw, properties::TAGS, tag).unwrap();
+        }
+        Message {
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: Timestamp::from_ms(0),
+            born_host: "127.0.0.1:1".parse().unwrap(),
+            reconsume_times: 0,
+            body: tag.to_string().into(),
+            properties: raw.into(),
+        }
+    };
+    SendRequest {
+        topic: topic("orders"),
+        queue: QueueChoice::Queue(QueueId::new(queue)),
+        messages: tags.iter().map(message).collect(),
+        store_host: "127.0.0.1:8080".parse().unwrap(),
+    }
+}
+
+pub(crate) fn receive_request(
+    queue: Option<u32>,
+    invisible_ms: u64,
+    wait_ms: u64,
+) -> ReceiveRequest {
+    ReceiveRequest {
+        group: group("billing"),
+        topic: topic("orders"),
+        queue: queue.map(QueueId::new),
+        max_messages: 1,
+        invisible: Duration::from_millis(invisible_ms),
+        filter: Filter::All,
+        wait: Duration::from_millis(wait_ms),
+        renew_while_alive: None,
+    }
+}
+
+/// Offsets that a receive brought.
+pub(crate) fn offsets(received: Poll<Result<Vec<Received>, ReceiveError>>) -> Option<Vec<i64>> {
+    match received {
+        Poll::Pending => None,
+        Poll::Ready(received) => Some(
+            received
+                .unwrap()
+                .iter()
+                .map(|received| received.message.queue_offset())
+                .collect(),
+        ),
+    }
+}
