@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use base::{GroupName, limits};
 use broker::{
-    ConsumeFrom, ConsumeMode, ConsumerSubscription, Filter, Group, Instance, MessageModel,
+    ConsumeFrom, ConsumeMode, ConsumerSubscription, Filter, GroupSpec, Instance, MessageModel,
     RetryPolicy, Subscription,
 };
 use wire::grpc_v2::{self as v2, ClientType, Code, FilterType, retry_policy, settings::PubSub};
@@ -57,14 +57,19 @@ pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settle
         Some(PubSub::Subscription(subscription)) => {
             let (instance, name) = names::group(call, subscription.group.as_ref())?;
             let consumer = consumer(call, &settings, subscription, name.clone())?;
-            let group = existing_group(&instance, &name).await?;
+            let mode = consumer.mode;
+            let group = instance.group_or_create(&name).await?;
+            let (spec, consumers) = match &group {
+                Some(group) => (group.spec.clone(), vec![consumer]),
+                None => (missing_group(&instance, name, mode)?, Vec::new()),
+            };
             Ok(Settled {
                 instance,
                 role: Role {
                     producer_groups: Vec::new(),
-                    consumers: vec![consumer],
+                    consumers,
                 },
-                settings: for_consumer(settings, &group),
+                settings: for_consumer(settings, &spec),
             })
         }
         None => Err(Refusal::new(
@@ -74,17 +79,26 @@ pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settle
     }
 }
 
-/// The group, created where the instance allows it.
-async fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
-    instance.group_or_create(name).await?.ok_or_else(|| {
-        Refusal::new(
+/// What becomes of a consumer whose group is not there.
+///
+/// An application that receives by itself hears of it from its first receive, whichever SDK it uses.
+/// One that only listens would never hear of it: there the stream ends with the reason, which stops the
+/// SDK from starting.
+fn missing_group(
+    instance: &Instance,
+    name: GroupName,
+    mode: ConsumeMode,
+) -> Result<GroupSpec, Refusal> {
+    match mode {
+        ConsumeMode::Pull => Ok(GroupSpec::new(name)),
+        ConsumeMode::Push => Err(Refusal::new(
             Code::ConsumerGroupNotFound,
             format!(
                 "consumer group `{name}` not found in instance `{}`, create it first",
                 instance.id()
             ),
-        )
-    })
+        )),
+    }
 }
 
 /// A role of a client of which only group and type are known.
@@ -196,13 +210,13 @@ fn for_producer(mut settings: v2::Settings) -> v2::Settings {
     without_metric(settings)
 }
 
-fn for_consumer(mut settings: v2::Settings, group: &Group) -> v2::Settings {
+fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
     if let Some(PubSub::Subscription(subscription)) = &mut settings.pub_sub {
-        subscription.fifo = Some(group.spec.fifo);
+        subscription.fifo = Some(group.fifo);
         subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
         subscription.long_polling_timeout = Some(from_duration(LONG_POLL));
     }
-    settings.backoff_policy = Some(backoff(group.spec.max_attempts, &group.spec.retry));
+    settings.backoff_policy = Some(backoff(group.max_attempts, &group.retry));
     without_metric(settings)
 }
 

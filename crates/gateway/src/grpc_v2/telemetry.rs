@@ -34,7 +34,13 @@ pub(super) fn telemetry(call: Call, incoming: Streaming<v2::TelemetryCommand>) -
         let mut conversation = conversation?;
         match conversation.next().await? {
             Ok(command) => Some((Ok(command), Some(conversation))),
-            Err(refusal) => Some((Err(refusal.end_of_stream()), None)),
+            Err(refusal) => {
+                let peer = conversation.call.connection.peer;
+                let client = conversation.call.client_id().unwrap_or_default();
+                // SDKs lose the reason or keep it in a log of their own.
+                tracing::info!(%peer, client, reason = refusal.text(), "client settings refused");
+                Some((Err(refusal.end_of_stream()), None))
+            }
         }
     });
     Box::pin(futures::StreamExt::take_until(commands, drained))
