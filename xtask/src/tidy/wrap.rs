@@ -2,8 +2,8 @@
 
 use super::text::{LINE_COLUMNS_MAX, is_comment};
 
-/// The text with every too long line comment wrapped; the rest of a line goes before the next one of
-/// the same paragraph.
+/// The text with every too long line comment wrapped; the rest of a line goes before the next one
+/// of the same paragraph.
 pub(super) fn wrap_comments(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut carried: Option<(String, String)> = None;
@@ -67,6 +67,20 @@ fn continues(words: &str) -> bool {
     !words.is_empty() && !begins && !leads
 }
 
+/// Length of the marker that begins an item of a list: its further lines are indented by as much.
+fn marker_len(words: &str) -> usize {
+    let Some((marker, _)) = words.split_once(' ') else {
+        return 0;
+    };
+    let number = marker.strip_suffix('.').unwrap_or_default();
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    if numbered || matches!(marker, "-" | "*" | "+") {
+        marker.len() + 1
+    } else {
+        0
+    }
+}
+
 /// Tables and drawings lose their meaning when they are wrapped.
 pub(super) fn is_drawn(line: &str) -> bool {
     let (_, words) = split(line);
@@ -78,7 +92,7 @@ fn cut(line: &mut String) -> Option<(String, String)> {
     if line.chars().count() <= LINE_COLUMNS_MAX {
         return None;
     }
-    let (start, _) = split(line);
+    let (start, words) = split(line);
     if is_drawn(line) {
         return None;
     }
@@ -89,7 +103,8 @@ fn cut(line: &mut String) -> Option<(String, String)> {
     let space = line[..=limit.min(line.len() - 1)]
         .rfind(' ')
         .filter(|at| *at > start.len())?;
-    let carried = (start.to_owned(), line[space + 1..].to_owned());
+    let start = format!("{start}{}", " ".repeat(marker_len(words)));
+    let carried = (start, line[space + 1..].to_owned());
     line.truncate(space);
     Some(carried)
 }
@@ -134,6 +149,17 @@ mod tests {
             "{wrapped}"
         );
         assert_eq!(wrapped.matches("word").count(), 80);
+    }
+
+    #[test]
+    fn items_of_lists_stay_items() {
+        let words = "word ".repeat(30);
+        let text = format!("//! 1. {}\n//!    end\n", words.trim_end());
+        let wrapped = wrap_comments(&text);
+        assert!(wrapped.contains("\n//!    word"), "{wrapped}");
+        assert!(wrapped.ends_with("word end\n"), "{wrapped}");
+        let text = format!("/// - {}\n", words.trim_end());
+        assert!(wrap_comments(&text).contains("\n///   word"));
     }
 
     #[test]

@@ -5,12 +5,10 @@
 //!
 //! 1. The files must follow one another; a newest file that was never finished is removed.
 //! 2. Records are read from the checkpoint on. Where they end, the log ends. A record behind that
-//! end
-//!    which says that all before it was durable proves damage: the log is refused.
+//!    end which says that all before it was durable proves damage: the log is refused.
 //! 3. The last commit is written again and synced, since it may be only in the page cache (also
-//! after
-//!    an fsync that failed, which leaves pages that look clean and are not on disk); what a torn
-//!    write left behind the end is zeroed.
+//!    after an fsync that failed, which leaves pages that look clean and are not on disk); what a
+//!    torn write left behind the end is zeroed.
 //! 4. An opening record with the next epoch is made durable. Only then is the log in use.
 
 use std::{io, sync::Arc};
