@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinHandle;
 
-/// The client gives this to the server as the time to wait and to itself as the deadline of the whole call.
+/// The client gives this to the server as the time to wait and to itself as the deadline of the
+/// whole call.
 const AWAIT: Duration = Duration::from_secs(10);
 /// Between a receive that failed and the next one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -226,8 +227,8 @@ impl Driver {
     }
 }
 
-/// Judges a shutdown. After a restart of the server the client never introduces itself again, so the server may not
-/// know who leaves; the client reports that as an error.
+/// Judges a shutdown. After a restart of the server the client never introduces itself again, so
+/// the server may not know who leaves; the client reports that as an error.
 fn left(shutdown: Result<(), ClientError>) -> Result<(), Failure> {
     match shutdown {
         Err(reason) if reason.to_string().contains("UNRECOGNIZED_CLIENT_TYPE") => {

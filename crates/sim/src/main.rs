@@ -22,6 +22,9 @@ struct Arguments {
     /// Run each seed twice and compare the traces line by line
     #[arg(long)]
     twice: bool,
+    /// Go on after a seed that fails, and fail at the end
+    #[arg(long)]
+    keep_going: bool,
     /// Print the whole trace
     #[arg(long)]
     trace: bool,
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
     let end = arguments.seed.saturating_add(arguments.seeds);
+    let mut failures = Vec::new();
     for seed in arguments.seed..end {
         let options = Options {
             seed,
@@ -58,30 +62,47 @@ fn main() -> Result<()> {
             keep_trace: arguments.twice || arguments.trace,
         };
         let outcome = run(options);
-        if arguments.trace {
-            for line in &outcome.trace {
-                writeln!(out, "{line}")?;
-            }
-        }
         if arguments.twice {
             compare(seed, &outcome, &run(options))?;
         }
-        writeln!(
-            out,
-            "seed {seed}: trace {:016x} of {} lines, {} lives, {:?}",
-            outcome.trace_hash, outcome.trace_count, outcome.lives, outcome.figures
-        )?;
-        if let Some(violation) = &outcome.violation {
-            if !arguments.trace {
-                for line in &outcome.trace[outcome.trace.len().saturating_sub(60)..] {
-                    writeln!(out, "{line}")?;
-                }
-            }
-            let (steps, revision) = (arguments.steps, &arguments.revision);
-            bail!("seed {seed}, steps {steps}, revision {revision}: {violation}");
+        report(&mut out, &arguments, seed, &outcome)?;
+        let Some(violation) = outcome.violation else {
+            continue;
+        };
+        let (steps, revision) = (arguments.steps, &arguments.revision);
+        failures.push(format!(
+            "seed {seed}, steps {steps}, revision {revision}: {violation}"
+        ));
+        if !arguments.keep_going {
+            break;
         }
     }
-    Ok(())
+    match failures.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failures.join("\n")),
+    }
+}
+
+fn report(
+    out: &mut impl Write,
+    arguments: &Arguments,
+    seed: u64,
+    outcome: &Outcome,
+) -> std::io::Result<()> {
+    let lines = &outcome.trace;
+    let shown = match (arguments.trace, &outcome.violation) {
+        (true, _) => lines.len(),
+        (false, Some(_)) => lines.len().min(60),
+        (false, None) => 0,
+    };
+    for line in &lines[lines.len() - shown..] {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(
+        out,
+        "seed {seed}: trace {:016x} of {} lines, {} lives, {:?}",
+        outcome.trace_hash, outcome.trace_count, outcome.lives, outcome.figures
+    )
 }
 
 fn compare(seed: u64, first: &Outcome, second: &Outcome) -> Result<()> {

@@ -81,9 +81,9 @@ pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settle
 
 /// What becomes of a consumer whose group is not there.
 ///
-/// An application that receives by itself hears of it from its first receive, whichever SDK it uses.
-/// One that only listens would never hear of it: there the stream ends with the reason, which stops the
-/// SDK from starting.
+/// An application that receives by itself hears of it from its first receive, whichever SDK it
+/// uses. One that only listens would never hear of it: there the stream ends with the reason, which
+/// stops the SDK from starting.
 fn missing_group(
     instance: &Instance,
     name: GroupName,

@@ -1,4 +1,5 @@
-//! Every client sends, every client receives: tags, keys, properties and body arrive intact whatever the protocols are.
+//! Every client sends, every client receives: tags, keys, properties and body arrive intact
+//! whatever the protocols are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
