@@ -42,7 +42,7 @@ impl Options {
     pub const fn of_seed(seed: u64) -> Self {
         Self {
             seed,
-            steps: 4_000,
+            steps: 3_000,
             planted: Planted::Nothing,
             keep_trace: false,
         }
@@ -94,6 +94,7 @@ pub fn run(options: Options) -> Outcome {
         ledger: Rc::new(RefCell::new(Ledger::new(&world))),
         settings: Rc::new(settings),
         site,
+        steps: options.steps,
         lives: 0,
     };
     run.all_lives();
@@ -113,6 +114,7 @@ struct Run {
     site: Site,
     settings: Rc<Settings>,
     ledger: Rc<RefCell<Ledger>>,
+    steps: u64,
     lives: u64,
 }
 
@@ -196,7 +198,9 @@ impl Run {
     /// A life of the node with everything that can go wrong, up to its end.
     fn live(&mut self, ending: Ending) {
         let (operations, steps, crash) = match ending {
-            Ending::AtOperation(operations, crash) => (Some(operations), 20_000, Some(crash)),
+            Ending::AtOperation(operations, crash) => {
+                (Some(operations), 2 * self.steps, Some(crash))
+            }
             Ending::AtStep(steps, crash) => (None, steps, Some(crash)),
             Ending::Clean(steps) => (None, steps, None),
         };
@@ -277,6 +281,11 @@ impl Run {
             return;
         };
         self.site.machine.heal();
+        // Much time passes while clients wait for what is in flight, and little happens.
+        let mut settings = Settings::clone(&self.settings);
+        settings.checkpoint_interval_ms = settings.checkpoint_interval_ms.max(3_000);
+        settings.retain_interval_ms = settings.retain_interval_ms.max(3_000);
+        self.settings = Rc::new(settings);
         let mut scheduler = Scheduler::new(&self.site.world);
         self.check_queues(&node, &mut scheduler);
         let client = self.begin(&node, &mut scheduler);

@@ -25,10 +25,12 @@ impl Client {
             true => QueueChoice::Queue(QueueId::new(self.below(u64::from(topic.queues)) as u32)),
             false => QueueChoice::Any,
         };
-        let count = if self.chance(20) {
-            self.node.world.between(2, 6)
-        } else {
-            1
+        // Large batches of small messages fill whole blocks of a queue's index.
+        let largest = 6_000 / self.settings.body_bytes_max;
+        let count = match self.below(10) {
+            0 => self.node.world.between(2, largest.max(6)),
+            1 => self.node.world.between(2, 6),
+            _ => 1,
         };
         let mut numbers = Vec::new();
         let mut messages = Vec::new();
