@@ -1,4 +1,5 @@
-//! HTTP/1.1, and what is not gRPC on HTTP/2: health, metrics, and the address for name-server lookups.
+//! HTTP/1.1, and what is not gRPC on HTTP/2: health, metrics, and the address for name-server
+//! lookups.
 
 use std::sync::Arc;
 
@@ -71,4 +72,60 @@ fn page(status: StatusCode, content_type: &'static str, body: String) -> Respons
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use base::InstanceId;
+
+    use super::*;
+    use crate::{FrontSettings, test_clock::StoppedClock};
+
+    #[test]
+    fn metrics_are_for_this_machine_and_for_administrators() {
+        let settings = FrontSettings {
+            advertise: None,
+            default_instance: InstanceId::default_instance(),
+        };
+        let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
+        let status = |peer: &str, admin| {
+            let connection = ConnectionInfo {
+                id: 1,
+                peer: peer.parse().unwrap(),
+                local: "10.0.0.1:8080".parse().unwrap(),
+                tls: false,
+                admin,
+            };
+            let request = Request::get("/metrics").body(()).unwrap();
+            answer(&front, &connection, &request).status()
+        };
+        assert_eq!(status("127.0.0.1:5000", false), StatusCode::OK);
+        assert_eq!(status("[::ffff:127.0.0.1]:5000", false), StatusCode::OK);
+        assert_eq!(status("10.0.0.2:5000", false), StatusCode::FORBIDDEN);
+        assert_eq!(status("10.0.0.2:5000", true), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_draining_server_is_not_healthy() {
+        let settings = FrontSettings {
+            advertise: None,
+            default_instance: InstanceId::default_instance(),
+        };
+        let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
+        let connection = ConnectionInfo {
+            id: 1,
+            peer: "10.0.0.2:5000".parse().unwrap(),
+            local: "10.0.0.1:8080".parse().unwrap(),
+            tls: false,
+            admin: false,
+        };
+        let request = Request::get("/healthz").body(()).unwrap();
+        assert_eq!(
+            answer(&front, &connection, &request).status(),
+            StatusCode::OK
+        );
+        front.drain.advance(crate::DrainPhase::Draining);
+        let status = answer(&front, &connection, &request).status();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -1,9 +1,9 @@
 //! Protocol front ends: decode, authenticate, resolve the instance, call the core, encode.
 //!
-//! One folder per protocol, one file per verb with the name that the verb has in the broker. A front
-//! end holds no messaging semantics, and one protocol never goes through another. [`serve`] opens the
-//! listeners; every one of them takes every protocol, told apart by the first bytes (`sniff.rs`,
-//! `door.rs`).
+//! One folder per protocol, one file per verb with the name that the verb has in the broker. A
+//! front end holds no messaging semantics, and one protocol never goes through another. [`serve`]
+//! opens the listeners; every one of them takes every protocol, told apart by the first bytes
+//! (`sniff.rs`, `door.rs`).
 
 mod door;
 mod front;
@@ -16,6 +16,8 @@ mod metrics;
 mod prefixed;
 mod remoting;
 mod sniff;
+#[cfg(test)]
+mod test_clock;
 mod tls;
 
 pub use front::{

@@ -61,7 +61,11 @@ pub(super) struct TopicAndGroup {
 }
 
 impl Connection {
-    fn new(front: Arc<Front>, info: ConnectionInfo, commands: mpsc::Sender<ClientCommand>) -> Self {
+    pub(super) fn new(
+        front: Arc<Front>,
+        info: ConnectionInfo,
+        commands: mpsc::Sender<ClientCommand>,
+    ) -> Self {
         Self {
             front,
             info,
@@ -128,8 +132,8 @@ impl Connection {
         shard.map_err(|error| Refusal::of(ResponseCode::NotLeaderForQueue, &error))
     }
 
-    /// The address that goes into stored messages and their ids: the one clients know, as far as it is
-    /// an IP address.
+    /// The address that goes into stored messages and their ids: the one clients know, as far as it
+    /// is an IP address.
     pub(super) fn store_host(&self) -> SocketAddr {
         let Some(advertise) = &self.front.settings.advertise else {
             return self.info.local;

@@ -1,9 +1,9 @@
 //! The exchange on one connection: frames in, requests under way, answers out, all in one task.
 //!
 //! Sends are pipelined: many requests are under way at once and answered as they are done. The log
-//! completes everybody who waits for one commit together, so that one wake-up of this task gathers all
-//! their answers into one write. Nothing grows without bound: past its limits the connection is not
-//! read any more, and a peer that does not read its answers has its requests wait.
+//! completes everybody who waits for one commit together, so that one wake-up of this task gathers
+//! all their answers into one write. Nothing grows without bound: past its limits the connection is
+//! not read any more, and a peer that does not read its answers has its requests wait.
 
 use std::{
     future::poll_fn,
@@ -189,8 +189,11 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 continue;
             }
             match self.reading {
-                // Long polls of a peer that is gone are dropped; what it asked without waiting is not.
-                Reading::Ended if self.requests == 0 => return Poll::Ready(End::Peer),
+                // Long polls of a peer that is gone are dropped; what it asked without waiting is
+                // not.
+                Reading::Ended if self.requests == 0 && self.output.is_empty() => {
+                    return Poll::Ready(End::Peer);
+                }
                 Reading::Draining if self.under_way.is_empty() && self.output.is_empty() => {
                     return Poll::Ready(End::Drained);
                 }
@@ -436,3 +439,6 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,8 @@ use super::{
 /// Longest message id, and the comma between two.
 const MESSAGE_ID_BYTES: usize = 57;
 
-/// What an answer says of this server's region: Apache's default. ONS clients write no trace for it.
+/// What an answer says of this server's region: Apache's default. ONS clients write no trace for
+/// it.
 const REGION: &str = "DefaultRegion";
 
 pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer {
@@ -141,10 +142,14 @@ fn answer(
     let mut message_id = String::with_capacity(sent.len() * MESSAGE_ID_BYTES);
     for (index, sent) in sent.iter().enumerate() {
         let separator = if index > 0 { "," } else { "" };
-        let id = MessageId { store_host, physical_offset: sent.physical_offset.wire() };
+        let id = MessageId {
+            store_host,
+            physical_offset: sent.physical_offset.wire(),
+        };
         write!(message_id, "{separator}{id}").expect("writing to a string cannot fail");
     }
-    // Clients show the id that they gave the message themselves, which Apache sends back under this name.
+    // Clients show the id that they gave the message themselves, which Apache sends back under this
+    // name.
     let unique_key = header
         .properties
         .filter(|_| !is_batch)

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wire::remoting::{RequestCode, ResponseCode, header::PullMessageResponse};
+use wire::remoting::{
+    RequestCode, ResponseCode,
+    header::{PullMessageRequest, PullMessageResponse},
+};
 
 use crate::{
     remoting::{pull_header, send_some, tell_subscription},
@@ -16,16 +19,17 @@ async fn a_long_poll_ends_empty_and_its_connection_in_order() {
     send_some(&server, "orders", 1).await;
     let mut peer = server.peer().await;
     tell_subscription(&mut peer, "billing", "orders", "*").await;
-    let poll = peer.command(
-        RequestCode::PullMessage,
-        &pull_header("billing", "orders", 0, 1),
-    );
+    let header = PullMessageRequest {
+        suspend_timeout_ms: 60_000,
+        ..pull_header("billing", "orders", 0, 1)
+    };
+    let poll = peer.command(RequestCode::PullMessage, &header);
     peer.send(&poll).await;
     // The answer to a later request shows that the poll was taken up and waits.
     peer.call(RequestCode::GetBrokerClusterInfo, &()).await;
 
     let (drained, answer) = {
-        let drain = server.drain(Duration::from_secs(30));
+        let drain = server.drain(Duration::from_secs(10));
         tokio::join!(drain, async {
             let answer = peer.receive().await.expect("the poll is answered");
             assert!(peer.receive().await.is_none(), "then the connection ends");

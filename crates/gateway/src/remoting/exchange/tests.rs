@@ -1,0 +1,337 @@
+//! The limits of an exchange, with handlers that the test controls.
+
+use std::{cell::Cell, future, net::SocketAddr, sync::Arc};
+
+use base::InstanceId;
+use futures::FutureExt;
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use wire::remoting::ResponseCode;
+
+use super::*;
+use crate::{
+    ConnectionInfo, Front, FrontSettings,
+    test_clock::{HandClock, StoppedClock},
+};
+
+thread_local! {
+    static STARTED: Cell<usize> = const { Cell::new(0) };
+    static MAY_WAIT: Cell<usize> = const { Cell::new(0) };
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn connection() -> Connection {
+    connection_at(Arc::new(StoppedClock))
+}
+
+fn connection_at(clock: Arc<dyn base::Clock>) -> Connection {
+    let settings = FrontSettings {
+        advertise: None,
+        default_instance: InstanceId::default_instance(),
+    };
+    let front = Arc::new(Front::new(Arc::default(), clock, settings));
+    let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let info = ConnectionInfo {
+        id: 1,
+        peer: address,
+        local: address,
+        tls: false,
+        admin: false,
+    };
+    Connection::new(front, info, mpsc::channel(1).0)
+}
+
+struct CountDrop;
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        DROPPED.set(DROPPED.get() + 1);
+    }
+}
+
+/// A handler that never ends.
+async fn never(_: &Connection, arrival: Arrival) -> Done {
+    let _dropped = CountDrop;
+    STARTED.set(STARTED.get() + 1);
+    MAY_WAIT.set(MAY_WAIT.get() + usize::from(arrival.may_wait));
+    future::pending().await
+}
+
+/// A handler that answers at once with as many bytes as its request's `opaque` says.
+async fn at_once(_: &Connection, arrival: Arrival) -> Done {
+    STARTED.set(STARTED.get() + 1);
+    let Arrival {
+        command,
+        may_wait,
+        bytes,
+        at,
+    } = arrival;
+    let body = vec![0; command.opaque.unsigned_abs() as usize];
+    Done {
+        reply: Some(
+            command
+                .response(ResponseCode::Success)
+                .with_body(body)
+                .into(),
+        ),
+        request: "test",
+        response: "success",
+        is_poll: may_wait,
+        bytes,
+        at,
+    }
+}
+
+fn frames(code: RequestCode, opaque: i32, body: usize, count: usize) -> BytesMut {
+    let command = Command {
+        opaque,
+        ..Command::request(code, &())
+    }
+    .with_body(vec![0; body]);
+    let mut bytes = BytesMut::new();
+    for _ in 0..count {
+        frame::encode(&command, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// Lets the exchange do what it can with `sent`; the peer then reads nothing.
+async fn settle<'a, F: Future<Output = Done>>(
+    connection: &'a Connection,
+    start: fn(&'a Connection, Arrival) -> F,
+    sent: BytesMut,
+) -> (Exchange<'a, DuplexStream, F>, DuplexStream) {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let (_, inbox) = mpsc::channel(1);
+    let mut exchange = Exchange::new(connection, start, ours, BytesMut::new(), inbox);
+    {
+        let mut write = pin!(theirs.write_all(&sent));
+        // Both sides take turns until neither has anything to do.
+        for _ in 0..(2 * sent.len() / (64 * 1024) + 64) {
+            let _ = write.as_mut().now_or_never();
+            let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+            assert!(ended.is_pending(), "{ended:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+    (exchange, theirs)
+}
+
+#[tokio::test]
+async fn no_more_requests_are_begun_than_may_be_under_way() {
+    const MAX: usize = limits::REMOTING_REQUESTS_IN_FLIGHT_MAX;
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, 1, 0, MAX + 100);
+    let (exchange, _peer) = settle(&connection, never, sent).await;
+    assert_eq!(STARTED.get(), MAX);
+    assert!(
+        exchange.input.len() <= 2 * READ_BYTES_MAX,
+        "the rest stays with the peer"
+    );
+    drop(exchange);
+    assert_eq!(DROPPED.get(), MAX);
+}
+
+#[tokio::test]
+async fn no_more_bytes_are_taken_in_than_may_be_under_way() {
+    const BODY: usize = 1024 * 1024;
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, 1, BODY, 40);
+    let (_exchange, _peer) = settle(&connection, never, sent).await;
+    assert_eq!(STARTED.get(), limits::REMOTING_BYTES_IN_FLIGHT_MAX / BODY);
+}
+
+#[tokio::test]
+async fn long_polls_do_not_hold_up_requests_and_are_limited_too() {
+    const MAX: usize = limits::REMOTING_LONG_POLLS_MAX;
+    let connection = connection();
+    let mut sent = frames(RequestCode::PullMessage, 1, 0, MAX + 5);
+    sent.extend_from_slice(&frames(RequestCode::SendMessageV2, 1, 0, 1));
+    let (exchange, _peer) = settle(&connection, never, sent).await;
+    assert_eq!(STARTED.get(), MAX + 6);
+    assert_eq!(
+        MAY_WAIT.get(),
+        MAX,
+        "those past the limit must answer at once"
+    );
+    assert_eq!((exchange.polls, exchange.requests), (MAX, 6));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_stop_the_work() {
+    const ANSWER: usize = 1024 * 1024;
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, ANSWER as i32, 0, 1_000);
+    let (exchange, _peer) = settle(&connection, at_once, sent).await;
+    let queued = exchange.output.bytes();
+    let limit = limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX;
+    assert!(
+        (limit..limit + 2 * ANSWER).contains(&queued),
+        "{queued} bytes queued"
+    );
+}
+
+#[tokio::test]
+async fn a_peer_makes_memory_grow_only_by_sending() {
+    let connection = connection();
+    // The head of a frame of nearly 16 MiB, and a little of its body.
+    let mut sent = BytesMut::from(&[0, 0xff, 0xff, 0, 0, 0, 0, 10][..]);
+    sent.extend_from_slice(&[b'x'; 5_000]);
+    let (exchange, _peer) = settle(&connection, never, sent).await;
+    assert!(
+        exchange.input.capacity() < 64 * 1024,
+        "{} bytes",
+        exchange.input.capacity()
+    );
+}
+
+#[tokio::test]
+async fn answers_are_written_to_a_peer_that_only_stopped_sending() {
+    let connection = connection();
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let (_, inbox) = mpsc::channel(1);
+    let mut exchange = Exchange::new(&connection, at_once, ours, BytesMut::new(), inbox);
+    // More than the peer takes at once.
+    let sent = frames(RequestCode::SendMessageV2, 100_000, 0, 3);
+    theirs.write_all(&sent).await.unwrap();
+    theirs.shutdown().await.unwrap();
+    let mut answers = BytesMut::new();
+    let read = async {
+        for _ in 0..3 {
+            loop {
+                if let Some(answer) = frame::decode(&mut answers, usize::MAX).unwrap() {
+                    assert_eq!(answer.body.len(), 100_000);
+                    break;
+                }
+                assert!(
+                    theirs.read_buf(&mut answers).await.unwrap() > 0,
+                    "closed too early"
+                );
+            }
+        }
+    };
+    let run = async {
+        let end = exchange.run().await;
+        drop(exchange);
+        end
+    };
+    let (end, ()) = tokio::join!(run, read);
+    assert!(matches!(end, End::Peer), "{end:?}");
+}
+
+/// Lets time pass, second by second, until the exchange ends; before each, the peer does `act`.
+async fn time_to_end<F: Future<Output = Done>>(
+    clock: &HandClock,
+    exchange: &mut Exchange<'_, DuplexStream, F>,
+    mut act: impl FnMut(),
+) -> (u64, End) {
+    for second in 0..1_000 {
+        act();
+        if let Poll::Ready(end) = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await {
+            return (second, end);
+        }
+        clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    panic!("the exchange goes on after 1,000 seconds");
+}
+
+/// The tick is coarse: an end may come this much after its time.
+const SLACK_SECONDS: u64 = TICK.as_secs() + 1;
+
+#[tokio::test]
+async fn a_frame_that_trickles_in_is_waited_for_only_so_long() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let mut head = BytesMut::from(&[0, 0, 0x10, 0, 0, 0, 0, 10][..]);
+    head.extend_from_slice(b"x");
+    let (mut exchange, mut peer) = settle(&connection, never, head).await;
+    let (after, end) = time_to_end(&clock, &mut exchange, || {
+        let _ = peer.write_all(b"x").now_or_never();
+    })
+    .await;
+    assert!(matches!(end, End::HalfFrame { .. }), "{end:?}");
+    let due = limits::REMOTING_FRAME_MS_MAX / 1_000;
+    assert!(
+        (due..=due + SLACK_SECONDS).contains(&after),
+        "after {after} s"
+    );
+}
+
+#[tokio::test]
+async fn a_large_frame_on_a_slow_line_has_its_time() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let frame = frames(RequestCode::SendMessageV2, 1, 8 * 1024 * 1024, 1);
+    let (mut exchange, mut peer) = settle(&connection, at_once, BytesMut::new()).await;
+    let mut chunks = frame.chunks(100_000);
+    STARTED.set(0);
+    for second in 0.. {
+        let Some(chunk) = chunks.next() else { break };
+        let mut write = pin!(peer.write_all(chunk));
+        while write.as_mut().now_or_never().is_none() {
+            let polled = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+            assert!(polled.is_pending(), "{polled:?} after {second} s");
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    let polled = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+    assert!(polled.is_pending(), "{polled:?}");
+    assert_eq!(STARTED.get(), 1);
+}
+
+#[tokio::test]
+async fn silence_is_allowed_for_two_minutes_and_while_a_poll_waits() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let (mut exchange, _peer) = settle(&connection, never, BytesMut::new()).await;
+    let (after, end) = time_to_end(&clock, &mut exchange, || {}).await;
+    assert!(matches!(end, End::Idle), "{end:?}");
+    let due = limits::REMOTING_IDLE_MS_MAX / 1_000;
+    assert!(
+        (due..=due + SLACK_SECONDS).contains(&after),
+        "after {after} s"
+    );
+
+    let sent = frames(RequestCode::PullMessage, 1, 0, 1);
+    let (mut exchange, _peer) = settle(&connection, never, sent).await;
+    for _ in 0..2 * due {
+        clock.advance(Duration::from_secs(1));
+        let polled = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+        assert!(polled.is_pending(), "{polled:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_is_waited_for_only_so_long() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let sent = frames(RequestCode::SendMessageV2, 1_000_000, 0, 3);
+    let (mut exchange, _peer) = settle(&connection, at_once, sent).await;
+    let (after, end) = time_to_end(&clock, &mut exchange, || {}).await;
+    assert!(matches!(end, End::WriteStall { .. }), "{end:?}");
+    let due = limits::WRITE_STALL_MS_MAX / 1_000;
+    assert!(
+        (due..=due + SLACK_SECONDS).contains(&after),
+        "after {after} s"
+    );
+}
+
+#[tokio::test]
+async fn frames_that_overlap_in_the_buffer_each_have_their_own_time() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let (mut exchange, mut peer) = settle(&connection, at_once, BytesMut::new()).await;
+    let stream = frames(RequestCode::SendMessageV2, 1, 1, 200);
+    let frame = stream.len() / 200;
+    // Always half a frame ahead, so that one is incomplete at any time.
+    let (first, rest) = stream.split_at(frame / 2);
+    peer.write_all(first).await.unwrap();
+    for chunk in rest.chunks(frame) {
+        peer.write_all(chunk).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+        let polled = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+        assert!(polled.is_pending(), "{polled:?}");
+        tokio::task::yield_now().await;
+    }
+}
