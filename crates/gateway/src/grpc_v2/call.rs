@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base::{Timestamp, limits};
 use broker::ClientIdentity;
 use tonic::metadata::MetadataMap;
-use wire::grpc_v2::Code;
+use wire::grpc_v2::{self as v2, Code};
 
 use super::{digest::DigestForm, status::Refusal, time::parse_grpc_timeout};
 use crate::{ConnectionInfo, Front};
@@ -57,18 +57,26 @@ impl Call {
         Ok(id)
     }
 
-    /// The client as the core keeps it, under the connection of number `connection`.
-    pub(super) fn identity(&self, connection: u64) -> Result<ClientIdentity, Refusal> {
+    /// The client as the core keeps it. The headers say what `agent` does not.
+    pub(super) fn identity(&self, agent: Option<&v2::Ua>) -> Result<ClientIdentity, Refusal> {
         let kept = |text: &str| {
             let end = text.floor_char_boundary(KEPT_TEXT_BYTES_MAX);
             text[..end].to_owned()
         };
+        let language = agent
+            .map(v2::Ua::language)
+            .filter(|language| *language != v2::Language::Unspecified)
+            .map_or(self.text(LANGUAGE), |language| language.as_str_name());
+        let version = agent
+            .map(|agent| agent.version.as_str())
+            .filter(|version| !version.is_empty())
+            .unwrap_or(self.text(CLIENT_VERSION));
         Ok(ClientIdentity {
             id: self.client_id()?.to_owned(),
-            connection,
+            connection: self.connection.id,
             address: self.connection.peer,
-            language: kept(self.text(LANGUAGE)),
-            version: kept(self.text(CLIENT_VERSION)),
+            language: kept(language),
+            version: kept(version),
         })
     }
 

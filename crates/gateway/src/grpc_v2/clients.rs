@@ -160,11 +160,15 @@ impl Clients {
                 connections: Vec::with_capacity(1),
                 last_seen: now,
             });
+            session.heard_on(identity.connection, open_connections);
+            session.identity.address = identity.address;
+            session.last_seen = now;
             if let Some(role) = role {
                 session.role = role;
+                // Settings know the SDK better than headers do: Node's headers say `HTTP`.
+                session.identity.language = identity.language;
+                session.identity.version = identity.version;
             }
-            session.last_seen = now;
-            session.heard_on(identity, open_connections);
             session.heartbeat(&self.commands)
         };
         let result = instance.heartbeat(heartbeat);
@@ -185,8 +189,7 @@ impl Clients {
 }
 
 impl Session {
-    fn heard_on(&mut self, identity: ClientIdentity, open: &HashSet<u64>) {
-        let connection = identity.connection;
+    fn heard_on(&mut self, connection: u64, open: &HashSet<u64>) {
         self.connections.retain(|id| open.contains(id));
         if !self.connections.contains(&connection) {
             if self.connections.len() == CONNECTIONS_PER_CLIENT_MAX {
@@ -194,10 +197,7 @@ impl Session {
             }
             self.connections.push(connection);
         }
-        self.identity = ClientIdentity {
-            connection: self.connections[0],
-            ..identity
-        };
+        self.identity.connection = self.connections[0];
     }
 
     fn heartbeat(&self, commands: &mpsc::Sender<ClientCommand>) -> Heartbeat {

@@ -21,7 +21,7 @@ pub(super) fn heartbeat(
         _ => (names::instance(call)?, None),
     };
     // Compat: Go (5.1) sends an empty heartbeat to find out whether the server is back.
-    let identity = call.identity(call.connection.id)?;
+    let identity = call.identity(None)?;
     let role = settings::role_of_heartbeat(kind, group);
     call.front
         .grpc_clients

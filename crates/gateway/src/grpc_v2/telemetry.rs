@@ -72,13 +72,11 @@ impl Conversation {
 
     async fn settings(&self, settings: v2::Settings) -> Result<v2::TelemetryCommand, Refusal> {
         let call = &self.call;
+        let agent = settings.user_agent.clone();
         let settled = settings::settle(call, settings).await?;
-        call.front.grpc_clients.settings(
-            &settled.instance,
-            call.identity(call.connection.id)?,
-            settled.role,
-            call.now(),
-        )?;
+        let identity = call.identity(agent.as_ref())?;
+        let clients = &call.front.grpc_clients;
+        clients.settings(&settled.instance, identity, settled.role, call.now())?;
         Ok(v2::TelemetryCommand {
             status: Some(status::ok()),
             command: Some(Command::Settings(settled.settings)),

@@ -150,7 +150,13 @@ async fn a_consumer_is_told_how_to_consume_and_listed() {
     let server = Server::start().await;
     let mut sdk = Sdk::connect(&server, "c").await;
     let mut talk = sdk.telemetry().await;
-    let told = talk.settle(consumer_settings("billing", "orders")).await;
+    let mut settings = consumer_settings("billing", "orders");
+    settings.user_agent = Some(v2::Ua {
+        language: v2::Language::NodeJs.into(),
+        version: "1.0.8".to_owned(),
+        ..Default::default()
+    });
+    let told = talk.settle(settings).await;
     let Some(PubSub::Subscription(subscription)) = told.pub_sub else {
         panic!("expected a subscription");
     };
