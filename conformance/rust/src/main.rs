@@ -10,7 +10,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rocketmq::conf::{ClientOption, ProducerOption, SimpleConsumerOption};
-use rocketmq::error::ClientError;
 use rocketmq::model::common::{FilterExpression, FilterType};
 use rocketmq::model::message::{MessageBuilder, MessageView};
 use rocketmq::{Producer, SimpleConsumer};
@@ -101,7 +100,7 @@ impl Driver {
             Operation::StopProducer => {
                 let producer = self.producer.take().ok_or("no producer is running")?;
                 let producer = Arc::into_inner(producer).ok_or("a send is still under way")?;
-                left(producer.shutdown().await)?;
+                producer.shutdown().await?;
             }
             Operation::Send(outgoing) => send(self.producer()?, outgoing).await,
             Operation::SendMany {
@@ -127,7 +126,7 @@ impl Driver {
             Operation::StopConsumer => {
                 let consumer = self.consumer.take().ok_or("no consumer is running")?;
                 consumer.receiving.store(false, Ordering::SeqCst);
-                left(consumer.receive_loop.await?.shutdown().await)?;
+                consumer.receive_loop.await?.shutdown().await?;
             }
             Operation::Exit => {}
         }
@@ -224,18 +223,6 @@ impl Driver {
             receive_loop,
         });
         Ok(())
-    }
-}
-
-/// Judges a shutdown. After a restart of the server the client never introduces itself again, so
-/// the server may not know who leaves; the client reports that as an error.
-fn left(shutdown: Result<(), ClientError>) -> Result<(), Failure> {
-    match shutdown {
-        Err(reason) if reason.to_string().contains("UNRECOGNIZED_CLIENT_TYPE") => {
-            write("warning", json!({ "error": reason.to_string() }));
-            Ok(())
-        }
-        other => Ok(other?),
     }
 }
 

@@ -70,7 +70,8 @@ pub(crate) struct Client {
     pub(crate) language: Language,
     /// The consumers that it offers.
     pub(crate) consumers: &'static [ConsumerKind],
-    /// Whether it hands the application compressed bodies as they come; see `conformance/FINDINGS.md`.
+    /// Whether it hands the application compressed bodies as they come; see
+    /// `conformance/FINDINGS.md`.
     pub(crate) leaves_bodies_compressed: bool,
 }
 

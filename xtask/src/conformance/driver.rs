@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::clients::ConsumerKind;
 use super::deadline::{COMMAND, Deadline, START};
@@ -158,7 +158,10 @@ impl Driver {
         self.process.write(&line)?;
         let deadline = Deadline::after(COMMAND);
         loop {
-            match self.read(deadline)? {
+            let event = self
+                .read(deadline)
+                .with_context(|| format!("wait for `{}`", line.trim_end()))?;
+            match event {
                 Event::Done { command } if command == self.command => return Ok(()),
                 Event::Failed { command, error } if command == self.command => {
                     bail!("`{}` failed: {error}", line.trim_end());
