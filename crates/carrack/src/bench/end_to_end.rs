@@ -107,7 +107,7 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
     } else {
         Check::Failed { confirmed, found }
     };
-    report.print()
+    report.of_server(senders.target.as_ref()).await.print()
 }
 
 /// A body that says of which run it is and when it was due, counted from the start of the run.

@@ -12,6 +12,9 @@ use crate::bench::options::BenchOptions;
 /// Latencies that a lane keeps before it adds them to the shared histogram.
 const KEPT: usize = 64;
 
+/// Longest time that a lane keeps them while it is busy.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Shortest and longest latency that can be told, in ns: 1 us and 10 min.
 const NANOS_MIN: u64 = 1_000;
 const NANOS_MAX: u64 = 600_000_000_000;
@@ -71,6 +74,7 @@ impl Meter {
             meter: Arc::clone(self),
             kept: Vec::with_capacity(KEPT),
             counts: Counts::default(),
+            flushed: self.span.start,
         }
     }
 
@@ -97,6 +101,7 @@ pub(super) struct Lane {
     meter: Arc<Meter>,
     kept: Vec<u64>,
     counts: Counts,
+    flushed: Instant,
 }
 
 impl Lane {
@@ -130,7 +135,9 @@ impl Lane {
                     .clamp(NANOS_MIN, NANOS_MAX),
             );
         }
-        if self.kept.len() >= KEPT || self.counts.requests >= KEPT as u64 {
+        if self.kept.len() >= KEPT || now.saturating_duration_since(self.flushed) >= FLUSH_INTERVAL
+        {
+            self.flushed = now;
             self.flush();
         }
     }

@@ -81,7 +81,7 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
         report.failed += acks.counts().failed;
         report.failures.extend(failures);
     }
-    report.print()
+    report.of_server(target.as_ref()).await.print()
 }
 
 /// Where receiving begins in a queue. Over gRPC the server keeps that, so it has no effect.

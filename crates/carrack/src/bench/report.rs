@@ -8,6 +8,7 @@ use super::{
     machine::{Machine, Usage},
     meter::{Counts, Latencies},
     options::BenchOptions,
+    target::{Target, remoting_options},
 };
 use crate::{admin, cli::Output, exit::Failure};
 
@@ -17,6 +18,8 @@ pub(super) struct Report<'a> {
     /// What was measured: `send`, `receive` or `e2e`.
     pub(super) bench: &'static str,
     pub(super) generator_version: &'static str,
+    /// What the server says it is, if it speaks Remoting.
+    pub(super) server_version: Option<String>,
     pub(super) machine: Machine,
     pub(super) options: &'a BenchOptions,
     /// Seconds that were measured.
@@ -105,6 +108,7 @@ impl<'a> Report<'a> {
         Self {
             bench,
             generator_version: env!("CARGO_PKG_VERSION"),
+            server_version: None,
             machine: Machine::this(),
             options,
             seconds: (seconds * 1_000.0).round() / 1_000.0,
@@ -133,6 +137,14 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The report with the server's release.
+    pub(super) async fn of_server(mut self, target: Option<&Target>) -> Self {
+        if let Some(target) = target {
+            self.server_version = target.server_version(&remoting_options(self.options)).await;
+        }
+        self
+    }
+
     /// Prints the report. A failed check is a failure of the command.
     pub(super) fn print(&self) -> Result<(), Failure> {
         match self.options.output {
@@ -149,6 +161,12 @@ impl<'a> Report<'a> {
 
     fn text(&self) -> String {
         let mut facts = vec![
+            (
+                "server",
+                self.server_version
+                    .clone()
+                    .unwrap_or_else(|| "unknown".to_owned()),
+            ),
             (
                 "throughput",
                 format!(

@@ -101,7 +101,7 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
         ),
         (Err(reason), _) | (_, Err(reason)) => Check::NotMade { reason },
     };
-    report.print()
+    report.of_server(senders.target.as_ref()).await.print()
 }
 
 /// Sends until the run is over, and says how many sends were due but never begun. `body` makes the

@@ -91,6 +91,15 @@ impl Target {
         Ok(Self { brokers })
     }
 
+    /// What release the first broker says it is.
+    pub(super) async fn server_version(&self, connection: &RemotingOptions) -> Option<String> {
+        let address = &self.brokers.first()?.address;
+        let client = RemotingClient::connect(address, connection.clone())
+            .await
+            .ok()?;
+        client.server_version().await.ok()?
+    }
+
     /// The sum of the offsets at which the next messages of all queues will be.
     pub(super) async fn end_offsets(
         &self,

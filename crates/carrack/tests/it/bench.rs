@@ -63,6 +63,8 @@ fn a_fixed_rate_is_kept() {
     assert_eq!(report["latency"]["count"], 100, "{report:#}");
     assert_eq!(report["options"]["rate"], 100.0);
     assert!(report["machine"]["cpus"].as_u64() > Some(0));
+    let version = report["server_version"].as_str().unwrap();
+    assert!(version.starts_with("Carrack "), "{version}");
 }
 
 #[test]

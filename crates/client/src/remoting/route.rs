@@ -2,7 +2,7 @@
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{Body, ClusterInfo, TopicList, TopicRouteData},
+    body::{Body, ClusterInfo, TextTable, TopicList, TopicRouteData},
     header::GetRouteRequest,
 };
 
@@ -30,6 +30,16 @@ impl RemotingClient {
     pub async fn cluster_info(&self) -> Result<ClusterInfo, ClientError> {
         self.body(Command::request(RequestCode::GetBrokerClusterInfo, &()))
             .await
+    }
+
+    /// What release a broker says it is, if it says so (28).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn server_version(&self) -> Result<Option<String>, ClientError> {
+        let command = Command::request(RequestCode::GetBrokerRuntimeInfo, &());
+        let mut info: TextTable = self.body(command).await?;
+        Ok(info.table.remove("brokerVersionDesc"))
     }
 
     /// The names of all topics (206).
