@@ -21,7 +21,7 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
     } = arrival;
     let code = command.request_code();
     let answer = match code {
-        // The two that come for every message; their state lies in the connection's task.
+        // What comes for every message: its state lies in the connection's own list of requests.
         Some(
             RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage,
         ) => {
@@ -29,10 +29,10 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
                 .instrument(debug_span!("send"))
                 .await
         }
+        // All else is put aside, to keep that list small.
         Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => {
-            pull::handle(connection, &command, may_wait)
-                .instrument(debug_span!("pull"))
-                .await
+            let pull = pull::handle(connection, &command, may_wait);
+            Box::pin(pull.instrument(debug_span!("pull"))).await
         }
         Some(code) => Box::pin(rare(connection, &command, code)).await,
         None => not_supported(&command),

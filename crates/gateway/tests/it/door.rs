@@ -35,6 +35,25 @@ async fn one_port_speaks_remoting_and_http() {
 }
 
 #[tokio::test]
+async fn plain_paths_are_served_over_http2_too() {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let server = Server::start().await;
+    let io = TokioIo::new(server.connect().await);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
+    let (mut sender, connection) = soon("handshake", handshake).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status) in [("/healthz", 200), ("/nothing", 404)] {
+        let body = http_body_util::Empty::<bytes::Bytes>::new();
+        let request = http::Request::get(format!("http://x{path}"))
+            .body(body)
+            .unwrap();
+        let answer = soon("answer", sender.send_request(request)).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn first_bytes_may_come_one_by_one() {
     let server = Server::start().await;
     let mut socket = server.connect().await;
