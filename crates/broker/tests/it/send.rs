@@ -21,8 +21,8 @@ fn a_send_is_answered_and_visible_once_it_is_durable() {
     assert!(bench.receive(10_000).is_some());
 }
 
-/// The shard forgets the queues of a deleted topic. A message placed in one after that would begin at
-/// offset 0 again, and the next start would find it out of order and refuse the log.
+/// The shard forgets the queues of a deleted topic. A message placed in one after that would begin
+/// at offset 0 again, and the next start would find it out of order and refuse the log.
 #[test]
 fn a_send_that_waited_while_its_topic_was_deleted_is_refused() {
     let bench = Bench::new();
