@@ -1,5 +1,6 @@
 //! What is fuzzed.
 
+mod log;
 mod message;
 mod remoting;
 
@@ -23,6 +24,8 @@ macro_rules! targets {
 
 targets! {
     "batch_body" => message::batch_body,
+    "log_open" => log::open,
+    "log_scan" => log::scan,
     "message_id" => message::message_id,
     "message_properties" => message::properties,
     "remoting_binary_header" => remoting::binary_header,

@@ -51,13 +51,13 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes `folder`, which is created if it is not there.
+    /// Takes `folder`, which is created, durably, if it is not there.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         let failed = |source| LockError::Disk {
             folder: folder.to_owned(),
             source,
         };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        create_durably(folder).map_err(failed)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -72,6 +72,25 @@ impl FolderLock {
             Err(errno) => Err(failed(errno.into())),
         }
     }
+}
+
+/// Creates `folder` and what is missing above it. None of them may vanish at a power cut after we
+/// promised what is in them.
+fn create_durably(folder: &Path) -> io::Result<()> {
+    let parent = match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !folder.try_exists()? {
+        create_durably(parent)?;
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    // Also if it was there: who made it may have died before this.
+    File::open(parent)?.sync_all()
 }
 
 /// A folder of the machine as a [`Disk`]. Holds the folder's lock.

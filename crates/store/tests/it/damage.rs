@@ -320,3 +320,31 @@ fn opening_again_and_again_changes_nothing_but_the_epoch() {
         drop(log);
     }
 }
+
+/// The opening record needs 40 bytes. Where fewer are left, the segment is sealed for it.
+#[test]
+fn a_log_that_ends_just_before_its_segment_does_opens_in_the_next() {
+    for left in [0, 1, 8, 31, 32, 39, 40, 41] {
+        let disk = CrashDisk::new();
+        let (log, ..) = open(&disk.as_disk());
+        let mut written = Vec::new();
+        while log.tail().get() < 60_000 {
+            written.push(put(&log, &[1; 1_000]));
+            commit(&log).unwrap();
+        }
+        let room = 65_536 - log.tail().get() as usize;
+        written.push(put(&log, &vec![2; room - left - 32]));
+        commit(&log).unwrap();
+        drop(log);
+        for round in 2..5 {
+            let (log, recovery, replayed) = open(&disk.as_disk());
+            assert_eq!(
+                (replayed, recovery.epoch),
+                (written.clone(), round),
+                "{left} left"
+            );
+            written.push(put(&log, b"more"));
+            commit(&log).unwrap();
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::support::{append, commit, open, open_from, seen};
 
 fn folder() -> (tempfile::TempDir, Arc<dyn Disk>) {
     let folder = tempfile::tempdir().unwrap();
-    let disk = FolderDisk::open(&folder.path().join("log")).unwrap();
+    let disk = FolderDisk::open(&folder.path().join("made/on/the/way/log")).unwrap();
     (folder, disk)
 }
 
@@ -111,7 +111,7 @@ fn a_file_is_made_whole_and_zero_or_not_at_all() {
     // More than any disk has.
     assert!(disk.create("b", 1 << 60).is_err());
     assert_eq!(disk.list().unwrap(), ["a"]);
-    assert!(!folder.path().join("log/b").exists());
+    assert!(!folder.path().join("made/on/the/way/log/b").exists());
     disk.remove("a").unwrap();
     assert!(disk.open("a").is_err());
 }

@@ -76,14 +76,9 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(
-        active: OpenSegment,
-        spare: Option<OpenSegment>,
-        tail: u64,
-        epoch: u32,
-    ) -> Self {
+    pub(super) fn new(active: OpenSegment, spare: Option<OpenSegment>, tail: u64) -> Self {
         Self {
-            epoch,
+            epoch: 0,
             tail,
             active,
             spare,
@@ -332,8 +327,11 @@ impl LocalLog {
     }
 
     /// Makes the record durable with which every opening of the log begins.
-    pub(super) fn write_opening(self: &Arc<Self>) -> Result<(), OpenError> {
+    pub(super) fn write_opening(self: &Arc<Self>, epoch: u32) -> Result<(), OpenError> {
         let mut state = self.state.lock();
+        // A record that ends the segment because the opening does not fit belongs to what came before:
+        // nothing but an opening may raise the epoch.
+        state.epoch = epoch - 1;
         let payload = self.clock.now().ms().to_le_bytes();
         if state.room() < (ENVELOPE_BYTES + payload.len()) as u64 {
             let next = match state.spare.take() {
@@ -342,6 +340,7 @@ impl LocalLog {
             };
             self.advance(&mut state, next);
         }
+        state.epoch = epoch;
         let write = |_, out: &mut Vec<u8>| out.extend_from_slice(&payload);
         let (kind, stream) = (RecordKind::OPENING, StreamKey::new(0));
         state.place(kind, stream, Urgency::Now, payload.len(), write);

@@ -130,6 +130,9 @@ pub enum OpenError {
         /// Where the log starts.
         start: LogPosition,
     },
+    /// The log was opened so often that there is no further number for an opening.
+    #[error("log was opened {0} times, more than any log is; its records are not of this program")]
+    EpochsUsedUp(u32),
     /// The opening record could not be made durable.
     #[error("write opening record")]
     Opening(#[source] AppendError),
@@ -186,7 +189,7 @@ impl LocalLog {
         let recovery = Recovery {
             start: LogPosition::new(start),
             end: LogPosition::new(found.end),
-            epoch: found.epoch + 1,
+            epoch: found.epoch,
             records: found.records,
             cut_bytes,
         };
@@ -215,6 +218,7 @@ struct Walk {
 struct Found {
     index: usize,
     end: u64,
+    /// The epoch of this opening: one more than that of the last record.
     epoch: u32,
     records: u64,
     /// From here to the end, records may not be durable yet.
@@ -305,8 +309,11 @@ impl Files {
                 });
             }
         }
-        let epoch = walk.epoch.unwrap_or(0);
-        let remains_end = self.check_behind(&walk, epoch)?;
+        let before = walk.epoch.unwrap_or(0);
+        let remains_end = self.check_behind(&walk, before)?;
+        let epoch = before
+            .checked_add(1)
+            .ok_or(OpenError::EpochsUsedUp(before))?;
         Ok(Found {
             index: walk.index,
             end: walk.end,
@@ -477,7 +484,7 @@ impl Files {
             .last()
             .cloned()
             .expect("the active segment was there or has just been made");
-        let state = State::new(active, spare, found.end, found.epoch + 1);
+        let state = State::new(active, spare, found.end);
         let log = Arc::new(LocalLog::from_parts(
             shard,
             options,
@@ -486,7 +493,7 @@ impl Files {
             state,
             Segments::new(self.list.iter().map(|open| open.segment).collect()),
         ));
-        log.write_opening()?;
+        log.write_opening(found.epoch)?;
         Ok(log)
     }
 }
@@ -657,10 +664,11 @@ fn rewrite(open: &OpenSegment, start: u64, end: u64) -> io::Result<()> {
 }
 
 fn zero(open: &OpenSegment, start: u64, end: u64) -> io::Result<()> {
-    let zeros = vec![0; BLOCK_BYTES];
+    let len_max = BLOCK_BYTES.min(usize::try_from(end - start).unwrap_or(BLOCK_BYTES));
+    let zeros = vec![0; len_max];
     let mut position = start;
     while position < end {
-        let len = BLOCK_BYTES.min(usize::try_from(end - position).unwrap_or(BLOCK_BYTES));
+        let len = len_max.min(usize::try_from(end - position).unwrap_or(len_max));
         open.file
             .write_at(open.segment.file_offset(position), &zeros[..len])?;
         position += len as u64;

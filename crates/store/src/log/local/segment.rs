@@ -79,11 +79,17 @@ impl Header {
         if format > FORMAT {
             return Err(HeaderError::Newer(format));
         }
-        Ok(Self {
+        let header = Self {
             start: number(16, 8),
             capacity: number(24, 8),
             shard: ShardId::new(number(32, 2) as u16),
-        })
+        };
+        // A checksum may be right by chance or malice: sums of these must not overflow.
+        let in_range = |value| value <= limits::LOG_POSITION_MAX;
+        if !in_range(header.start) || !in_range(header.capacity) || header.capacity == 0 {
+            return Err(HeaderError::Invalid);
+        }
+        Ok(header)
     }
 }
 
@@ -263,6 +269,22 @@ mod tests {
                 Err(HeaderError::Invalid),
                 "bit {bit}"
             );
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_segment_has_are_no_header() {
+        let with = |start, capacity| {
+            let header = Header {
+                start,
+                capacity,
+                ..HEADER
+            };
+            Header::decode(&header.encode())
+        };
+        assert!(with(limits::LOG_POSITION_MAX, 1).is_ok());
+        for (start, capacity) in [(u64::MAX, 1), (0, u64::MAX), (0, 0), (1 << 48, 1)] {
+            assert_eq!(with(start, capacity), Err(HeaderError::Invalid));
         }
     }
 
