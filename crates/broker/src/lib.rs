@@ -15,6 +15,7 @@ mod ack;
 mod apply;
 mod change_invisible_duration;
 mod checkpoint;
+mod claims;
 mod clients;
 mod consumption;
 mod errors;

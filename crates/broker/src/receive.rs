@@ -1,23 +1,17 @@
 //! Receive: take messages of a group for a time, during which nobody else in the group gets them.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use base::{ErrorKind, GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, limits};
+use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName, limits};
 use futures::{FutureExt, future::select};
 use store::log::AppendError;
 use tokio::sync::Notify;
-use wire::message::{StoredMessage, properties};
+use wire::message::StoredMessage;
 
 use crate::{
     Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound,
+    claims::{Claim, Claims},
     consumption::{Consumption, InFlight, Renewal},
-    index::IndexEntry,
-    pull::is_trimmed,
     records::{ReceiptState, Receipts},
     state::{State, WaitingPlace},
     wait,
@@ -523,164 +517,5 @@ impl Drop for Waiting<'_> {
             .state
             .lock()
             .stop_receiving(self.place, self.group);
-    }
-}
-
-/// A message taken out of its queue for this receive.
-struct Claim {
-    stream: StreamKey,
-    offset: u64,
-    entry: IndexEntry,
-    claim: ReceiptState,
-    /// The delivery before this one, if it is not the first.
-    before: Option<ReceiptState>,
-}
-
-/// Claimed messages on their way out. Unless they are handed out, they go back when this is
-/// dropped: because a read failed, or because the client went away while its answer was being made.
-struct Claims<'a> {
-    shard: &'a Shard,
-    topic: &'a Topic,
-    group: &'a Group,
-    unread: VecDeque<Claim>,
-    read: Vec<(Claim, StoredMessage)>,
-    /// Retention came before the read: the next look finds the copy it kept, or that there is none.
-    trimmed: Vec<Claim>,
-    bytes: usize,
-}
-
-impl<'a> Claims<'a> {
-    fn new(shard: &'a Shard, topic: &'a Topic, group: &'a Group) -> Self {
-        Self {
-            shard,
-            topic,
-            group,
-            unread: VecDeque::new(),
-            read: Vec::new(),
-            trimmed: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.unread.len() + self.read.len()
-    }
-
-    /// Reads what is claimed and drops what the filter does not want after all. Says whether the
-    /// answer has room for more.
-    async fn read(&mut self, filter: &Filter) -> Result<bool, ReceiveError> {
-        while let Some(claim) = self.unread.front() {
-            let size = claim.entry.len as usize;
-            if self.bytes > 0 && self.bytes + size > limits::PULL_BYTES_MAX {
-                return Ok(false);
-            }
-            let (stream, offset, entry) = (claim.stream, claim.offset, claim.entry);
-            let name = self.topic.name();
-            let read = self.shard.read_message(name, stream, offset, entry).await;
-            if is_trimmed(&read) {
-                self.trimmed.extend(self.unread.pop_front());
-                continue;
-            }
-            let message = read?;
-            let claim = self.unread.pop_front().expect("looked at it above");
-            if filter.matches(message.property(properties::TAGS)) {
-                self.bytes += size;
-                self.read.push((claim, message));
-            } else {
-                let mut state = self.shard.state.lock();
-                self.shard
-                    .settle(&mut state, stream, self.group.id, vec![offset]);
-            }
-        }
-        Ok(true)
-    }
-
-    /// What was read becomes the client's; what was not goes back.
-    fn hand_out(mut self) -> Vec<Received> {
-        let received = |(claim, message): (Claim, StoredMessage)| {
-            let (topic, queue) = claim.stream.queue();
-            let handle = ReceiptHandle {
-                shard: self.shard.id,
-                topic,
-                group: self.group.id,
-                queue,
-                offset: QueueOffset::new(claim.offset),
-                attempt: claim.claim.attempt,
-                nonce: claim.claim.nonce,
-            };
-            let ReceiptState { attempt, until, .. } = claim.claim;
-            Received {
-                message,
-                handle,
-                attempt,
-                invisible_until: until,
-            }
-        };
-        std::mem::take(&mut self.read)
-            .into_iter()
-            .map(received)
-            .collect()
-    }
-}
-
-impl Drop for Claims<'_> {
-    fn drop(&mut self) {
-        let read = self.read.drain(..).map(|(claim, _)| claim);
-        let mut back: BTreeMap<StreamKey, Vec<Claim>> = BTreeMap::new();
-        let unread = self.unread.drain(..).chain(self.trimmed.drain(..));
-        for claim in read.chain(unread) {
-            back.entry(claim.stream).or_default().push(claim);
-        }
-        if back.is_empty() {
-            return;
-        }
-        let until = self.shard.clock.now();
-        let mut state = self.shard.state.lock();
-        for (stream, claims) in back {
-            let Ok(consumption) = state.consumption(stream, self.group.id) else {
-                continue;
-            };
-            let mut receipts = Vec::new();
-            for Claim {
-                offset,
-                claim,
-                before,
-                ..
-            } in claims
-            {
-                // Unless it was reset, or its time ended and somebody else has it.
-                if consumption
-                    .get(offset)
-                    .is_some_and(|held| held.state.nonce == claim.nonce)
-                {
-                    // The delivery did not happen, so its attempt does not count.
-                    let attempt = before.map_or(0, |before| before.attempt);
-                    let receipt = ReceiptState {
-                        until,
-                        attempt,
-                        nonce: claim.nonce,
-                    };
-                    consumption.put(
-                        offset,
-                        InFlight {
-                            state: receipt,
-                            renewal: None,
-                        },
-                    );
-                    receipts.push((offset, receipt));
-                }
-            }
-            let Some(next) = consumption.next() else {
-                continue;
-            };
-            let record = Receipts {
-                group: self.group.id,
-                next,
-                receipts,
-            };
-            // Without the record, a crash makes them wait out their invisible time: no harm.
-            let _: Result<(), AppendError> = self.shard.append_receipts(stream, &record);
-            state.wake_group(stream, self.group.id);
-        }
     }
 }

@@ -68,11 +68,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn topic(name: &str) -> TopicName {
-    TopicName::new(name).unwrap()
+    TopicName::new(name).expect("a plain name")
 }
 
 pub(crate) fn group(name: &str) -> GroupName {
-    GroupName::new(name).unwrap()
+    GroupName::new(name).expect("a plain name")
 }
 
 impl Bench {
@@ -81,23 +81,33 @@ impl Bench {
         let clock = Arc::new(TestClock {
             elapsed: watch::Sender::new(Duration::ZERO),
         });
-        let bench = Self::open(tempfile::tempdir().unwrap(), clock);
+        let bench = Self::open(
+            tempfile::tempdir().expect("the test allows no failure here"),
+            clock,
+        );
         bench.create_topic("orders");
         let mut spec = GroupSpec::new(group("billing"));
         spec.max_attempts = 3;
-        bench.run(bench.instance.create_group(spec)).unwrap();
+        bench
+            .run(bench.instance.create_group(spec))
+            .expect("the test allows no failure here");
         bench
     }
 
     pub(crate) fn create_topic(&self, name: &str) {
         let spec = TopicSpec::new(topic(name), 2);
-        self.run(self.instance.create_topic(spec)).unwrap();
+        self.run(self.instance.create_topic(spec))
+            .expect("the test allows no failure here");
     }
 
     fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
         let path = folder.path();
-        let kv = FjallDatabase::open(&path.join("kv")).unwrap();
-        let mut state = ShardState::open(Arc::new(kv.shard(ShardId::new(0)).unwrap())).unwrap();
+        let kv = FjallDatabase::open(&path.join("kv")).expect("the test allows no failure here");
+        let mut state = ShardState::open(Arc::new(
+            kv.shard(ShardId::new(0))
+                .expect("the test allows no failure here"),
+        ))
+        .expect("the test allows no failure here");
         let options = LocalLogOptions {
             segment_bytes_min: 64 * 1024,
             segment_bytes_max: 64 * 1024,
@@ -106,23 +116,25 @@ impl Bench {
             ride_delay: Duration::from_millis(20),
         };
         let (log, _) = LocalLog::open(
-            FolderDisk::open(&path.join("log")).unwrap(),
+            FolderDisk::open(&path.join("log")).expect("the test allows no failure here"),
             ShardId::new(0),
             options,
             clock.clone(),
             state.replay_from(),
             &mut |record| state.replay(&record),
         )
-        .unwrap();
-        let meta = FolderDisk::open(&path.join("meta")).unwrap();
-        let meta = EmbeddedMetadata::open(meta, clock.clone()).unwrap();
+        .expect("the test allows no failure here");
+        let meta = FolderDisk::open(&path.join("meta")).expect("the test allows no failure here");
+        let meta =
+            EmbeddedMetadata::open(meta, clock.clone()).expect("the test allows no failure here");
         let settings = InstanceSettings {
             create_automatically: false,
             automatic_queues: 1,
         };
         let id = InstanceId::default_instance();
         let instance = Instance::open(id, settings, meta, clock.clone());
-        let instance = futures::executor::block_on(instance).unwrap();
+        let instance =
+            futures::executor::block_on(instance).expect("the test allows no failure here");
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
         let shard = instance
             .add_shard(ShardParts {
@@ -132,7 +144,7 @@ impl Bench {
                 clock: clock.clone(),
                 random,
             })
-            .unwrap();
+            .expect("the test allows no failure here");
         let observer: Weak<dyn DurableObserver> = Arc::downgrade(&shard.observer());
         log.observe(observer);
         Self {
@@ -161,8 +173,8 @@ impl Bench {
     /// Makes durable what waits for it.
     pub(crate) fn commit(&self) {
         while let Some(mut commit) = self.log.begin_commit() {
-            commit.write().unwrap();
-            commit.sync().unwrap();
+            commit.write().expect("the test allows no failure here");
+            commit.sync().expect("the test allows no failure here");
             commit.finish();
         }
         self.log.prepare();
@@ -181,13 +193,16 @@ impl Bench {
     }
 
     pub(crate) fn send(&self, queue: u32, tags: &[&str]) -> Vec<Sent> {
-        self.run(self.shard.send(request(queue, tags))).unwrap()
+        self.run(self.shard.send(request(queue, tags)))
+            .expect("the test allows no failure here")
     }
 
     /// Receives one message of `billing` in any queue, without waiting.
     pub(crate) fn receive(&self, invisible_ms: u64) -> Option<Received> {
         let request = receive_request(None, invisible_ms, 0);
-        self.run(self.shard.receive(request)).unwrap().pop()
+        self.run(self.shard.receive(request))
+            .expect("the test allows no failure here")
+            .pop()
     }
 }
 
@@ -201,13 +216,16 @@ pub(crate) fn request(queue: u32, tags: &[&str]) -> SendRequest {
     let message = |tag: &&str| {
         let mut raw = String::new();
         if !tag.is_empty() {
-            properties::set(&mut raw, properties::TAGS, tag).unwrap();
+            properties::set(&mut raw, properties::TAGS, tag)
+                .expect("the test allows no failure here");
         }
         Message {
             flag: 0,
             sys_flag: 0,
             born_timestamp: Timestamp::from_ms(0),
-            born_host: "127.0.0.1:1".parse().unwrap(),
+            born_host: "127.0.0.1:1"
+                .parse()
+                .expect("the test allows no failure here"),
             reconsume_times: 0,
             body: tag.to_string().into(),
             properties: raw.into(),
@@ -217,7 +235,9 @@ pub(crate) fn request(queue: u32, tags: &[&str]) -> SendRequest {
         topic: topic("orders"),
         queue: QueueChoice::Queue(QueueId::new(queue)),
         messages: tags.iter().map(message).collect(),
-        store_host: "127.0.0.1:8080".parse().unwrap(),
+        store_host: "127.0.0.1:8080"
+            .parse()
+            .expect("the test allows no failure here"),
     }
 }
 
@@ -244,7 +264,7 @@ pub(crate) fn offsets(received: Poll<Result<Vec<Received>, ReceiveError>>) -> Op
         Poll::Pending => None,
         Poll::Ready(received) => Some(
             received
-                .unwrap()
+                .expect("the test allows no failure here")
                 .iter()
                 .map(|received| received.message.queue_offset())
                 .collect(),
