@@ -11,6 +11,7 @@
 mod body;
 pub mod clients;
 pub mod disk;
+pub mod figures;
 pub mod kv;
 pub mod ledger;
 pub mod machine;

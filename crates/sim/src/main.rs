@@ -45,7 +45,7 @@ fn planted(text: &str) -> Result<Planted, String> {
         "forgotten-receipts" => Planted::ForgottenReceipts,
         "hasty-clock" => Planted::HastyClock,
         "lost-writes" => Planted::LostWrites,
-        _ => return Err("expected lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts, hasty-clock or lost-writes".to_owned()),
+        _ => return Err("expected one of the bugs that --help lists".to_owned()),
     })
 }
 

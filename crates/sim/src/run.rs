@@ -14,8 +14,9 @@ use broker::{GroupSpec, TopicSpec};
 use crate::{
     clients::{Client, read_queue},
     disk::SimDisk,
+    figures::Figures,
     kv::SimKv,
-    ledger::{Figures, Ledger},
+    ledger::Ledger,
     machine::{Crash, Faults, Machine},
     meta::SimMetadata,
     node::{Node, OpenNodeError, Site},

@@ -24,7 +24,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<(u64, Outcome)> {
 #[test]
 fn no_seed_breaks_an_invariant() {
     let outcomes = run_all(0..SEEDS);
-    let mut total = sim::ledger::Figures::default();
+    let mut total = sim::figures::Figures::default();
     let mut lives = 0;
     for (seed, outcome) in &outcomes {
         assert_eq!(
