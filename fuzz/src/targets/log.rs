@@ -1,7 +1,7 @@
 //! Recovery of the log from the bytes that a disk gives back.
 //!
-//! The first byte of an input says whether checksums are made right before the rest is read (odd) or
-//! not: otherwise hardly an input would get past them.
+//! The first byte of an input says whether checksums are made right before the rest is read (odd)
+//! or not: otherwise hardly an input would get past them.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -329,8 +329,8 @@ impl LocalLog {
     /// Makes the record durable with which every opening of the log begins.
     pub(super) fn write_opening(self: &Arc<Self>, epoch: u32) -> Result<(), OpenError> {
         let mut state = self.state.lock();
-        // A record that ends the segment because the opening does not fit belongs to what came before:
-        // nothing but an opening may raise the epoch.
+        // A record that ends the segment because the opening does not fit belongs to what came
+        // before: nothing but an opening may raise the epoch.
         state.epoch = epoch - 1;
         let payload = self.clock.now().ms().to_le_bytes();
         if state.room() < (ENVELOPE_BYTES + payload.len()) as u64 {

@@ -6,6 +6,7 @@
 //! allocate.rs  makes the next segment ahead      committer.rs  the thread that drives both
 //! read.rs      finds a record again              trim.rs       gives old segments back
 //! recover.rs   opens, cuts, replays              scan.rs       which bytes count as records
+//! blocks.rs    reads and mends files for it      segment.rs    names, headers, open files
 //! ```
 //!
 //! Locks, in the order in which they are taken: `trimming`, `state`, `segments`, `recent`. No lock
@@ -13,8 +14,10 @@
 
 mod allocate;
 mod append;
+mod blocks;
 mod commit;
 mod committer;
+mod open_error;
 mod read;
 mod recent;
 mod recover;
@@ -37,8 +40,9 @@ use tokio::sync::oneshot;
 
 pub use commit::Commit;
 pub use committer::Committer;
+pub use open_error::OpenError;
+pub use recover::Recovery;
 pub(crate) use recover::first_position;
-pub use recover::{OpenError, Recovery};
 
 use self::{
     append::State,

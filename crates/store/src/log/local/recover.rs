@@ -14,24 +14,19 @@
 use std::{io, sync::Arc};
 
 use base::{Clock, LogPosition, ShardId, limits};
-use bytes::Bytes;
 
 use super::{
-    LocalLog, LocalLogOptions,
+    LocalLog, LocalLogOptions, OpenError,
     append::State,
-    scan::{self, ScanError, Stop},
+    blocks::{BLOCK_BYTES, look_behind, read_block, read_record, rewrite, zero},
+    open_error::disk_error,
+    scan::{self, Stop},
     segment::{self, FORMAT, HEADER_BYTES, Header, HeaderError, OpenSegment, Segment, Segments},
 };
 use crate::{
     disk::{Disk, DiskFile},
-    log::{AppendError, ENVELOPE_BYTES, Record},
+    log::{ENVELOPE_BYTES, Record},
 };
-
-/// Bytes read at a time while records are replayed.
-const BLOCK_BYTES: usize = 1024 * 1024;
-/// How far behind the end of the log a record is looked for that proves damage: past what one
-/// commit can tear, the first record of the next one would begin, and be this long at most.
-const LOOK_BEHIND_BYTES: u64 = 2 * limits::LOG_COMMIT_BYTES_MAX as u64;
 
 /// What opening a log found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,96 +43,6 @@ pub struct Recovery {
     pub cut_bytes: u64,
 }
 
-/// Why a log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk failed, or is full.
-    #[error("{operation} of log segment `{file}`")]
-    Disk {
-        /// A noun: what was tried, e.g. "read".
-        operation: &'static str,
-        /// Name of the file, empty if it is about the folder.
-        file: String,
-        /// What the disk said.
-        #[source]
-        source: io::Error,
-    },
-    /// A newer release wrote it.
-    #[error("log segment `{file}` has format {found}, this release reads up to {supported}")]
-    NewerFormat {
-        /// Name of the file.
-        file: String,
-        /// Its format.
-        found: u32,
-        /// The newest format this release reads.
-        supported: u32,
-    },
-    /// The file belongs to another shard's folder.
-    #[error("log segment `{file}` belongs to shard {found}, expected shard {expected}")]
-    Foreign {
-        /// Name of the file.
-        file: String,
-        /// The shard in its header.
-        found: ShardId,
-        /// The shard being opened.
-        expected: ShardId,
-    },
-    /// A segment between others is not there.
-    #[error(
-        "log has no segment from position {expected} on, the next one is `{file}`: restore the missing \
-         file or the whole folder from a backup"
-    )]
-    Missing {
-        /// Where the missing segment starts.
-        expected: LogPosition,
-        /// The segment found instead.
-        file: String,
-    },
-    /// Records that were durable once cannot be read.
-    #[error(
-        "log segment `{file}` is damaged at position {position}: {reason}; {evidence}, so this is not \
-         the torn end of a write: restore the folder from a backup"
-    )]
-    Corrupt {
-        /// Name of the file.
-        file: String,
-        /// Where the damage is.
-        position: LogPosition,
-        /// What was found there.
-        reason: String,
-        /// How it is known that there was a record.
-        evidence: String,
-    },
-    /// The state is ahead of the log.
-    #[error(
-        "state stands at log position {checkpoint} but the log ends at {end}: the log was restored from \
-         an older copy, or its disk lost data that it had confirmed; restore log and state together"
-    )]
-    CheckpointPastEnd {
-        /// Where the state stands.
-        checkpoint: LogPosition,
-        /// Where the log ends.
-        end: LogPosition,
-    },
-    /// The state needs records that the log no longer has.
-    #[error(
-        "state stands at log position {checkpoint} but the log starts at {start}: the state was restored \
-         from an older copy or lost; restore log and state together"
-    )]
-    CheckpointTrimmed {
-        /// Where the state stands.
-        checkpoint: LogPosition,
-        /// Where the log starts.
-        start: LogPosition,
-    },
-    /// The log was opened so often that there is no further number for an opening.
-    #[error("log was opened {0} times, more than any log is; its records are not of this program")]
-    EpochsUsedUp(u32),
-    /// The opening record could not be made durable.
-    #[error("write opening record")]
-    Opening(#[source] AppendError),
-}
-
 /// Where the log in `disk` starts, without opening it; zero if there is none. For a log that is its
 /// own checkpoint and is replayed from its start.
 pub(crate) fn first_position(disk: &dyn Disk) -> io::Result<LogPosition> {
@@ -147,14 +52,6 @@ pub(crate) fn first_position(disk: &dyn Disk) -> io::Result<LogPosition> {
         .filter_map(|name| segment::start_of(name))
         .min();
     Ok(LogPosition::new(first.unwrap_or(0)))
-}
-
-fn disk_error(operation: &'static str, start: u64) -> impl FnOnce(io::Error) -> OpenError {
-    move |source| OpenError::Disk {
-        operation,
-        file: segment::name_of(start),
-        source,
-    }
 }
 
 impl LocalLog {
@@ -604,76 +501,6 @@ fn walk_segment(
             hole => return Ok(Some(hole)),
         }
     }
-}
-
-/// Up to `len` bytes at `position`, not beyond the segment.
-fn read_block(open: &OpenSegment, position: u64, len: usize) -> io::Result<Bytes> {
-    let room = open.segment.next() - position;
-    let len = usize::try_from(room).unwrap_or(usize::MAX).min(len);
-    let bytes = open.file.read_at(open.segment.file_offset(position), len)?;
-    if bytes.len() < len {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes)
-}
-
-fn read_record(open: &OpenSegment, position: u64) -> io::Result<Result<Record, ScanError>> {
-    let head = read_block(open, position, ENVELOPE_BYTES)?;
-    let len = match Record::claimed_len(&head) {
-        Ok(len) => len,
-        Err(error) => return Ok(Err(error.into())),
-    };
-    let bytes = read_block(open, position, len)?;
-    Ok(scan::next(&bytes, LogPosition::new(position), None))
-}
-
-/// Looks behind the end of the log: up to where the bytes are not all zero, and whether a record
-/// there proves that the log went on.
-fn look_behind(open: &OpenSegment, end: u64, epoch: u32) -> io::Result<(u64, Option<LogPosition>)> {
-    let last = open.segment.next().min(end + LOOK_BEHIND_BYTES);
-    let mut remains_end = end;
-    let mut position = end;
-    while position < last {
-        let block = read_block(open, position, BLOCK_BYTES)?;
-        if let Some(at) = block.iter().rposition(|byte| *byte != 0) {
-            remains_end = position + at as u64 + 1;
-        }
-        position += block.len() as u64;
-    }
-    if remains_end == end {
-        return Ok((end, None));
-    }
-    let len = usize::try_from(remains_end - end).unwrap_or(usize::MAX);
-    let remains = read_block(open, end, len)?;
-    let commit_start = scan::find_commit_start(&remains, LogPosition::new(end), epoch);
-    Ok((remains_end, commit_start))
-}
-
-/// Writes the bytes from `start` to `end` again as they are, so that the next sync makes them
-/// durable whatever an earlier one failed to do.
-fn rewrite(open: &OpenSegment, start: u64, end: u64) -> io::Result<()> {
-    let mut position = start;
-    while position < end {
-        let len = BLOCK_BYTES.min(usize::try_from(end - position).unwrap_or(BLOCK_BYTES));
-        let bytes = read_block(open, position, len)?;
-        open.file
-            .write_at(open.segment.file_offset(position), &bytes)?;
-        position += len as u64;
-    }
-    Ok(())
-}
-
-fn zero(open: &OpenSegment, start: u64, end: u64) -> io::Result<()> {
-    let len_max = BLOCK_BYTES.min(usize::try_from(end - start).unwrap_or(BLOCK_BYTES));
-    let zeros = vec![0; len_max];
-    let mut position = start;
-    while position < end {
-        let len = len_max.min(usize::try_from(end - position).unwrap_or(len_max));
-        open.file
-            .write_at(open.segment.file_offset(position), &zeros[..len])?;
-        position += len as u64;
-    }
-    Ok(())
 }
 
 fn describe(hole: Option<&Stop>) -> String {
