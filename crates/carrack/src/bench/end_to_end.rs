@@ -20,7 +20,7 @@ use super::{
     report::{Check, Report},
     send::{Senders, load, noise},
     sender::run_number,
-    target::prepare_grpc,
+    target::{prepare_grpc, remoting_options},
 };
 use crate::exit::Failure;
 
@@ -50,6 +50,11 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
         Protocol::Grpc => prepare_grpc(&options).await?.0,
     };
     let target = senders.target.as_ref();
+    if let Some(target) = target {
+        target
+            .ensure_group(&options.group, &remoting_options(&options))
+            .await?;
+    }
     let receivers = Receivers::connect(&options, target, &queues, Start::End).await?;
 
     let span = Span::from_now(&options);

@@ -44,6 +44,11 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
             (target, queues)
         }
     };
+    if let Some(target) = &target {
+        target
+            .ensure_group(&options.group, &remoting_options(&options))
+            .await?;
+    }
     let receivers = Receivers::connect(&options, target.as_ref(), &queues, Start::First).await?;
 
     let span = Span::from_now(&options);

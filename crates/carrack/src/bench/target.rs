@@ -91,6 +91,28 @@ impl Target {
         Ok(Self { brokers })
     }
 
+    /// Creates the group where it is missing.
+    pub(super) async fn ensure_group(
+        &self,
+        group: &str,
+        connection: &RemotingOptions,
+    ) -> Result<(), ClientError> {
+        for broker in &self.brokers {
+            let client = RemotingClient::connect(&broker.address, connection.clone()).await?;
+            match client.group_config(group).await {
+                Err(error) if error.refusal() == Some(ResponseCode::GroupNotExist) => {
+                    let group = GroupConfig {
+                        group_name: group.to_owned(),
+                        ..GroupConfig::default()
+                    };
+                    client.create_group(&group).await?;
+                }
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
     /// What release the first broker says it is.
     pub(super) async fn server_version(&self, connection: &RemotingOptions) -> Option<String> {
         let address = &self.brokers.first()?.address;
@@ -128,12 +150,7 @@ async fn create(
             queues: options.queues,
             message_type: Some("NORMAL"),
         };
-        broker.create_topic(topic).await?;
-        let group = GroupConfig {
-            group_name: options.group.clone(),
-            ..GroupConfig::default()
-        };
-        broker.create_group(&group).await
+        broker.create_topic(topic).await
     };
     match on(entry).await {
         Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
@@ -177,7 +194,19 @@ pub(super) async fn prepare_grpc(
         connect_timeout: Duration::from_secs(1),
         ..remoting_options(options)
     };
-    let target = Target::prepare(options, &connection).await.ok();
+    let by_remoting = BenchOptions {
+        server: options
+            .admin_server
+            .clone()
+            .unwrap_or_else(|| options.server.clone()),
+        ..options.clone()
+    };
+    let target = match Target::prepare(&by_remoting, &connection).await {
+        Ok(target) => Some(target),
+        // A server that was named for this must do it.
+        Err(error) if options.admin_server.is_some() => return Err(error),
+        Err(_) => None,
+    };
     let client = GrpcClient::connect(&options.server, grpc_options(options, 0)).await?;
     let route = client.query_route(&options.topic).await?;
     if route.message_queues.is_empty() {

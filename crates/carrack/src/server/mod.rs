@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use base::{Clock, InstanceId};
 use gateway::{Front, FrontSettings, TlsSetup};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::{
     addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, upkeep::Upkeep,
@@ -32,6 +33,7 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
         config::load(flags, environment).map_err(|error| Failure::Usage(error.into()))?;
     let addresses = Addresses::of(&settings).map_err(Failure::Usage)?;
     log::start(settings.log_level, settings.log_format);
+    raise_open_files_limit();
 
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = settings.worker_threads {
@@ -46,6 +48,22 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     // Reads of the disk that are still under way serve nobody any more.
     runtime.shutdown_background();
     served
+}
+
+/// Raises the number of open files to what the system allows this process: each connection is one, and
+/// many systems begin with 1,024.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(limit = ?limit.current, %error, "number of open files not raised");
+    }
 }
 
 async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure> {

@@ -49,15 +49,31 @@ impl Upkeep {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
-            .spawn(move || worker.run(&stopped))?;
+            .spawn(move || {
+                let _guard = AbortOnPanic;
+                worker.run(&stopped);
+            })?;
         Ok(Self { stop, thread })
     }
 
     /// Ends the thread after what it is doing.
     pub(super) fn stop(self) {
         drop(self.stop);
-        if self.thread.join().is_err() {
-            tracing::error!("the upkeep thread panicked");
+        self.thread
+            .join()
+            .expect("a panic there has ended the process");
+    }
+}
+
+/// Ends the process when this thread panics: without checkpoints the log and the state in memory would
+/// grow for ever, unnoticed. The next start replays the log.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the upkeep thread panicked, ending the process");
+            std::process::abort();
         }
     }
 }

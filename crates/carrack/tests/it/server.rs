@@ -210,6 +210,30 @@ fn log_lines_can_be_json() {
 }
 
 #[test]
+fn it_may_open_as_many_files_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new("sh");
+    let server = concat!(
+        "ulimit -Sn 64; exec ",
+        env!("CARGO_BIN_EXE_carrack"),
+        " server"
+    );
+    let listen = "--listen 127.0.0.1:0 --data";
+    command.args([
+        "-c",
+        &format!("{server} {listen} {}", folder.path().display()),
+    ]);
+    let server = Server::spawn(command);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .unwrap();
+    let files: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(files[0], files[1], "{limits}");
+}
+
+#[test]
 fn idle_it_stays_small() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());

@@ -158,9 +158,12 @@ impl GrpcClient {
         let wait = request
             .long_polling_timeout
             .and_then(|wait| Duration::try_from(wait).ok());
+        let wait = wait.unwrap_or_default();
         let mut stub = self.stub.clone();
-        let request = self.request(request);
-        self.within(NAME, wait.unwrap_or_default(), async {
+        let mut request = self.request(request);
+        // Compat: Apache's proxy (5.5.0) fails a receive whose header names no time limit.
+        request.set_timeout(self.request_timeout + wait);
+        self.within(NAME, wait, async {
             let mut answers = stub.receive_message(request).await?.into_inner();
             let mut messages = Vec::new();
             let mut refusal = None;
