@@ -36,8 +36,8 @@ pub(crate) struct BenchOptions {
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = Protocol::Remoting)]
     pub(super) protocol: Protocol,
-    /// When loading gRPC: where Remoting requests go that create topic and group and count what is in
-    /// the queues [default: the server, if it takes them]
+    /// When loading gRPC: where Remoting requests go that create topic and group and count what is
+    /// in the queues [default: the server, if it takes them]
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) admin_server: Option<String>,
     /// Topic to use; created where the server allows it

@@ -50,8 +50,8 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     served
 }
 
-/// Raises the number of open files to what the system allows this process: each connection is one, and
-/// many systems begin with 1,024.
+/// Raises the number of open files to what the system allows this process: each connection is one,
+/// and many systems begin with 1,024.
 fn raise_open_files_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

@@ -65,8 +65,8 @@ impl Upkeep {
     }
 }
 
-/// Ends the process when this thread panics: without checkpoints the log and the state in memory would
-/// grow for ever, unnoticed. The next start replays the log.
+/// Ends the process when this thread panics: without checkpoints the log and the state in memory
+/// would grow for ever, unnoticed. The next start replays the log.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
