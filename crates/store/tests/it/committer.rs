@@ -1,6 +1,9 @@
 //! The thread that drives logs: groups, rides, drains.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use base::LogPosition;
 use futures::executor::block_on;
@@ -109,6 +112,13 @@ fn reporting(log: &LocalLog) -> (Arc<dyn DurableObserver>, mpsc::Receiver<Vec<Ve
     (observer, reports)
 }
 
+/// The next report; a thread that never makes one is an error, not a test that hangs.
+fn next(reports: &mpsc::Receiver<Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
+    reports
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the committer reports")
+}
+
 #[test]
 fn a_ride_needs_no_company_but_goes_with_it() {
     let (log, ..) = open(&CrashDisk::new().as_disk());
@@ -118,13 +128,13 @@ fn a_ride_needs_no_company_but_goes_with_it() {
     // After this the thread has nothing left to do that the ride could go with.
     let appended = append(&log, b"first").unwrap();
     block_on(log.durable(appended.end)).unwrap();
-    assert_eq!(reports.recv().unwrap(), [b"first".to_vec()]);
+    assert_eq!(next(&reports), [b"first".to_vec()]);
     append_as(&log, Urgency::Ride, b"alone").unwrap();
-    assert_eq!(reports.recv().unwrap(), [b"alone".to_vec()]);
+    assert_eq!(next(&reports), [b"alone".to_vec()]);
     // Somebody who waits makes it urgent.
     let appended = append_as(&log, Urgency::Ride, b"awaited").unwrap();
     block_on(log.durable(appended.end)).unwrap();
-    assert_eq!(reports.recv().unwrap(), [b"awaited".to_vec()]);
+    assert_eq!(next(&reports), [b"awaited".to_vec()]);
     committer.stop();
 }
 
