@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message,
                       MessageListener, Producer, PushConsumer, SimpleConsumer)
 
+# Runtimes that start side by side on two cores take longer than the default of 3 s.
+REQUEST_TIMEOUT_SECONDS = 10
 AWAIT_SECONDS = 3
 INVISIBLE_SECONDS = 10
 BATCH = 32
@@ -63,7 +65,7 @@ class Listener(MessageListener):
 
 class Driver:
     def __init__(self, endpoint, events):
-        self._configuration = ClientConfiguration(endpoint, Credentials())
+        self._configuration = ClientConfiguration(endpoint, Credentials(), request_timeout=REQUEST_TIMEOUT_SECONDS)
         self._events = events
         self._producer = None
         self._consumer = None

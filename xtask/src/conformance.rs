@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     /// A program that creates topics and groups there, called with the command line of `carrack`.
     #[arg(long, value_name = "PATH", requires = "against")]
     administration: Option<PathBuf>,
-    /// Clients to run at the same time, each with a server of its own; most of the time they wait.
+    /// Scenarios to run at the same time, each with a server of its own; most of the time they wait.
     #[arg(long, default_value_t = 3)]
     jobs: usize,
     /// Only build the drivers.
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let run = Run::new(root, arguments)?;
-    let mut lines = run_clients(&run, &single, arguments.jobs)?;
+    let mut lines = run_clients(&run, &single, arguments.jobs);
     if !together.is_empty() && arguments.scenario.is_none() {
         lines.extend(run_together(&run, &together)?);
     }
@@ -197,9 +197,19 @@ fn build_drivers(root: &Path, clients: impl Iterator<Item = &'static Client>) ->
     Ok(())
 }
 
-/// Runs the scenarios of each client, `jobs` clients at a time; the lines keep the order of the
-/// clients.
-fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Result<Vec<Line>> {
+/// One scenario with one consumer of one client.
+struct Case {
+    client: &'static Client,
+    kind: ConsumerKind,
+    scenario: &'static Scenario,
+}
+
+/// Runs all scenarios of these clients, `jobs` at a time; the lines keep the order of the clients.
+fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Vec<Line> {
+    let cases: Vec<Case> = clients
+        .iter()
+        .flat_map(|client| cases(run, client))
+        .collect();
     let next = AtomicUsize::new(0);
     let lines = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -207,68 +217,68 @@ fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Result<Ve
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(client) = clients.get(index) else {
-                        return;
-                    };
-                    let result = run_client(run, client);
+                    let Some(case) = cases.get(index) else { return };
+                    let line = run_case(run, case);
+                    println!("{}", report::progress(&line));
                     lines
                         .lock()
                         .expect("no holder of this lock panics")
-                        .push((index, result));
+                        .push((index, line));
                 }
             });
         }
     });
     let mut lines = lines.into_inner().expect("no holder of this lock panics");
     lines.sort_by_key(|(index, _)| *index);
-    let mut all = Vec::new();
-    for (_, result) in lines {
-        all.extend(result?);
-    }
-    Ok(all)
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
-fn run_client(run: &Run, client: &'static Client) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    let rounds = client.consumers.iter().flat_map(|kind| {
-        let wanted = |scenario: &&Scenario| {
-            (scenario.applies)(*kind)
-                && run
-                    .scenario
-                    .as_ref()
-                    .is_none_or(|name| name == scenario.name)
-        };
-        SCENARIOS
-            .iter()
-            .filter(wanted)
-            .map(move |scenario| (*kind, scenario))
-    });
-    for (kind, scenario) in rounds {
-        let watch = Stopwatch::start();
-        // A server of its own for each: a failure leaves nothing behind for the next.
-        let outcome = match run_round(run, client, kind, scenario) {
-            Ok(true) => Outcome::Passed,
-            Ok(false) => Outcome::NotRun,
-            Err(reason) => Outcome::Failed {
-                reason: format!("{reason:#}"),
-            },
-        };
-        let line = Line {
-            client: client.name,
-            consumer: kind.name(),
-            scenario: scenario.name,
-            outcome,
-            milliseconds: 0,
-        };
-        let line = line.took(watch.elapsed());
-        println!("{}", report::progress(&line));
-        lines.push(line);
+fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in client.consumers {
+        for scenario in &SCENARIOS {
+            let asked = run
+                .scenario
+                .as_ref()
+                .is_none_or(|name| name == scenario.name);
+            if asked && (scenario.applies)(*kind) {
+                cases.push(Case {
+                    client,
+                    kind: *kind,
+                    scenario,
+                });
+            }
+        }
     }
-    Ok(lines)
+    cases
 }
 
-/// False if the scenario cannot run against this server.
-fn run_round(run: &Run, client: &Client, kind: ConsumerKind, scenario: &Scenario) -> Result<bool> {
+fn run_case(run: &Run, case: &Case) -> Line {
+    let watch = Stopwatch::start();
+    let outcome = match try_case(run, case) {
+        Ok(true) => Outcome::Passed,
+        Ok(false) => Outcome::NotRun,
+        Err(reason) => Outcome::Failed {
+            reason: format!("{reason:#}"),
+        },
+    };
+    let line = Line {
+        client: case.client.name,
+        consumer: case.kind.name(),
+        scenario: case.scenario.name,
+        outcome,
+        milliseconds: 0,
+    };
+    line.took(watch.elapsed())
+}
+
+/// A server of its own for each case: a failure leaves nothing behind. False if the scenario cannot run against this server.
+fn try_case(run: &Run, case: &Case) -> Result<bool> {
+    let Case {
+        client,
+        kind,
+        scenario,
+    } = case;
     let name = format!("{}-{}-{}", client.name, scenario.name, kind.name());
     let mut target = run.target(&name)?;
     if scenario.needs_restart && !target.can_restart() {
@@ -280,7 +290,7 @@ fn run_round(run: &Run, client: &Client, kind: ConsumerKind, scenario: &Scenario
     target.create_group(&group)?;
     let mut round = Round {
         client,
-        kind,
+        kind: *kind,
         target: &mut target,
         topic,
         group,

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinHandle;
 
+/// Runtimes that start side by side on two cores take longer than the default of 3 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The client gives this to the server as the time to wait and to itself as the deadline of the
 /// whole call.
 const AWAIT: Duration = Duration::from_secs(10);
@@ -137,6 +139,7 @@ impl Driver {
         let mut option = ClientOption::default();
         option.set_access_url(self.endpoint.clone());
         option.set_enable_tls(false);
+        option.set_timeout(REQUEST_TIMEOUT);
         option.set_long_polling_timeout(AWAIT);
         option
     }

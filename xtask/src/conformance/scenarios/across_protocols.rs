@@ -61,7 +61,7 @@ pub(crate) fn across_protocols(
     for receiver in receivers {
         // A receiver that failed has said so above, and is killed.
         if receiver.failure.is_none() {
-            stop(receiver.driver).context(receiver.client.name)?;
+            receiver.driver.exit().context(receiver.client.name)?;
         }
     }
     Ok(results)
@@ -91,12 +91,6 @@ fn start(
         driver,
         failure: None,
     })
-}
-
-fn stop(mut driver: Driver) -> Result<()> {
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
 }
 
 fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<PairResult> {

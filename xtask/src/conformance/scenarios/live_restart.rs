@@ -30,7 +30,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     find_server_again(round, &mut driver, &mut ledger)?;
     ledger.sent(driver.send_many(&round.topic, "after-", MESSAGES)?.all()?)?;
     ledger.settle(&mut driver).context("after the restart")?;
-    // No orderly stop: libraries that are still renewing their sessions hang in it, or report errors.
+    // No orderly stop: libraries that still renew their sessions hang in it, or report errors.
     driver.exit()
 }
 

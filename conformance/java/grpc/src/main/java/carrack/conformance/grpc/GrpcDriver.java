@@ -24,6 +24,8 @@ import org.apache.rocketmq.client.apis.producer.Producer;
 
 /** Drives the gRPC client, with its default of TLS and any certificate. */
 public final class GrpcDriver implements Client {
+    /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
+    private static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(10);
     private static final Duration AWAIT = Duration.ofSeconds(3);
     private static final Duration INVISIBLE = Duration.ofSeconds(10);
     /** Between a receive that failed and the next one. */
@@ -40,7 +42,8 @@ public final class GrpcDriver implements Client {
     private volatile boolean receiving;
 
     private GrpcDriver(String endpoint, Events events) {
-        this.configuration = ClientConfiguration.newBuilder().setEndpoints(endpoint).build();
+        this.configuration =
+                ClientConfiguration.newBuilder().setEndpoints(endpoint).setRequestTimeout(REQUEST_TIMEOUT).build();
         this.events = events;
     }
 

@@ -23,6 +23,9 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** Drives the Remoting client; the endpoint is the name server address. */
 public final class RemotingDriver implements Client {
+    /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
+    private static final int SEND_TIMEOUT_MS = 10_000;
+
     private final String endpoint;
     private final Events events;
     private DefaultMQProducer producer;
@@ -44,6 +47,7 @@ public final class RemotingDriver implements Client {
     public void startProducer(String group, List<String> topics) throws Exception {
         producer = new DefaultMQProducer(group);
         producer.setNamesrvAddr(endpoint);
+        producer.setSendMsgTimeout(SEND_TIMEOUT_MS);
         producer.setInstanceName(UUID.randomUUID().toString());
         producer.start();
     }
