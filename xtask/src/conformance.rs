@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     /// A program that creates topics and groups there, called with the command line of `carrack`.
     #[arg(long, value_name = "PATH", requires = "against")]
     administration: Option<PathBuf>,
-    /// Scenarios to run at the same time, each with a server of its own; most of the time they wait.
+    /// Scenarios to run at the same time, each with a server of its own; mostly they wait.
     #[arg(long, default_value_t = 3)]
     jobs: usize,
     /// Only build the drivers.
@@ -272,7 +272,8 @@ fn run_case(run: &Run, case: &Case) -> Line {
     line.took(watch.elapsed())
 }
 
-/// A server of its own for each case: a failure leaves nothing behind. False if the scenario cannot run against this server.
+/// A server of its own for each case: a failure leaves nothing behind. False if the scenario cannot
+/// run against this server.
 fn try_case(run: &Run, case: &Case) -> Result<bool> {
     let Case {
         client,
