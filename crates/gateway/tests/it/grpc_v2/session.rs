@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use base::{GroupName, TopicName};
-use broker::{ConsumeMode, TopicSpec};
+use base::GroupName;
+use broker::ConsumeMode;
 use futures::channel::mpsc;
 use wire::grpc_v2::{
     self as v2, ClientType, Code, retry_policy::Strategy, settings::PubSub,
