@@ -25,6 +25,8 @@ import org.apache.rocketmq.common.message.MessageExt;
 public final class RemotingDriver implements Client {
     /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
     private static final int SEND_TIMEOUT_MS = 10_000;
+    /** By default the client stops without waiting for listeners, and forgets what they have just done. */
+    private static final long LISTENERS_END_MS = 10_000;
 
     private final String endpoint;
     private final Events events;
@@ -87,6 +89,7 @@ public final class RemotingDriver implements Client {
         pushConsumer.setNamesrvAddr(endpoint);
         pushConsumer.setInstanceName(UUID.randomUUID().toString());
         pushConsumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        pushConsumer.setAwaitTerminationMillisWhenShutdown(LISTENERS_END_MS);
         pushConsumer.subscribe(subscription.topic(), subscription.tags());
         pushConsumer.registerMessageListener(
                 (MessageListenerConcurrently)
