@@ -68,5 +68,5 @@ pub use records::MalformedRecord;
 pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
-pub use shard::{OpenShardError, Replay, Shard, ShardParts, ShardState};
+pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

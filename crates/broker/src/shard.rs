@@ -27,9 +27,6 @@ use crate::{
     state::State,
 };
 
-/// The log as its opener replays it: every record of the broker since a position, in order.
-pub type Replay<'a> = &'a mut dyn FnMut(&Record);
-
 /// What a shard is made of. Its log is opened after the state is known, see [`ShardState`].
 pub struct ShardParts {
     /// Its number.

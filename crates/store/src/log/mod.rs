@@ -11,7 +11,6 @@ mod record;
 use std::sync::Arc;
 
 use base::{ErrorKind, LogPosition, StreamKey};
-use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use record::{ENVELOPE_BYTES, Record, RecordError, RecordKind};
@@ -211,8 +210,3 @@ pub struct SegmentSummary {
 
 /// A log as the broker holds it.
 pub type SharedLog = Arc<dyn Log>;
-
-/// Bytes of a record's payload that outlive the commit buffer.
-pub fn detach(payload: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(payload)
-}
