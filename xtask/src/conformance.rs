@@ -187,12 +187,14 @@ impl Run {
 }
 
 fn build_drivers(root: &Path, clients: impl Iterator<Item = &'static Client>) -> Result<()> {
-    let mut languages: Vec<_> = clients.map(|client| client.language).collect();
-    languages.sort();
-    languages.dedup();
-    for language in languages {
-        println!("building the {language:?} drivers");
-        build::build(root, language).with_context(|| format!("build the {language:?} drivers"))?;
+    let mut folders: Vec<_> = clients
+        .map(|client| (client.language, client.folder))
+        .collect();
+    folders.sort();
+    folders.dedup();
+    for (language, folder) in folders {
+        println!("building what is in {folder}");
+        build::build(root, language, folder).with_context(|| format!("build {folder}"))?;
     }
     Ok(())
 }

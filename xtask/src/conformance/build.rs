@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::clients::Language;
 
-/// Builds the drivers of one language; all products stay below `target/`, but for `node_modules`.
-pub(crate) fn build(root: &Path, language: Language) -> Result<()> {
+/// Builds the drivers of one folder; all products stay below `target/`, but for `node_modules`.
+pub(crate) fn build(root: &Path, language: Language, folder: &str) -> Result<()> {
     let sources = root.join("conformance");
     let products = root.join("target/conformance");
     fs::create_dir_all(products.join("home")).context("create the drivers' home folder")?;
@@ -56,7 +56,7 @@ pub(crate) fn build(root: &Path, language: Language) -> Result<()> {
             },
         )?,
         Language::Nodejs => {
-            let folder = sources.join("nodejs");
+            let folder = sources.join(folder);
             once(
                 &folder.join("package-lock.json"),
                 &folder.join("node_modules"),
@@ -69,13 +69,13 @@ pub(crate) fn build(root: &Path, language: Language) -> Result<()> {
         }
         Language::Go => run(Command::new("go")
             .args(["build", "-trimpath", "-o"])
-            .arg(products.join("go/driver"))
+            .arg(products.join(folder).join("driver"))
             .arg(".")
-            .current_dir(sources.join("go")))?,
+            .current_dir(sources.join(folder)))?,
         Language::Rust => run(Command::new("cargo")
             .args(["build", "--quiet", "--locked"])
-            .env("CARGO_TARGET_DIR", products.join("rust"))
-            .current_dir(sources.join("rust")))?,
+            .env("CARGO_TARGET_DIR", products.join(folder))
+            .current_dir(sources.join(folder)))?,
     }
     Ok(())
 }

@@ -68,6 +68,8 @@ pub(crate) struct Client {
     pub(crate) protocol: Protocol,
     /// What its driver is built with.
     pub(crate) language: Language,
+    /// Where its driver is built, below `conformance/`; clients that are built at once share it.
+    pub(crate) folder: &'static str,
     /// The consumers that it offers.
     pub(crate) consumers: &'static [ConsumerKind],
     /// Whether it hands the application compressed bodies as they come; see
@@ -76,12 +78,13 @@ pub(crate) struct Client {
 }
 
 /// Every client, in the order of the results.
-pub(crate) const CLIENTS: [Client; 7] = [
+pub(crate) const CLIENTS: [Client; 9] = [
     Client {
         name: "java-remoting-4",
         package: "Java rocketmq-client 4.9.8",
         protocol: Protocol::Remoting,
         language: Language::Java,
+        folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
     },
@@ -90,6 +93,25 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Java rocketmq-client 5.5.0",
         protocol: Protocol::Remoting,
         language: Language::Java,
+        folder: "java",
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
+    },
+    Client {
+        name: "ons-nodejs",
+        package: "Node.js ali-ons 3.12.0",
+        protocol: Protocol::Remoting,
+        language: Language::Nodejs,
+        folder: "ons-nodejs",
+        consumers: &[ConsumerKind::Push],
+        leaves_bodies_compressed: false,
+    },
+    Client {
+        name: "rust-remoting",
+        package: "Rust rocketmq-client-rust 1.0.0",
+        protocol: Protocol::Remoting,
+        language: Language::Rust,
+        folder: "rust-remoting",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
     },
@@ -98,6 +120,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Java rocketmq-client-java 5.2.0",
         protocol: Protocol::Grpc,
         language: Language::Java,
+        folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
     },
@@ -106,6 +129,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Python rocketmq-python-client 5.1.2",
         protocol: Protocol::Grpc,
         language: Language::Python,
+        folder: "python",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
     },
@@ -114,6 +138,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Node.js rocketmq-client-nodejs 1.0.8",
         protocol: Protocol::Grpc,
         language: Language::Nodejs,
+        folder: "nodejs",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
     },
@@ -122,6 +147,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Go rocketmq-clients/golang/v5 5.1.4",
         protocol: Protocol::Grpc,
         language: Language::Go,
+        folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
     },
@@ -130,6 +156,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
         package: "Rust rocketmq 5.0.0",
         protocol: Protocol::Grpc,
         language: Language::Rust,
+        folder: "rust",
         consumers: &[ConsumerKind::Simple],
         leaves_bodies_compressed: true,
     },
@@ -150,11 +177,11 @@ impl Client {
             }
             Language::Nodejs => {
                 let mut command = Command::new("node");
-                command.arg(root.join("conformance/nodejs/driver.js"));
+                command.arg(root.join("conformance").join(self.folder).join("driver.js"));
                 command
             }
-            Language::Go => Command::new(products.join("go/driver")),
-            Language::Rust => Command::new(products.join("rust/debug/driver")),
+            Language::Go => Command::new(products.join(self.folder).join("driver")),
+            Language::Rust => Command::new(products.join(self.folder).join("debug/driver")),
         };
         command.args(["--endpoint", endpoint]).env("HOME", home);
         command

@@ -1,0 +1,151 @@
+// Drives the ONS client for Node.js (Remoting); the endpoint is the name server address. The line
+// protocol is in ../README.md.
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+const { Consumer, Message, Producer } = createRequire(import.meta.url)('ali-ons');
+
+// Runtimes that start side by side on two cores take longer than the default of 3 s.
+const SEND_TIMEOUT_MS = 10_000;
+// The client does not hear that a group's members changed: it looks from time to time.
+const LOOK_INTERVAL_MS = 2_000;
+
+const { values: { endpoint } } = parseArgs({ options: { endpoint: { type: 'string' } } });
+if (!endpoint) {
+  console.error('usage: driver.js --endpoint HOST:PORT');
+  process.exit(2);
+}
+
+// Libraries that print must not mix with the events.
+for (const method of [ 'log', 'info', 'debug' ]) console[method] = console.error;
+
+// Mandatory, but only for clients that ask an address server over HTTP.
+const httpclient = {
+  async request(url) {
+    throw new Error(`no address server is asked here: ${url}`);
+  },
+};
+
+function connection({ namespace = '', access_key, secret_key }) {
+  return {
+    httpclient,
+    nameSrv: endpoint,
+    namespace,
+    accessKeyId: access_key,
+    accessKeySecret: secret_key,
+    sendMsgTimeout: SEND_TIMEOUT_MS,
+    pollNameServerInteval: LOOK_INTERVAL_MS,
+    rebalanceInterval: LOOK_INTERVAL_MS,
+  };
+}
+
+function write(event, fields = {}) {
+  process.stdout.write(JSON.stringify({ event, ...fields }) + '\n');
+}
+
+function warn(reason) {
+  write('warning', { error: String(reason) });
+}
+
+const keysOf = message => message.keys?.split(' ') ?? [];
+const attemptOf = message => message.reconsumeTimes + 1;
+
+function received(message) {
+  const properties = Object.entries(message.properties).filter(([ name, value ]) => name !== '' && value !== null);
+  write('received', {
+    topic: message.topic,
+    id: message.msgId,
+    keys: keysOf(message),
+    tag: message.tags || undefined,
+    properties: Object.fromEntries(properties),
+    body_base64: (message.body ?? Buffer.alloc(0)).toString('base64'),
+    attempt: attemptOf(message),
+  });
+}
+
+// Whether this delivery must not be acknowledged: the first one of a message with a held key.
+function holds(hold, message) {
+  return hold !== undefined && attemptOf(message) === 1 && keysOf(message).some(key => key.startsWith(hold));
+}
+
+let producer;
+let consumer;
+
+async function startProducer({ group, ...options }) {
+  producer = new Producer({ ...connection(options), producerGroup: group });
+  producer.on('error', warn);
+  await producer.ready();
+}
+
+function outgoing({ topic, keys, tag, properties = {}, body }) {
+  const message = new Message(topic, tag, body);
+  // Without a tag the client would send the word `undefined` as tag.
+  if (tag === undefined) delete message.properties.TAGS;
+  message.keys = keys;
+  Object.assign(message.properties, properties);
+  return message;
+}
+
+async function send(command) {
+  const key = command.keys[0];
+  try {
+    const result = await producer.send(outgoing(command));
+    if (result.sendStatus !== 'SEND_OK') throw new Error(`send status ${result.sendStatus}`);
+    write('sent', { key, id: result.msgId });
+  } catch (reason) {
+    write('send_failed', { key, error: String(reason) });
+  }
+}
+
+async function sendMany({ topic, prefix, count, concurrency }) {
+  let next = 0;
+  const sender = async () => {
+    while (next < count) {
+      const key = `${prefix}${next++}`;
+      await send({ topic, keys: [ key ], body: Buffer.from(key) });
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, sender));
+}
+
+async function startConsumer({ kind, topic, group, tags, hold, ...options }) {
+  if (kind !== 'push') throw new Error(`unknown consumer kind ${kind}`);
+  consumer = new Consumer({
+    ...connection(options),
+    consumerGroup: group,
+    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+  });
+  consumer.on('error', warn);
+  consumer.subscribe(topic, tags, async message => {
+    received(message);
+    if (holds(hold, message)) return Consumer.ACTION_RETRY;
+    write('acked', { keys: keysOf(message) });
+  });
+  await consumer.ready();
+}
+
+const operations = {
+  'producer.start': startProducer,
+  'producer.stop': () => producer.close(),
+  send: command => send({ ...command, body: Buffer.from(command.body_base64, 'base64') }),
+  send_many: sendMany,
+  'consumer.start': startConsumer,
+  'consumer.stop': () => consumer.close(),
+  exit: async () => {},
+};
+
+write('ready');
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  try {
+    await operations[command.op](command);
+    write('done', { command: command.command });
+  } catch (reason) {
+    console.error(reason);
+    write('failed', { command: command.command, error: String(reason) });
+  }
+  if (command.op === 'exit') break;
+}
+// The client keeps a producer of its own that nobody can stop; what was written must still leave.
+process.stdout.write('', () => process.exit(0));
