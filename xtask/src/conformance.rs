@@ -9,6 +9,8 @@ mod clients;
 pub(crate) mod deadline;
 mod driver;
 mod event;
+mod features;
+mod inbox;
 mod ledger;
 pub(crate) mod process;
 mod report;
@@ -28,7 +30,7 @@ use self::clients::{CLIENTS, Client, ConsumerKind};
 use self::deadline::Stopwatch;
 use self::report::{Line, Outcome};
 use self::scenarios::{Round, SCENARIOS, Scenario, across_protocols};
-use self::target::Target;
+use self::target::{Setting, Target};
 use crate::workspace;
 
 /// The selection of all clients together.
@@ -178,10 +180,13 @@ impl Run {
         })
     }
 
-    fn target(&self, name: &str) -> Result<Target> {
+    fn target(&self, name: &str, settings: &[Setting]) -> Result<Target> {
         match &self.against {
             Some((remoting, grpc)) => Ok(Target::running(remoting, grpc, &self.binary)),
-            None => Target::start(&self.binary, &self.logs.join(format!("{name}-server.log"))),
+            None => {
+                let log = self.logs.join(format!("{name}-server.log"));
+                Target::start(&self.binary, &log, settings)
+            }
         }
     }
 }
@@ -243,7 +248,7 @@ fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
                 .scenario
                 .as_ref()
                 .is_none_or(|name| name == scenario.name);
-            if asked && (scenario.applies)(*kind) {
+            if asked && scenario.asks(client, *kind) {
                 cases.push(Case {
                     client,
                     kind: *kind,
@@ -257,11 +262,14 @@ fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
 
 fn run_case(run: &Run, case: &Case) -> Line {
     let watch = Stopwatch::start();
-    let outcome = match try_case(run, case) {
-        Ok(true) => Outcome::Passed,
-        Ok(false) => Outcome::NotRun,
-        Err(reason) => Outcome::Failed {
-            reason: format!("{reason:#}"),
+    let outcome = match case.client.lack(case.scenario.needs) {
+        Some(reason) => Outcome::NotApplicable { reason },
+        None => match try_case(run, case) {
+            Ok(true) => Outcome::Passed,
+            Ok(false) => Outcome::NotRun,
+            Err(reason) => Outcome::Failed {
+                reason: format!("{reason:#}"),
+            },
         },
     };
     let line = Line {
@@ -283,13 +291,13 @@ fn try_case(run: &Run, case: &Case) -> Result<bool> {
         scenario,
     } = case;
     let name = format!("{}-{}-{}", client.name, scenario.name, kind.name());
-    let mut target = run.target(&name)?;
+    let mut target = run.target(&name, scenario.settings)?;
     if scenario.needs_restart && !target.can_restart() {
         return Ok(false);
     }
     let topic = format!("{}-{name}", run.name);
     let group = format!("{topic}-group");
-    target.create_topic(&topic)?;
+    target.create_topic(&topic, scenario.messages)?;
     target.create_group(&group)?;
     let mut round = Round {
         client,
@@ -307,7 +315,7 @@ fn try_case(run: &Run, case: &Case) -> Result<bool> {
 
 fn run_together(run: &Run, clients: &[&'static Client]) -> Result<Vec<Line>> {
     let watch = Stopwatch::start();
-    let target = run.target(report::ACROSS_PROTOCOLS)?;
+    let target = run.target(report::ACROSS_PROTOCOLS, &[])?;
     let pairs = across_protocols(&run.root, &run.logs, &target, clients, &run.name)?;
     target.stop().context("stop the server")?;
     let time = watch.elapsed();

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::features::{Feature, Lack};
+
 /// The protocol that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -75,7 +77,14 @@ pub(crate) struct Client {
     /// Whether it hands the application compressed bodies as they come; see
     /// `conformance/FINDINGS.md`.
     pub(crate) leaves_bodies_compressed: bool,
+    /// What the library cannot do.
+    pub(crate) lacks: &'static [Lack],
+    /// Where its traces go.
+    pub(crate) trace_topic: &'static str,
 }
+
+/// Where the traces of Apache's clients go.
+const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 
 /// Every client, in the order of the results.
 pub(crate) const CLIENTS: [Client; 9] = [
@@ -87,6 +96,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "java-remoting-5",
@@ -114,6 +125,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "rust-remoting",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "java-grpc",
@@ -123,6 +136,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "python",
@@ -132,6 +147,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "python",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "nodejs",
@@ -141,6 +158,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "nodejs",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "go",
@@ -150,6 +169,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "rust",
@@ -159,10 +180,20 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "rust",
         consumers: &[ConsumerKind::Simple],
         leaves_bodies_compressed: true,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
 ];
 
 impl Client {
+    /// Why the library cannot do one of these, if it cannot.
+    pub(crate) fn lack(&self, needs: &[Feature]) -> Option<&'static str> {
+        self.lacks
+            .iter()
+            .find(|(feature, _)| needs.contains(feature))
+            .map(|(_, reason)| *reason)
+    }
+
     /// The command that starts this client's driver, once it is built.
     pub(crate) fn driver(&self, root: &Path, endpoint: &str) -> Command {
         let products = root.join("target/conformance");

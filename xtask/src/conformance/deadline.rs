@@ -1,6 +1,6 @@
 //! A point in time by which something must have happened. Waits take one, and never sleep.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// For a driver or a server to say that it is ready; a JVM on a busy machine is the slowest.
 pub(crate) const START: Duration = Duration::from_secs(60);
@@ -46,6 +46,19 @@ impl Stopwatch {
     pub(crate) fn elapsed(&self) -> Duration {
         now().duration_since(self.0)
     }
+}
+
+/// The time that servers and clients see, in milliseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "timed messages of real processes are due by the real clock"
+)]
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 #[expect(

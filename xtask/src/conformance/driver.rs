@@ -6,16 +6,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::clients::ConsumerKind;
 use super::deadline::{COMMAND, Deadline, START};
-use super::event::{self, Event, Operation, Outgoing};
+use super::event::{self, ConsumerStart, Event, Operation, Outgoing, ProducerStart};
 use super::process::Process;
 
 /// Requests that a driver keeps under way in `send_many`.
 const SEND_CONCURRENCY: u32 = 16;
-
-/// The producer group of every driver; only Remoting clients have one.
-const PRODUCER_GROUP: &str = "conformance-producer";
 
 /// A driver that is ready.
 pub(crate) struct Driver {
@@ -31,6 +27,8 @@ pub(crate) struct SendReport {
     pub(crate) sent: Vec<String>,
     /// Keys of the messages that the client gave up on, and why: they may be stored nevertheless.
     pub(crate) failed: Vec<(String, String)>,
+    /// What takes the last one back, if it is a timed message.
+    pub(crate) recall_handle: Option<String>,
 }
 
 impl SendReport {
@@ -62,30 +60,38 @@ impl Driver {
         }
     }
 
-    /// Starts the producer.
+    /// Starts an ordinary producer.
     pub(crate) fn start_producer(&mut self, topic: &str) -> Result<()> {
-        self.call(&Operation::StartProducer {
-            group: PRODUCER_GROUP,
-            topics: [topic],
-        })
+        self.start_producer_as(&ProducerStart::of(topic))
     }
 
-    /// Starts the consumer. Messages with a first key that starts with `hold` are acknowledged at
-    /// their second delivery only.
-    pub(crate) fn start_consumer(
-        &mut self,
-        kind: ConsumerKind,
-        topic: &str,
-        group: &str,
-        hold: Option<&str>,
-    ) -> Result<()> {
-        self.call(&Operation::StartConsumer {
-            kind: kind.name(),
-            topic,
-            group,
-            tags: "*",
-            hold,
-        })
+    /// Starts the producer.
+    pub(crate) fn start_producer_as(&mut self, start: &ProducerStart<'_>) -> Result<()> {
+        self.call(&Operation::StartProducer(start))
+    }
+
+    /// Starts the consumer.
+    pub(crate) fn start_consumer(&mut self, start: &ConsumerStart<'_>) -> Result<()> {
+        self.call(&Operation::StartConsumer(start))
+    }
+
+    /// Sets a consumer that polls to the first message of each queue.
+    pub(crate) fn seek_to_begin(&mut self) -> Result<()> {
+        self.seek("begin", None)
+    }
+
+    /// Sets a consumer that polls behind the last message of each queue.
+    pub(crate) fn seek_to_end(&mut self) -> Result<()> {
+        self.seek("end", None)
+    }
+
+    /// Sets a consumer that polls to the first message of each queue that is not older.
+    pub(crate) fn seek_to_time(&mut self, timestamp_ms: u64) -> Result<()> {
+        self.seek("timestamp", Some(timestamp_ms))
+    }
+
+    fn seek(&mut self, to: &str, timestamp_ms: Option<u64>) -> Result<()> {
+        self.call(&Operation::Seek { to, timestamp_ms })
     }
 
     /// Stops the producer.
@@ -102,6 +108,39 @@ impl Driver {
     pub(crate) fn send(&mut self, outgoing: &Outgoing) -> Result<SendReport> {
         self.call(&Operation::Send(outgoing))?;
         Ok(self.take_send_report())
+    }
+
+    /// Sends messages in a single request.
+    pub(crate) fn send_batch(&mut self, topic: &str, keys: &[String]) -> Result<SendReport> {
+        self.call(&Operation::SendBatch { topic, keys })?;
+        Ok(self.take_send_report())
+    }
+
+    /// Sends a half message; `local` is how the local transaction ends.
+    pub(crate) fn send_transaction(
+        &mut self,
+        outgoing: &Outgoing,
+        local: &str,
+    ) -> Result<SendReport> {
+        self.call(&Operation::SendTransaction { outgoing, local })?;
+        Ok(self.take_send_report())
+    }
+
+    /// Sends a request; the report says whether it was answered, the reply is an event of its own.
+    pub(crate) fn request(&mut self, outgoing: &Outgoing, timeout_ms: u64) -> Result<SendReport> {
+        self.call(&Operation::Request {
+            outgoing,
+            timeout_ms,
+        })?;
+        Ok(self.take_send_report())
+    }
+
+    /// Takes back a timed message.
+    pub(crate) fn recall(&mut self, topic: &str, recall_handle: &str) -> Result<()> {
+        self.call(&Operation::Recall {
+            topic,
+            recall_handle,
+        })
     }
 
     /// Sends `count` messages with the keys `prefix` + 0, 1, ...
@@ -180,7 +219,10 @@ impl Driver {
         let events = std::mem::take(&mut self.waiting);
         for event in events {
             match event {
-                Event::Sent { key } => report.sent.push(key),
+                Event::Sent { key, recall_handle } => {
+                    report.sent.push(key);
+                    report.recall_handle = recall_handle;
+                }
                 Event::SendFailed { key, error } => report.failed.push((key, error)),
                 other => self.waiting.push_back(other),
             }

@@ -193,6 +193,7 @@ mod tests {
             properties: BTreeMap::new(),
             body_base64: String::new(),
             attempt,
+            at_ms: 0,
         })
     }
 

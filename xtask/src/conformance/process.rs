@@ -11,17 +11,36 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::deadline::Deadline;
+use super::deadline::{self, Deadline};
 
 /// Lines that may wait to be read; a writer that runs ahead blocks on its pipe.
 const LINES_WAITING_MAX: usize = 4096;
+
+/// A line that a child wrote.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The text, without its line feed.
+    pub(crate) text: String,
+    /// When it was read, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+}
+
+impl Line {
+    /// A line that was read now.
+    pub(crate) fn of(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            at_ms: deadline::unix_ms(),
+        }
+    }
+}
 
 /// A running child. Dropping it kills it.
 pub(crate) struct Process {
     name: String,
     pid: Pid,
     input: Option<ChildStdin>,
-    lines: Receiver<String>,
+    lines: Receiver<Line>,
     end: Receiver<std::io::Result<ExitStatus>>,
     ended: bool,
 }
@@ -76,13 +95,13 @@ impl Process {
     }
 
     /// The next line of standard output.
-    pub(crate) fn next_line(&mut self, deadline: Deadline) -> Result<String> {
+    pub(crate) fn next_line(&mut self, deadline: Deadline) -> Result<Line> {
         self.line_until(deadline)?
             .with_context(|| format!("{} said nothing in time", self.name))
     }
 
     /// The next line of standard output, or none if there is none by `deadline`.
-    pub(crate) fn line_until(&mut self, deadline: Deadline) -> Result<Option<String>> {
+    pub(crate) fn line_until(&mut self, deadline: Deadline) -> Result<Option<Line>> {
         match self.lines.recv_timeout(deadline.remaining()) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -129,10 +148,10 @@ impl Drop for Process {
     }
 }
 
-fn forward_lines(output: impl std::io::BufRead, lines: &SyncSender<String>) {
+fn forward_lines(output: impl std::io::BufRead, lines: &SyncSender<Line>) {
     for line in output.lines() {
         let Ok(line) = line else { return };
-        if lines.send(line).is_err() {
+        if lines.send(Line::of(line)).is_err() {
             return;
         }
     }
@@ -159,7 +178,7 @@ mod tests {
         let mut process = shell("read word; echo \"got $word\"; exit 3");
         process.write("it\n").expect("write");
         let deadline = Deadline::after(Duration::from_secs(20));
-        assert_eq!(process.next_line(deadline).expect("line"), "got it");
+        assert_eq!(process.next_line(deadline).expect("line").text, "got it");
         let reason = process.wait_for_success(deadline).expect_err("exit 3");
         assert!(reason.to_string().contains("exit status: 3"), "{reason}");
     }

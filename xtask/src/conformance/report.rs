@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::clients::CLIENTS;
-use super::scenarios::{PairResult, SCENARIOS};
+use super::clients::{CLIENTS, Protocol};
+use super::scenarios::{PairResult, SCENARIOS, Scenario};
 
 /// The scenario that all clients run together.
 pub(crate) const ACROSS_PROTOCOLS: &str = "across-protocols";
@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     Passed,
     /// It did not.
     Failed { reason: String },
+    /// The client library cannot do what it takes.
+    NotApplicable { reason: &'static str },
     /// The server cannot be restarted from here.
     NotRun,
 }
@@ -87,6 +89,7 @@ pub(crate) fn progress(line: &Line) -> String {
     let outcome = match &line.outcome {
         Outcome::Passed => "passed",
         Outcome::Failed { reason } => &format!("FAILED: {reason}"),
+        Outcome::NotApplicable { reason } => &format!("n/a: {reason}"),
         Outcome::NotRun => "not run",
     };
     let seconds = Duration::from_millis(line.milliseconds).as_secs_f64();
@@ -118,28 +121,11 @@ pub(crate) fn compat(lines: &[Line]) -> String {
         text,
         "- **{ACROSS_PROTOCOLS}**: tags, keys, properties and body arrive intact from every client at every client."
     );
-    text.push_str("\n## Clients\n\n| client | consumer |");
-    for scenario in &SCENARIOS {
-        let _ = write!(text, " {} |", scenario.name);
-    }
-    text.push_str("\n| --- | --- |");
-    text.push_str(&" --- |".repeat(SCENARIOS.len()));
-    text.push('\n');
-    for client in &CLIENTS {
-        for kind in client.consumers {
-            let _ = write!(text, "| {} | {} |", client.package, kind.name());
-            for scenario in &SCENARIOS {
-                let applies = (scenario.applies)(*kind);
-                let cell = if applies {
-                    cell(lines, client.name, kind.name(), scenario.name)
-                } else {
-                    "n/a"
-                };
-                let _ = write!(text, " {cell} |");
-            }
-            text.push('\n');
-        }
-    }
+    text.push_str(
+        "\n`-`: the scenario is about another kind of consumer. n/a: the client cannot do it, for the reason below.\n",
+    );
+    clients(&mut text, "Remoting clients", Protocol::Remoting, lines);
+    clients(&mut text, "gRPC clients", Protocol::Grpc, lines);
     text.push_str("\n## Across protocols\n\n| sent by \\ received by |");
     for client in &CLIENTS {
         let _ = write!(text, " {} |", client.name);
@@ -161,6 +147,55 @@ pub(crate) fn compat(lines: &[Line]) -> String {
     text
 }
 
+/// The table of the clients of one protocol, and why they cannot do what they cannot.
+fn clients(text: &mut String, title: &str, protocol: Protocol, lines: &[Line]) {
+    let clients = || CLIENTS.iter().filter(|client| client.protocol == protocol);
+    let asked = |scenario: &Scenario| {
+        clients().any(|client| {
+            let mut kinds = client.consumers.iter();
+            kinds.any(|kind| scenario.asks(client, *kind))
+        })
+    };
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(|one| asked(one)).collect();
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\n## {title}\n\n| client | consumer |");
+    for scenario in &scenarios {
+        let _ = write!(text, " {} |", scenario.name);
+    }
+    text.push_str("\n| --- | --- |");
+    text.push_str(&" --- |".repeat(scenarios.len()));
+    text.push('\n');
+    let mut reasons: Vec<&str> = Vec::new();
+    for client in clients() {
+        for kind in client.consumers {
+            let _ = write!(text, "| {} | {} |", client.package, kind.name());
+            for scenario in &scenarios {
+                let lack = client.lack(scenario.needs);
+                let cell = match lack {
+                    _ if !scenario.asks(client, *kind) => "-".to_owned(),
+                    Some(reason) => format!("n/a [{}]", note(&mut reasons, reason)),
+                    None => cell(lines, client.name, kind.name(), scenario.name).to_owned(),
+                };
+                let _ = write!(text, " {cell} |");
+            }
+            text.push('\n');
+        }
+    }
+    for (index, reason) in reasons.iter().enumerate() {
+        let _ = write!(text, "\n[{}] {reason}.\n", index + 1);
+    }
+}
+
+/// The number of a reason, from 1; each is said once.
+fn note<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) -> usize {
+    let known = reasons.iter().position(|other| *other == reason);
+    let index = known.unwrap_or_else(|| {
+        reasons.push(reason);
+        reasons.len() - 1
+    });
+    index + 1
+}
+
 fn cell(lines: &[Line], client: &str, consumer: &str, scenario: &str) -> &'static str {
     lines
         .iter()
@@ -168,7 +203,7 @@ fn cell(lines: &[Line], client: &str, consumer: &str, scenario: &str) -> &'stati
         .map_or("not run", |line| match line.outcome {
             Outcome::Passed => "yes",
             Outcome::Failed { .. } => "**no**",
-            Outcome::NotRun => "not run",
+            Outcome::NotApplicable { .. } | Outcome::NotRun => "not run",
         })
 }
 

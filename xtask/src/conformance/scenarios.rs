@@ -1,9 +1,21 @@
 //! The one list of scenarios that every client goes through. One file per scenario.
 
 mod across_protocols;
+mod batch;
+mod broadcasting;
+mod dead_letter;
+mod filters;
+mod large_message;
 mod live_restart;
+mod namespace;
+mod ordered;
 mod redelivery;
+mod request_reply;
+mod seek;
 mod thousand_messages;
+mod timed;
+mod trace;
+mod transaction;
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +23,11 @@ use anyhow::Result;
 
 pub(crate) use across_protocols::{PairResult, across_protocols};
 
-use super::clients::{Client, ConsumerKind};
+use super::clients::{Client, ConsumerKind, Protocol};
 use super::driver::Driver;
-use super::target::Target;
+use super::event::ConsumerStart;
+use super::features::Feature;
+use super::target::{Setting, Target};
 
 /// What one client has to show with each of its consumers.
 pub(crate) struct Scenario {
@@ -23,36 +37,191 @@ pub(crate) struct Scenario {
     pub(crate) shows: &'static str,
     /// Whether it says something about this kind of consumer.
     pub(crate) applies: fn(ConsumerKind) -> bool,
+    /// What it needs of the client library.
+    pub(crate) needs: &'static [Feature],
+    /// The types of messages that its topic takes.
+    pub(crate) messages: &'static str,
+    /// Settings of its server that differ from the defaults.
+    pub(crate) settings: &'static [Setting],
     /// Whether it says nothing where the server cannot be restarted.
     pub(crate) needs_restart: bool,
     /// Carries it out.
     pub(crate) run: fn(&mut Round<'_>) -> Result<()>,
 }
 
+impl Scenario {
+    /// A scenario for all messages, consumers and libraries; the others differ from it.
+    const PLAIN: Self = Self {
+        name: "",
+        shows: "",
+        applies: |_| true,
+        needs: &[],
+        messages: "normal",
+        settings: &[],
+        needs_restart: false,
+        run: |_| Ok(()),
+    };
+
+    /// Whether it says something about this consumer. What a library cannot do is said in the
+    /// results; gRPC clients are asked for the basics so far.
+    pub(crate) fn asks(&self, client: &Client, kind: ConsumerKind) -> bool {
+        let basic = self.needs.is_empty();
+        (self.applies)(kind) && (basic || client.protocol == Protocol::Remoting)
+    }
+}
+
 /// Every scenario for one client; the order is the order of the run.
-pub(crate) const SCENARIOS: [Scenario; 3] = [
+pub(crate) const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "thousand-messages",
         shows: "1,000 messages arrive exactly once and stay acknowledged when client and server restart",
-        applies: |_| true,
-        needs_restart: false,
         run: thousand_messages::run,
+        ..Scenario::PLAIN
     },
     Scenario {
         name: "redelivery",
         shows: "a message that is not acknowledged comes back as the second attempt, the others do not",
         applies: ConsumerKind::retries,
-        needs_restart: false,
         run: redelivery::run,
+        ..Scenario::PLAIN
     },
     Scenario {
         name: "live-restart",
         shows: "a running producer and consumer carry on when the server restarts under them",
-        applies: |_| true,
         needs_restart: true,
         run: live_restart::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "tag-filter",
+        shows: "a tag expression lets its tags through and nothing else",
+        needs: &[Feature::TagFilter],
+        run: filters::by_tag,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "sql-filter",
+        shows: "an SQL92 filter lets through what matches and nothing else",
+        needs: &[Feature::SqlFilter],
+        run: filters::by_sql,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "ordered",
+        shows: "messages of a sharding key arrive in order, and wait behind one that fails",
+        applies: push,
+        needs: &[Feature::Ordered],
+        messages: "fifo",
+        run: ordered::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "transaction",
+        shows: "commit shows a half message, rollback never, a missing answer is asked for at any producer of the group",
+        applies: push,
+        needs: &[Feature::Transactions],
+        messages: "transaction",
+        settings: transaction::SETTINGS,
+        run: transaction::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "delay-level",
+        shows: "messages with a delay level come when it is over",
+        applies: push,
+        needs: &[Feature::DelayLevels],
+        messages: "delay",
+        run: timed::by_level,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "delivery-time",
+        shows: "messages for an exact time come then, none early",
+        applies: push,
+        needs: &[Feature::DeliveryTime],
+        messages: "delay",
+        run: timed::at_time,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "recall",
+        shows: "a timed message that is taken back never comes",
+        applies: push,
+        needs: &[Feature::Recall],
+        messages: "delay",
+        run: timed::recall,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "broadcasting",
+        shows: "two broadcasting consumers of a group get every message each",
+        applies: push,
+        needs: &[Feature::Broadcasting],
+        run: broadcasting::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "seek",
+        shows: "a consumer that polls goes to the beginning, to a point in time and to the end",
+        applies: |kind| kind == ConsumerKind::LitePull,
+        needs: &[Feature::Seek],
+        run: seek::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "dead-letter",
+        shows: "a message that fails comes back as often as its group allows, then is a dead letter",
+        applies: push,
+        needs: &[Feature::DeadLetter],
+        run: dead_letter::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "batch",
+        shows: "several messages in one request arrive one by one",
+        applies: push,
+        needs: &[Feature::Batch],
+        run: batch::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "large-message",
+        shows: "a body of 4 MiB is taken, one byte more refused with a reason, and the producer goes on",
+        applies: push,
+        needs: &[Feature::Uncompressed],
+        run: large_message::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "request-reply",
+        shows: "a request is answered by a consumer; without an answer it fails in time",
+        applies: push,
+        needs: &[Feature::RequestReply],
+        run: request_reply::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "trace",
+        shows: "the trace of a send is found in the trace topic by the key of its message",
+        applies: push,
+        needs: &[Feature::Trace],
+        run: trace::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "namespace",
+        shows: "clients of two namespaces use the same names and see nothing of each other",
+        applies: push,
+        needs: &[Feature::Namespace],
+        run: namespace::run,
+        ..Scenario::PLAIN
     },
 ];
+
+/// Applies to the consumers whose library calls a listener.
+fn push(kind: ConsumerKind) -> bool {
+    kind == ConsumerKind::Push
+}
 
 /// One scenario with one consumer of one client.
 pub(crate) struct Round<'a> {
@@ -83,6 +252,14 @@ impl Round<'_> {
 
     /// Starts the consumer of this round.
     pub(crate) fn start_consumer(&self, driver: &mut Driver, hold: Option<&str>) -> Result<()> {
-        driver.start_consumer(self.kind, &self.topic, &self.group, hold)
+        driver.start_consumer(&ConsumerStart {
+            hold,
+            ..self.consumer()
+        })
+    }
+
+    /// The consumer of this round, to be changed by scenarios.
+    pub(crate) fn consumer(&self) -> ConsumerStart<'_> {
+        ConsumerStart::of(self.kind, &self.topic, &self.group)
     }
 }

@@ -13,6 +13,9 @@ use super::process::Process;
 /// Queues of every topic; more than one, so that nothing relies on a single queue's order.
 const QUEUES: &str = "8";
 
+/// Name and value of a setting of the server.
+pub(crate) type Setting = (&'static str, &'static str);
+
 /// How often a pair of free ports is looked for.
 const PORT_ATTEMPTS_MAX: u32 = 100;
 
@@ -30,6 +33,7 @@ struct Own {
     binary: PathBuf,
     data: tempfile::TempDir,
     log: PathBuf,
+    settings: Vec<Setting>,
 }
 
 impl Target {
@@ -43,8 +47,9 @@ impl Target {
         }
     }
 
-    /// Starts a server on an empty data folder and waits until it is ready.
-    pub(crate) fn start(binary: &Path, log: &Path) -> Result<Self> {
+    /// Starts a server on an empty data folder and waits until it is ready. Settings are names and
+    /// values as in its settings file.
+    pub(crate) fn start(binary: &Path, log: &Path, settings: &[Setting]) -> Result<Self> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let data = tempfile::tempdir().context("create the data folder")?;
         let mut own = Own {
@@ -52,6 +57,7 @@ impl Target {
             binary: binary.to_owned(),
             data,
             log: log.to_owned(),
+            settings: settings.to_vec(),
         };
         own.start(&address)?;
         Ok(Self {
@@ -70,16 +76,34 @@ impl Target {
         }
     }
 
-    /// Creates a topic for ordinary messages.
-    pub(crate) fn create_topic(&self, name: &str) -> Result<()> {
-        self.administer(&[
-            "topic", "create", name, "--type", "normal", "--queues", QUEUES,
-        ])
+    /// Creates a topic for messages of a type.
+    pub(crate) fn create_topic(&self, name: &str, message_type: &str) -> Result<()> {
+        self.create_topic_with_queues(name, message_type, QUEUES)
+    }
+
+    /// Creates a topic of a single queue, in which every message has its place.
+    pub(crate) fn create_topic_of_one_queue(&self, name: &str) -> Result<()> {
+        self.create_topic_with_queues(name, "normal", "1")
+    }
+
+    fn create_topic_with_queues(&self, name: &str, kind: &str, queues: &str) -> Result<()> {
+        self.administer(&["topic", "create", name, "--type", kind, "--queues", queues])
     }
 
     /// Creates a consumer group.
     pub(crate) fn create_group(&self, name: &str) -> Result<()> {
         self.administer(&["group", "create", name])
+    }
+
+    /// Creates a consumer group that gives up on a message after some deliveries.
+    pub(crate) fn create_group_with_attempts(&self, name: &str, attempts: u32) -> Result<()> {
+        self.administer(&[
+            "group",
+            "create",
+            name,
+            "--max-attempts",
+            &attempts.to_string(),
+        ])
     }
 
     /// Whether this server can be restarted here.
@@ -128,9 +152,12 @@ impl Own {
             .arg("--data")
             .arg(self.data.path())
             .args(["--listen", address]);
+        for (name, value) in &self.settings {
+            command.env(format!("CARRACK_{}", name.to_uppercase()), value);
+        }
         let mut process = Process::start("carrack", &mut command, &self.log)?;
         let deadline = Deadline::after(START);
-        while !process.next_line(deadline)?.starts_with("ready") {}
+        while !process.next_line(deadline)?.text.starts_with("ready") {}
         self.process = Some(process);
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Server {
             let line = process
                 .next_line(deadline)
                 .with_context(|| format!("its log is {}", log.display()))?;
-            if line.starts_with("ready") {
+            if line.text.starts_with("ready") {
                 return Ok(());
             }
         }

@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use crate::conformance::clients::Client;
 use crate::conformance::deadline::{DELIVERY, Deadline};
 use crate::conformance::driver::Driver;
-use crate::conformance::event::{Event, Outgoing, Received};
+use crate::conformance::event::{ConsumerStart, Event, Outgoing, Received};
 use crate::conformance::target::Target;
 
 /// A body that Remoting clients compress, since it is over 4 KiB.
@@ -49,7 +49,7 @@ pub(crate) fn across_protocols(
     run: &str,
 ) -> Result<Vec<PairResult>> {
     let topic = format!("{run}-across-protocols");
-    target.create_topic(&topic)?;
+    target.create_topic(&topic, "normal")?;
     let mut receivers = Vec::new();
     for client in clients {
         receivers.push(start(root, logs, target, client, &topic, run).context(client.name)?);
@@ -85,7 +85,7 @@ fn start(
         .consumers
         .first()
         .context("a client without consumers")?;
-    driver.start_consumer(kind, topic, &group, None)?;
+    driver.start_consumer(&ConsumerStart::of(kind, topic, &group))?;
     Ok(Receiver {
         client,
         driver,
@@ -234,6 +234,7 @@ fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect(),
         body_base64: STANDARD.encode(body),
+        ..Outgoing::default()
     };
     vec![
         message(vec![key("plain")], None, &[], b"hello"),
@@ -291,6 +292,7 @@ mod tests {
             properties: sent.properties.clone(),
             body_base64: sent.body_base64.clone(),
             attempt: 1,
+            at_ms: 0,
         }
     }
 

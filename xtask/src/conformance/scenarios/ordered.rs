@@ -1,0 +1,74 @@
+//! Messages of one sharding key arrive in the order in which they were sent; one that fails holds up
+//! those behind it until it succeeds.
+
+use anyhow::{Result, bail};
+
+use super::Round;
+use crate::conformance::event::{ConsumerStart, Outgoing};
+use crate::conformance::inbox::Inbox;
+
+/// Fewer than queues, and more than one.
+const SHARDS: u32 = 4;
+
+/// Messages of each sharding key.
+const MESSAGES: u32 = 6;
+
+/// The message of each sharding key that fails at first.
+const HELD: u32 = 2;
+
+const HELD_PREFIX: &str = "held-";
+
+pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
+    let mut driver = round.start_driver()?;
+    driver.start_producer(&round.topic)?;
+    driver.start_consumer(&ConsumerStart {
+        ordered: true,
+        hold: Some(HELD_PREFIX),
+        ..round.consumer()
+    })?;
+    let mut keys = Vec::new();
+    for number in 0..MESSAGES {
+        for shard in 0..SHARDS {
+            let key = key(shard, number);
+            let message = Outgoing {
+                sharding_key: Some(format!("shard-{shard}")),
+                ..Outgoing::keyed(&round.topic, &key)
+            };
+            driver.send(&message)?.all()?;
+            keys.push(key);
+        }
+    }
+    let mut inbox = Inbox::default();
+    inbox.settle(&mut driver, keys.iter().map(String::as_str))?;
+    for shard in 0..SHARDS {
+        check(&inbox, shard)?;
+    }
+    driver.stop_consumer()?;
+    driver.stop_producer()?;
+    driver.exit()
+}
+
+fn key(shard: u32, number: u32) -> String {
+    let prefix = if number == HELD { HELD_PREFIX } else { "" };
+    format!("{prefix}{shard}-{number}")
+}
+
+/// Every message of the shard once and in order, the held one twice in its place.
+fn check(inbox: &Inbox, shard: u32) -> Result<()> {
+    let expected: Vec<(String, u32)> = (0..MESSAGES)
+        .flat_map(|number| {
+            let attempts = if number == HELD { 2 } else { 1 };
+            (1..=attempts).map(move |attempt| (key(shard, number), attempt))
+        })
+        .collect();
+    let received: Vec<(String, u32)> = inbox
+        .received
+        .iter()
+        .filter(|one| expected.iter().any(|(key, _)| key == one.key()))
+        .map(|one| (one.key().to_owned(), one.attempt))
+        .collect();
+    if received != expected {
+        bail!("deliveries of a sharding key, expected {expected:?}, received {received:?}");
+    }
+    Ok(())
+}
