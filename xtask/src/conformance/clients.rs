@@ -107,6 +107,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "ons-nodejs",
@@ -116,6 +118,8 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "ons-nodejs",
         consumers: &[ConsumerKind::Push],
         leaves_bodies_compressed: false,
+        lacks: &[],
+        trace_topic: TRACE_TOPIC,
     },
     Client {
         name: "rust-remoting",
