@@ -1,5 +1,6 @@
 //! What is fuzzed.
 
+mod filter;
 mod log;
 mod message;
 mod remoting;
@@ -32,6 +33,7 @@ targets! {
     "remoting_body" => remoting::body,
     "remoting_frame" => remoting::frame,
     "remoting_json_header" => remoting::json_header,
+    "sql_filter" => filter::sql,
     "stored_message" => message::stored_message,
 }
 

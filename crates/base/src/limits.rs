@@ -236,3 +236,14 @@ pub const MESSAGE_GROUP_BYTES_MAX: usize = 63;
 /// Largest body that a front end inflates to put another frame around it; a larger one is refused
 /// or travels as it is. Takes a largest body compressed eight times, and ends decompression bombs.
 pub const INFLATED_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Longest SQL92 filter expression, in bytes. Each client's filters stay in memory for as long as
+/// the client is known, at up to 48 times their length.
+pub const SQL_FILTER_BYTES_MAX: usize = 32 * 1024;
+
+/// Levels of operators and parentheses within each other in an SQL92 filter. Reading and evaluating
+/// recurse; this many levels take a small part of a thread's stack.
+pub const SQL_FILTER_DEPTH_MAX: usize = 100;
+
+/// Texts in one list of an SQL92 filter (`IN`).
+pub const SQL_FILTER_ITEMS_MAX: usize = 4_096;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use base::{QueueOffset, StreamKey, limits};
 use store::log::AppendError;
-use wire::message::{StoredMessage, properties};
+use wire::message::StoredMessage;
 
 use crate::{
     Filter, Group, ReceiptHandle, ReceiveError, Received, Shard, Topic,
@@ -71,7 +71,7 @@ impl<'a> Claims<'a> {
             }
             let message = read?;
             let claim = self.unread.pop_front().expect("looked at it above");
-            if filter.matches(message.property(properties::TAGS)) {
+            if filter.matches(message.properties_raw()) {
                 self.bytes += size;
                 self.read.push((claim, message));
             } else {

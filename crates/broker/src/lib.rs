@@ -52,7 +52,7 @@ pub use clients::{
     HeartbeatError, MessageModel, RegisteredClient, Subscription,
 };
 pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};
-pub use filter::{Filter, FilterError};
+pub use filter::{Filter, FilterError, SqlError, SqlFilter};
 pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};

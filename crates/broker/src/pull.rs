@@ -8,7 +8,7 @@ use base::{
 };
 use futures::{FutureExt, future::select};
 use store::{kv::KvError, log::ReadError};
-use wire::message::{MessageError, StoredMessage, properties};
+use wire::message::{MessageError, StoredMessage};
 
 use crate::{
     Filter, QueueNotFound, Shard, Topic, TopicNotFound,
@@ -221,7 +221,7 @@ impl Shard {
                         break 'scan;
                     }
                     let message = read?;
-                    if request.filter.matches(message.property(properties::TAGS)) {
+                    if request.filter.matches(message.properties_raw()) {
                         bytes += size;
                         pulled.messages.push(message);
                     }

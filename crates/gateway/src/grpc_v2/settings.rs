@@ -173,10 +173,7 @@ pub(super) fn filter(expression: Option<&v2::FilterExpression>) -> Result<Filter
     };
     match expression.r#type() {
         FilterType::Tag | FilterType::Unspecified => Ok(Filter::tags(&expression.expression)?),
-        FilterType::Sql => Err(Refusal::new(
-            Code::IllegalFilterExpression,
-            "SQL filters are not supported by this release, expected a TAG expression",
-        )),
+        FilterType::Sql => Ok(Filter::sql(&expression.expression)?),
     }
 }
 

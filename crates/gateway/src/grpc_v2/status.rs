@@ -236,6 +236,7 @@ fn filter_code(error: &FilterError) -> Code {
     match error {
         FilterError::EmptyTag { .. }
         | FilterError::TooMany { .. }
+        | FilterError::Sql(_)
         | FilterError::Unsupported { .. } => Code::IllegalFilterExpression,
     }
 }

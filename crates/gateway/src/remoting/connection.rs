@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use base::{GroupName, InstanceId, ShardId, TopicName, limits};
-use broker::{ClientCommand, Filter, Instance, Place, ShardHandle};
+use broker::{ClientCommand, Filter, FilterError, Instance, Place, ShardHandle};
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
@@ -37,6 +37,8 @@ pub(super) struct Told {
     pub(super) instances: Vec<Arc<Instance>>,
     /// Filters by group and topic, each with the version of its subscription.
     pub(super) filters: HashMap<(GroupName, TopicName), (Filter, i64)>,
+    /// Why subscriptions cannot be served, by group and topic.
+    pub(super) refused: HashMap<(GroupName, TopicName), FilterError>,
     /// How the client writes its groups.
     pub(super) groups: HashMap<GroupName, String>,
 }
@@ -169,6 +171,12 @@ impl Connection {
             .filters
             .get(&(group.clone(), topic.clone()))
             .cloned()
+    }
+
+    /// Why the subscription that the last heartbeat said cannot be served.
+    pub(super) fn told_refused(&self, group: &GroupName, topic: &TopicName) -> Option<FilterError> {
+        let told = self.told.lock();
+        told.refused.get(&(group.clone(), topic.clone())).cloned()
     }
 
     /// How the client writes `group`.

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{GroupName, InstanceId, TopicName};
 use broker::{
-    ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Heartbeat, Instance,
-    MessageModel, Subscription, TopicSpec,
+    ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Filter, FilterError, Heartbeat,
+    Instance, MessageModel, Subscription, TopicSpec,
 };
 use wire::remoting::{
     Command, ResponseCode,
@@ -17,7 +17,7 @@ use wire::remoting::{
 };
 
 use super::{
-    connection::{Connection, GroupIn, Told},
+    connection::{Connection, GroupIn, Told, TopicAndGroup},
     pull,
     reply::{Answer, Refusal, Reply},
 };
@@ -50,7 +50,7 @@ pub(super) async fn beat(connection: &Connection, request: &Command) -> Answer {
         }
         told.groups
             .insert(group.clone(), consumer.group_name.clone());
-        let subscriptions = subscriptions(connection, consumer)?;
+        let subscriptions = subscriptions(connection, &group, consumer, &mut told)?;
         for Subscription {
             topic,
             filter,
@@ -117,36 +117,59 @@ async fn prepare(
 
 fn subscriptions(
     connection: &Connection,
+    group: &GroupName,
     consumer: &ConsumerData,
+    told: &mut Told,
 ) -> Result<Vec<Subscription>, Refusal> {
     let mut subscriptions = Vec::with_capacity(consumer.subscriptions.len());
     for data in &consumer.subscriptions {
         let named = connection.topic_of(&data.topic, &consumer.group_name)?;
-        match filter(data) {
+        let names = TopicAndGroup {
+            instance: named.instance,
+            topic: named.topic,
+            group: group.clone(),
+        };
+        match filter(connection, &names, data) {
             Ok(filter) => {
                 let version = data.version;
                 subscriptions.push(Subscription {
-                    topic: named.topic,
+                    topic: names.topic,
                     filter,
                     version,
                 });
             }
             // The rest of the heartbeat stands; pulls of this topic are told what is wrong.
-            Err(error) => tracing::debug!(
-                group = consumer.group_name, topic = %named.topic, %error, "subscription passed over"
-            ),
+            Err(error) => {
+                tracing::debug!(%group, topic = %names.topic, %error, "subscription passed over");
+                told.refused.insert((names.group, names.topic), error);
+            }
         }
     }
     Ok(subscriptions)
 }
 
-fn filter(data: &SubscriptionData) -> Result<broker::Filter, broker::FilterError> {
+/// Reads the filter of a subscription. A client says the same every 30 s; what is known is not read
+/// again.
+fn filter(
+    connection: &Connection,
+    names: &TopicAndGroup,
+    data: &SubscriptionData,
+) -> Result<Filter, FilterError> {
+    check_class_filter(data)?;
+    pull::parse_again(
+        connection,
+        names,
+        &data.expression,
+        Some(&data.expression_type),
+    )
+}
+
+fn check_class_filter(data: &SubscriptionData) -> Result<(), FilterError> {
     if data.class_filter_mode {
-        return Err(broker::FilterError::Unsupported {
-            kind: "class".to_owned(),
-        });
+        let kind = "class".to_owned();
+        return Err(FilterError::Unsupported { kind });
     }
-    pull::parse(&data.expression, Some(&data.expression_type))
+    Ok(())
 }
 
 fn subscription(
@@ -195,7 +218,10 @@ pub(super) fn unregister(connection: &Connection, request: &Command) -> Answer {
 /// Code 46: push consumers ask it before they subscribe with anything but tags.
 pub(super) fn check_client_config(request: &Command) -> Answer {
     let body = CheckClientRequest::decode(&request.body)?;
-    match filter(&body.subscription_data) {
+    let data = &body.subscription_data;
+    let read = check_class_filter(data)
+        .and_then(|()| pull::parse(&data.expression, Some(&data.expression_type)));
+    match read {
         Ok(_) => Ok(Reply::success(request)),
         Err(error) => Err(Refusal::of(ResponseCode::SubscriptionParseFailed, &error)),
     }

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::front::DrainPhase;
 
+/// The type of expressions over properties.
+const SQL: &str = "SQL92";
+
 pub(super) async fn handle(connection: &Connection, request: &Command, may_wait: bool) -> Answer {
     let header: PullMessageRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
@@ -152,16 +155,21 @@ fn filter(
     header: &PullMessageRequest<'_>,
     names: &TopicAndGroup,
 ) -> Result<Filter, Refusal> {
+    let TopicAndGroup { topic, group, .. } = names;
     if header.sys_flag & pull_sys_flag::SUBSCRIPTION != 0 {
-        let parsed = parse(header.subscription.unwrap_or("*"), header.expression_type);
+        let expression = header.subscription.unwrap_or("*");
+        let parsed = parse_again(connection, names, expression, header.expression_type);
         return parsed.map_err(|error| Refusal::of(ResponseCode::SubscriptionParseFailed, &error));
     }
     let told = connection
-        .told_filter(&names.group, &names.topic)
+        .told_filter(group, topic)
         .filter(|(_, version)| *version >= header.subscription_version)
         .or_else(|| told_by_group(names));
-    let TopicAndGroup { topic, group, .. } = names;
     match told {
+        None if let Some(error) = connection.told_refused(group, topic) => Err(Refusal::new(
+            ResponseCode::FilterDataNotExist,
+            format!("filter that group `{group}` has told for topic `{topic}`: {error}"),
+        )),
         None => Err(Refusal::new(
             ResponseCode::SubscriptionNotExist,
             format!("group `{group}` has told no subscription to topic `{topic}`"),
@@ -191,10 +199,27 @@ fn told_by_group(names: &TopicAndGroup) -> Option<(Filter, i64)> {
         .map(|subscription| (subscription.filter, subscription.version))
 }
 
+/// Reads a filter, unless it is the expression that the last heartbeat said, which has been read.
+pub(super) fn parse_again(
+    connection: &Connection,
+    names: &TopicAndGroup,
+    expression: &str,
+    kind: Option<&str>,
+) -> Result<Filter, FilterError> {
+    if kind == Some(SQL)
+        && let Some((Filter::Sql(sql), _)) = connection.told_filter(&names.group, &names.topic)
+        && sql.expression() == expression
+    {
+        return Ok(Filter::Sql(sql));
+    }
+    parse(expression, kind)
+}
+
 /// Reads a filter as a client writes it; without a type it is by tags.
 pub(super) fn parse(expression: &str, kind: Option<&str>) -> Result<Filter, FilterError> {
     match kind {
         None | Some("" | "TAG") => Filter::tags(expression),
+        Some(SQL) => Filter::sql(expression),
         Some(kind) => Err(FilterError::Unsupported {
             kind: kind.chars().take(64).collect(),
         }),

@@ -2,6 +2,7 @@
 
 mod administration;
 mod clients;
+mod filter;
 mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};

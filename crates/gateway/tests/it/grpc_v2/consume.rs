@@ -291,8 +291,16 @@ async fn a_filter_hands_out_its_tags_alone() {
     });
     let receipt = sdk.receive(filtered.clone()).await;
     assert_eq!(bodies(&receipt.messages), ["A", "C"]);
+    // What did not match is done for the group, and for no other.
+    let mut by_property = receive("orders", "auditing", 10);
+    by_property.filter_expression = Some(v2::FilterExpression {
+        r#type: v2::FilterType::Sql.into(),
+        expression: "TAGS IS NOT NULL AND NOT (TAGS IN ('A', 'C'))".to_owned(),
+    });
+    let receipt = sdk.receive(by_property).await;
+    assert_eq!(bodies(&receipt.messages), ["B", "D"]);
 
-    for (kind, expression) in [(v2::FilterType::Sql, "a > 5"), (v2::FilterType::Tag, "A||")] {
+    for (kind, expression) in [(v2::FilterType::Sql, "a >"), (v2::FilterType::Tag, "A||")] {
         filtered.filter_expression = Some(v2::FilterExpression {
             r#type: kind.into(),
             expression: expression.to_owned(),

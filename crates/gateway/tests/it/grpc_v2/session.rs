@@ -224,7 +224,7 @@ async fn settings_that_say_nothing_end_the_stream() {
     if let Some(PubSub::Subscription(subscription)) = &mut sql.pub_sub {
         subscription.subscriptions[0].expression = Some(v2::FilterExpression {
             r#type: v2::FilterType::Sql.into(),
-            expression: "a > 5".to_owned(),
+            expression: "a >".to_owned(),
         });
     }
     talk.tell(sql);

@@ -190,14 +190,14 @@ async fn pulls_that_cannot_be_served_say_why() {
     };
     let answer = peer.call(RequestCode::PullMessage, &newer).await;
     refused(&answer, ResponseCode::SubscriptionNotLatest, "");
-    let sql = PullMessageRequest {
+    let other = PullMessageRequest {
         sys_flag: pull_sys_flag::SUBSCRIPTION,
         subscription: Some("a > 1"),
-        expression_type: Some("SQL92"),
+        expression_type: Some("SQL99"),
         ..pull_header("billing", "orders", 0, 0)
     };
-    let answer = peer.call(RequestCode::PullMessage, &sql).await;
-    refused(&answer, ResponseCode::SubscriptionParseFailed, "SQL92");
+    let answer = peer.call(RequestCode::PullMessage, &other).await;
+    refused(&answer, ResponseCode::SubscriptionParseFailed, "SQL99");
     tell_subscription(&mut peer, "billing", "nowhere", "*").await;
     let answer = peer
         .call(
