@@ -4,14 +4,49 @@ import java.util.List;
 
 /** What a driver does with its client library; every call returns when it is done or throws. */
 public interface Client {
-    void startProducer(String group, List<String> topics) throws Exception;
+    void startProducer(ProducerStart start) throws Exception;
 
-    /** Sends one message and returns its id; called from many threads at once. */
-    String send(Outgoing message) throws Exception;
+    /** Sends one message; called from many threads at once. */
+    Sent send(Outgoing message) throws Exception;
+
+    /** Sends all in one request; the answer is of the same length. */
+    default List<Sent> sendBatch(List<Outgoing> messages) throws Exception {
+        throw new Unsupported("batch");
+    }
+
+    /** Sends a half message and ends its transaction with the decision. */
+    default Sent sendTransaction(Outgoing message, Decision local) throws Exception {
+        throw new Unsupported("transactions");
+    }
+
+    /** Sends a request and returns the body of its reply. */
+    default byte[] request(Outgoing message, long timeoutMs) throws Exception {
+        throw new Unsupported("request-reply");
+    }
+
+    /** Takes back a timed message. */
+    default void recall(String topic, String recallHandle) throws Exception {
+        throw new Unsupported("recall");
+    }
 
     void stopProducer() throws Exception;
 
     void startConsumer(Subscription subscription) throws Exception;
+
+    /** Sets a consumer that polls to the first message of each queue. */
+    default void seekToBegin() throws Exception {
+        throw new Unsupported("seek");
+    }
+
+    /** Sets a consumer that polls behind the last message of each queue. */
+    default void seekToEnd() throws Exception {
+        throw new Unsupported("seek");
+    }
+
+    /** Sets a consumer that polls to the first message of each queue that was not stored before. */
+    default void seekToTime(long timestampMs) throws Exception {
+        throw new Unsupported("seek");
+    }
 
     void stopConsumer() throws Exception;
 }

@@ -1,6 +1,5 @@
 package carrack.conformance;
 
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.BufferedReader;
@@ -10,7 +9,6 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -61,11 +59,16 @@ public final class Driver {
     private void carryOut(JsonObject command) throws Exception {
         String op = command.get("op").getAsString();
         switch (op) {
-            case "producer.start" -> client.startProducer(text(command, "group"), texts(command, "topics"));
+            case "producer.start" -> client.startProducer(ProducerStart.of(command));
             case "producer.stop" -> client.stopProducer();
             case "send" -> send(Outgoing.of(command));
             case "send_many" -> sendMany(command);
+            case "send_batch" -> sendBatch(Json.text(command, "topic"), Json.texts(command, "keys"));
+            case "send_transaction" -> sendTransaction(Outgoing.of(command), Json.text(command, "local"));
+            case "request" -> request(Outgoing.of(command), Json.number(command, "timeout_ms"));
+            case "recall" -> client.recall(Json.text(command, "topic"), Json.text(command, "recall_handle"));
             case "consumer.start" -> client.startConsumer(Subscription.of(command));
+            case "consumer.seek" -> seek(Json.text(command, "to"), Json.number(command, "timestamp_ms"));
             case "consumer.stop" -> client.stopConsumer();
             case "exit" -> { }
             default -> throw new IllegalArgumentException("unknown op " + op);
@@ -73,8 +76,8 @@ public final class Driver {
     }
 
     private void sendMany(JsonObject command) throws InterruptedException {
-        String topic = text(command, "topic");
-        String prefix = text(command, "prefix");
+        String topic = Json.text(command, "topic");
+        String prefix = Json.text(command, "prefix");
         int count = command.get("count").getAsInt();
         ExecutorService senders = Executors.newFixedThreadPool(command.get("concurrency").getAsInt());
         for (int index = 0; index < count; index++) {
@@ -86,22 +89,51 @@ public final class Driver {
     }
 
     private void send(Outgoing message) {
+        report(message, () -> events.sent(message.key(), client.send(message)));
+    }
+
+    private void sendBatch(String topic, List<String> keys) {
+        List<Outgoing> messages = keys.stream().map(key -> Outgoing.numbered(topic, key)).toList();
         try {
-            events.sent(message.key(), client.send(message));
+            List<Sent> sent = client.sendBatch(messages);
+            for (int index = 0; index < messages.size(); index++) {
+                events.sent(keys.get(index), sent.get(index));
+            }
+        } catch (Unsupported reason) {
+            throw reason;
+        } catch (Exception reason) {
+            keys.forEach(key -> events.sendFailed(key, reason));
+        }
+    }
+
+    private void sendTransaction(Outgoing message, String local) {
+        report(message, () -> events.sent(message.key(), client.sendTransaction(message, Decision.of(local))));
+    }
+
+    private void request(Outgoing message, long timeoutMs) {
+        report(message, () -> events.replied(message.key(), client.request(message, timeoutMs)));
+    }
+
+    private void seek(String to, Long timestampMs) throws Exception {
+        switch (to) {
+            case "begin" -> client.seekToBegin();
+            case "end" -> client.seekToEnd();
+            default -> client.seekToTime(timestampMs);
+        }
+    }
+
+    private interface Sending {
+        void run() throws Exception;
+    }
+
+    /** A failure of the message is an event; that the library has no such thing is one of the command. */
+    private void report(Outgoing message, Sending sending) {
+        try {
+            sending.run();
+        } catch (Unsupported reason) {
+            throw reason;
         } catch (Exception reason) {
             events.sendFailed(message.key(), reason);
         }
-    }
-
-    private static String text(JsonObject command, String field) {
-        return command.get(field).getAsString();
-    }
-
-    private static List<String> texts(JsonObject command, String field) {
-        List<String> values = new ArrayList<>();
-        for (JsonElement value : command.getAsJsonArray(field)) {
-            values.add(value.getAsString());
-        }
-        return values;
     }
 }

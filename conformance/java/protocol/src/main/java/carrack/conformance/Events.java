@@ -21,11 +21,26 @@ public final class Events {
         write("ready", Map.of());
     }
 
-    public void sent(String key, String messageId) {
-        write("sent", Map.of("key", key, "id", String.valueOf(messageId)));
+    void sent(String key, Sent sent) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        fields.put("key", key);
+        fields.put("id", String.valueOf(sent.id()));
+        if (sent.recallHandle() != null) {
+            fields.put("recall_handle", sent.recallHandle());
+        }
+        write("sent", fields);
     }
 
-    public void sendFailed(String key, Throwable reason) {
+    void replied(String key, byte[] body) {
+        write("replied", Map.of("key", key, "body_base64", Base64.getEncoder().encodeToString(body)));
+    }
+
+    /** The checker was asked about the message with this key. */
+    public void transactionChecked(String key) {
+        write("transaction_checked", Map.of("key", key));
+    }
+
+    void sendFailed(String key, Throwable reason) {
         write("send_failed", Map.of("key", key, "error", String.valueOf(reason)));
     }
 

@@ -3,20 +3,45 @@ package carrack.conformance;
 import com.google.gson.JsonObject;
 import java.util.Collection;
 
-/** What a command asks a consumer to receive. */
-public record Subscription(String kind, String topic, String group, String tags, String hold) {
+/** What a command asks a consumer to receive. What is absent is null or false. */
+public record Subscription(
+        String kind,
+        String topic,
+        String group,
+        String tags,
+        String sql,
+        boolean broadcasting,
+        boolean ordered,
+        String hold,
+        String fail,
+        Integer maxAttempts,
+        Integer retryLevel,
+        boolean replies,
+        Session session) {
 
     static Subscription of(JsonObject command) {
         return new Subscription(
-                command.get("kind").getAsString(),
-                command.get("topic").getAsString(),
-                command.get("group").getAsString(),
-                command.get("tags").getAsString(),
-                command.has("hold") ? command.get("hold").getAsString() : null);
+                Json.text(command, "kind"),
+                Json.text(command, "topic"),
+                Json.text(command, "group"),
+                Json.text(command, "tags"),
+                Json.text(command, "sql"),
+                "broadcasting".equals(Json.text(command, "model")),
+                Json.flag(command, "ordered"),
+                Json.text(command, "hold"),
+                Json.text(command, "fail"),
+                Json.count(command, "max_attempts"),
+                Json.count(command, "retry_level"),
+                Json.flag(command, "replies"),
+                Session.of(command));
     }
 
-    /** Whether this delivery must not be acknowledged: the first one of a message with a held key. */
-    public boolean holds(Collection<String> keys, int attempt) {
-        return hold != null && attempt == 1 && keys.stream().anyMatch(key -> key.startsWith(hold));
+    /** Whether this delivery must not be acknowledged: the first of a held message, each of a failing one. */
+    public boolean fails(Collection<String> keys, int attempt) {
+        return (attempt == 1 && startsWith(keys, hold)) || startsWith(keys, fail);
+    }
+
+    private static boolean startsWith(Collection<String> keys, String prefix) {
+        return prefix != null && keys.stream().anyMatch(key -> key.startsWith(prefix));
     }
 }

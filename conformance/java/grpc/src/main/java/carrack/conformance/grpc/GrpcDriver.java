@@ -4,11 +4,13 @@ import carrack.conformance.Client;
 import carrack.conformance.Driver;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
+import carrack.conformance.ProducerStart;
+import carrack.conformance.Sent;
 import carrack.conformance.Subscription;
+import carrack.conformance.Unsupported;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.rocketmq.client.apis.ClientConfiguration;
@@ -52,16 +54,21 @@ public final class GrpcDriver implements Client {
     }
 
     @Override
-    public void startProducer(String group, List<String> topics) throws Exception {
+    public void startProducer(ProducerStart start) throws Exception {
+        start.session().refuseUnless(false, false, false);
+        Unsupported.refuseIf(start.transactions() || start.uncompressed(), "this kind of producer");
         producer =
                 provider.newProducerBuilder()
                         .setClientConfiguration(configuration)
-                        .setTopics(topics.toArray(new String[0]))
+                        .setTopics(start.topics().toArray(new String[0]))
                         .build();
     }
 
     @Override
-    public String send(Outgoing outgoing) throws Exception {
+    public Sent send(Outgoing outgoing) throws Exception {
+        Unsupported.refuseIf(
+                outgoing.isTimed() || outgoing.delayLevel() != null || outgoing.shardingKey() != null,
+                "this kind of message");
         MessageBuilder builder =
                 provider.newMessageBuilder()
                         .setTopic(outgoing.topic())
@@ -71,7 +78,7 @@ public final class GrpcDriver implements Client {
             builder.setTag(outgoing.tag());
         }
         outgoing.properties().forEach(builder::addProperty);
-        return producer.send(builder.build()).getMessageId().toString();
+        return new Sent(producer.send(builder.build()).getMessageId().toString());
     }
 
     @Override
@@ -82,6 +89,14 @@ public final class GrpcDriver implements Client {
 
     @Override
     public void startConsumer(Subscription subscription) throws Exception {
+        subscription.session().refuseUnless(false, false, false);
+        Unsupported.refuseIf(
+                subscription.sql() != null
+                        || subscription.broadcasting()
+                        || subscription.ordered()
+                        || subscription.maxAttempts() != null
+                        || subscription.replies(),
+                "this kind of consumer");
         Map<String, FilterExpression> expressions =
                 Map.of(
                         subscription.topic(),
@@ -135,7 +150,7 @@ public final class GrpcDriver implements Client {
     }
 
     private static boolean holds(Subscription subscription, MessageView message) {
-        return subscription.holds(message.getKeys(), message.getDeliveryAttempt());
+        return subscription.fails(message.getKeys(), message.getDeliveryAttempt());
     }
 
     private void acknowledge(MessageView message) {

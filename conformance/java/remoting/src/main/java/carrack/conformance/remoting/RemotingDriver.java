@@ -1,40 +1,24 @@
 package carrack.conformance.remoting;
 
 import carrack.conformance.Client;
+import carrack.conformance.Decision;
 import carrack.conformance.Driver;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
+import carrack.conformance.ProducerStart;
+import carrack.conformance.Sent;
 import carrack.conformance.Subscription;
+import carrack.conformance.Unsupported;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
-import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
-import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
-import org.apache.rocketmq.client.producer.DefaultMQProducer;
-import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.client.producer.SendStatus;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
-import org.apache.rocketmq.common.message.Message;
-import org.apache.rocketmq.common.message.MessageConst;
-import org.apache.rocketmq.common.message.MessageExt;
 
 /** Drives the Remoting client; the endpoint is the name server address. */
 public final class RemotingDriver implements Client {
-    /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
-    private static final int SEND_TIMEOUT_MS = 10_000;
-    /** By default the client stops without waiting for listeners, and forgets what they have just done. */
-    private static final long LISTENERS_END_MS = 10_000;
-
     private final String endpoint;
     private final Events events;
-    private DefaultMQProducer producer;
-    private DefaultMQPushConsumer pushConsumer;
-    private DefaultLitePullConsumer pullConsumer;
-    private Thread pullLoop;
-    private volatile boolean pulling;
+    private Producing producing;
+    private PushConsuming pushing;
+    private PullConsuming pulling;
 
     private RemotingDriver(String endpoint, Events events) {
         this.endpoint = endpoint;
@@ -46,122 +30,74 @@ public final class RemotingDriver implements Client {
     }
 
     @Override
-    public void startProducer(String group, List<String> topics) throws Exception {
-        producer = new DefaultMQProducer(group);
-        producer.setNamesrvAddr(endpoint);
-        producer.setSendMsgTimeout(SEND_TIMEOUT_MS);
-        producer.setInstanceName(UUID.randomUUID().toString());
-        producer.start();
+    public void startProducer(ProducerStart start) throws Exception {
+        producing = new Producing(endpoint, start, events);
     }
 
     @Override
-    public String send(Outgoing outgoing) throws Exception {
-        Message message = new Message(outgoing.topic(), outgoing.body());
-        message.setKeys(outgoing.keys());
-        if (outgoing.tag() != null) {
-            message.setTags(outgoing.tag());
-        }
-        outgoing.properties().forEach(message::putUserProperty);
-        SendResult result = producer.send(message);
-        if (result.getSendStatus() != SendStatus.SEND_OK) {
-            throw new IllegalStateException("send status " + result.getSendStatus());
-        }
-        return result.getMsgId();
+    public Sent send(Outgoing outgoing) throws Exception {
+        return producing.send(outgoing);
+    }
+
+    @Override
+    public List<Sent> sendBatch(List<Outgoing> messages) throws Exception {
+        return producing.sendBatch(messages);
+    }
+
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) throws Exception {
+        return producing.sendTransaction(outgoing, local);
+    }
+
+    @Override
+    public byte[] request(Outgoing outgoing, long timeoutMs) throws Exception {
+        return producing.request(outgoing, timeoutMs);
+    }
+
+    @Override
+    public void recall(String topic, String recallHandle) throws Exception {
+        producing.recall(topic, recallHandle);
     }
 
     @Override
     public void stopProducer() {
-        producer.shutdown();
-        producer = null;
+        producing.stop();
+        producing = null;
     }
 
     @Override
     public void startConsumer(Subscription subscription) throws Exception {
         switch (subscription.kind()) {
-            case "push" -> startPush(subscription);
-            case "lite-pull" -> startLitePull(subscription);
-            default -> throw new IllegalArgumentException("unknown consumer kind " + subscription.kind());
-        }
-    }
-
-    private void startPush(Subscription subscription) throws Exception {
-        pushConsumer = new DefaultMQPushConsumer(subscription.group());
-        pushConsumer.setNamesrvAddr(endpoint);
-        pushConsumer.setInstanceName(UUID.randomUUID().toString());
-        pushConsumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        pushConsumer.setAwaitTerminationMillisWhenShutdown(LISTENERS_END_MS);
-        pushConsumer.subscribe(subscription.topic(), subscription.tags());
-        pushConsumer.registerMessageListener(
-                (MessageListenerConcurrently)
-                        (messages, context) -> {
-                            // A batch holds one message unless the application asks for more.
-                            MessageExt message = messages.get(0);
-                            report(message);
-                            if (subscription.holds(keys(message), attempt(message))) {
-                                return ConsumeConcurrentlyStatus.RECONSUME_LATER;
-                            }
-                            events.acked(keys(message));
-                            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-                        });
-        pushConsumer.start();
-    }
-
-    private void startLitePull(Subscription subscription) throws Exception {
-        pullConsumer = new DefaultLitePullConsumer(subscription.group());
-        pullConsumer.setNamesrvAddr(endpoint);
-        pullConsumer.setInstanceName(UUID.randomUUID().toString());
-        pullConsumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        pullConsumer.setAutoCommit(false);
-        pullConsumer.subscribe(subscription.topic(), subscription.tags());
-        pullConsumer.start();
-        pulling = true;
-        pullLoop = new Thread(this::pull, "pull");
-        pullLoop.start();
-    }
-
-    private void pull() {
-        while (pulling) {
-            List<MessageExt> messages = pullConsumer.poll(500);
-            if (messages.isEmpty()) {
-                continue;
-            }
-            messages.forEach(this::report);
-            pullConsumer.commitSync();
-            messages.forEach(message -> events.acked(keys(message)));
+            case "push" -> pushing = new PushConsuming(endpoint, subscription, producing, events);
+            case "lite-pull" -> pulling = new PullConsuming(endpoint, subscription, events);
+            default -> throw new Unsupported("consumer kind " + subscription.kind());
         }
     }
 
     @Override
+    public void seekToBegin() throws Exception {
+        pulling.seek((consumer, queue) -> consumer.seekToBegin(queue));
+    }
+
+    @Override
+    public void seekToEnd() throws Exception {
+        pulling.seek((consumer, queue) -> consumer.seekToEnd(queue));
+    }
+
+    @Override
+    public void seekToTime(long timestampMs) throws Exception {
+        pulling.seek((consumer, queue) -> consumer.seek(queue, consumer.offsetForTimestamp(queue, timestampMs)));
+    }
+
+    @Override
     public void stopConsumer() throws Exception {
-        if (pushConsumer != null) {
-            pushConsumer.shutdown();
-            pushConsumer = null;
+        if (pushing != null) {
+            pushing.stop();
+            pushing = null;
         }
-        if (pullConsumer != null) {
-            pulling = false;
-            pullLoop.join();
-            pullConsumer.shutdown();
-            pullConsumer = null;
+        if (pulling != null) {
+            pulling.stop();
+            pulling = null;
         }
-    }
-
-    private void report(MessageExt message) {
-        events.received(
-                message.getTopic(),
-                message.getMsgId(),
-                keys(message),
-                message.getTags(),
-                message.getProperties(),
-                message.getBody(),
-                attempt(message));
-    }
-
-    private static int attempt(MessageExt message) {
-        return message.getReconsumeTimes() + 1;
-    }
-
-    private static List<String> keys(MessageExt message) {
-        String keys = message.getKeys();
-        return keys == null ? new ArrayList<>() : List.of(keys.split(MessageConst.KEY_SEPARATOR));
     }
 }

@@ -1,0 +1,22 @@
+package carrack.conformance;
+
+import com.google.gson.JsonObject;
+
+/** Who a client says it is, and whether it traces. Absent texts are null. */
+public record Session(String namespace, String accessKey, String secretKey, boolean trace) {
+
+    static Session of(JsonObject command) {
+        return new Session(
+                Json.text(command, "namespace"),
+                Json.text(command, "access_key"),
+                Json.text(command, "secret_key"),
+                Json.flag(command, "trace"));
+    }
+
+    /** Refuses what a library without these features would leave out silently. */
+    public void refuseUnless(boolean namespaces, boolean credentials, boolean traces) {
+        Unsupported.refuseIf(namespace != null && !namespaces, "namespace");
+        Unsupported.refuseIf(accessKey != null && !credentials, "credentials");
+        Unsupported.refuseIf(trace && !traces, "trace");
+    }
+}

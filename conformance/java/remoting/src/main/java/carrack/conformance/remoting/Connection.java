@@ -1,0 +1,54 @@
+package carrack.conformance.remoting;
+
+import carrack.conformance.Events;
+import carrack.conformance.Session;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.apache.rocketmq.acl.common.AclClientRPCHook;
+import org.apache.rocketmq.acl.common.SessionCredentials;
+import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.common.message.MessageConst;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.remoting.RPCHook;
+
+/** What producers and consumers have in common. */
+final class Connection {
+    private Connection() {}
+
+    /** Everything but the credentials, which go into a constructor. */
+    static void configure(ClientConfig client, String endpoint, Session session) {
+        client.setNamesrvAddr(endpoint);
+        client.setInstanceName(UUID.randomUUID().toString());
+        if (session.namespace() != null) {
+            client.setNamespace(session.namespace());
+        }
+    }
+
+    static RPCHook signature(Session session) {
+        if (session.accessKey() == null) {
+            return null;
+        }
+        return new AclClientRPCHook(new SessionCredentials(session.accessKey(), session.secretKey()));
+    }
+
+    static void report(Events events, MessageExt message) {
+        events.received(
+                message.getTopic(),
+                message.getMsgId(),
+                keys(message),
+                message.getTags(),
+                message.getProperties(),
+                message.getBody(),
+                attempt(message));
+    }
+
+    static int attempt(MessageExt message) {
+        return message.getReconsumeTimes() + 1;
+    }
+
+    static List<String> keys(MessageExt message) {
+        String keys = message.getKeys();
+        return keys == null ? new ArrayList<>() : List.of(keys.split(MessageConst.KEY_SEPARATOR));
+    }
+}
