@@ -247,3 +247,15 @@ pub const SQL_FILTER_DEPTH_MAX: usize = 100;
 
 /// Texts in one list of an SQL92 filter (`IN`).
 pub const SQL_FILTER_ITEMS_MAX: usize = 4_096;
+
+/// Longest delay of a timed message that an instance may allow, in milliseconds: the service's 40
+/// days.
+pub const DELAY_MS_MAX: u64 = 40 * 24 * 60 * 60 * 1_000;
+
+/// A half message whose producers are all gone is put aside after this long, in milliseconds:
+/// Apache's default `fileReservedTime`, 72 hours.
+pub const HALF_MESSAGE_MS_MAX: u64 = 72 * 60 * 60 * 1_000;
+
+/// Held messages that are on their way out at a time: what a burst of due messages may pile up
+/// before the disk.
+pub const RELEASES_IN_FLIGHT_MAX: usize = 4_096;

@@ -1,7 +1,7 @@
 //! Apply: what a durable record means. The only place that turns records into state; it runs when
 //! the log reports them durable, and again, on the same records, after a restart.
 
-use base::{GroupId, LogPosition, StreamKey, stdx::java_string_hash};
+use base::{GroupId, LogPosition, PhysicalOffset, StreamKey, stdx::java_string_hash};
 use bytes::Bytes;
 use store::{
     kv::KvError,
@@ -11,10 +11,11 @@ use wire::message::{MessageError, MessageView};
 
 use crate::{
     Shard,
+    held::{Held, HeldPlace},
     index::IndexEntry,
     key_index::{self, KeyEntry},
     keys,
-    records::{self, MalformedRecord, Offset, Receipts, Settled},
+    records::{self, HeldHead, MalformedRecord, Offset, Receipts, Settled},
     state::State,
 };
 
@@ -51,6 +52,24 @@ impl State {
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
         match record.kind {
             records::MESSAGE => self.apply_message(record)?,
+            records::RELEASED_MESSAGE => {
+                let message = MessageView::parse(&record.payload)?;
+                let id = PhysicalOffset::from_wire(message.prepared_transaction_offset());
+                self.remove_held(id.position())?;
+                self.apply_message(record)?;
+            }
+            records::HELD_MESSAGE => self.apply_held(record)?,
+            records::HELD_CHANGED => {
+                let mut rest = &record.payload[..];
+                let head = HeldHead::decode(&mut rest).ok_or_else(|| malformed(record))?;
+                let id = head.id.ok_or_else(|| malformed(record))?;
+                self.change_held(id, head)?;
+            }
+            records::HELD_DROPPED => {
+                let id = records::take_u64(&mut &record.payload[..]);
+                let id = id.ok_or_else(|| malformed(record))?;
+                self.remove_held(LogPosition::new(id))?;
+            }
             records::KEPT_MESSAGE => self.apply_kept_message(record)?,
             records::OFFSET => {
                 let offset = Offset::decode(&record.payload).ok_or_else(|| malformed(record))?;
@@ -104,6 +123,22 @@ impl State {
                 .push(KeyEntry::new(key_index::hash(topic, key), position));
         }
         self.wake_receivers(record.stream);
+        Ok(())
+    }
+
+    fn apply_held(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let mut message = &record.payload[..];
+        let head = HeldHead::decode(&mut message).ok_or_else(|| malformed(record))?;
+        MessageView::parse(message)?;
+        let place = HeldPlace {
+            stream: record.stream,
+            position: record.position,
+            len: record.len as u32,
+        };
+        match head.id {
+            None => self.put_held(record.position, Held::new(place, head))?,
+            Some(id) => self.move_held(id, place)?,
+        }
         Ok(())
     }
 

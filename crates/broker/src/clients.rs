@@ -9,11 +9,18 @@ use std::{
     sync::Arc,
 };
 
-use base::{ErrorKind, GroupName, Timestamp, TopicName, limits};
+use base::{
+    ErrorKind, GroupName, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName, limits,
+};
+use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+use wire::message::StoredMessage;
 
-use crate::Filter;
+use crate::{Filter, Message};
 
 /// How the members of a group share its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,13 +93,123 @@ pub struct ClientIdentity {
 }
 
 /// What the broker tells a client without being asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ClientCommand {
     /// Members of the group came or went: share the queues anew.
     ConsumersChanged {
         /// The group.
         group: GroupName,
     },
+    /// How did the transaction of this half message end?
+    CheckTransaction {
+        /// The producer group.
+        group: GroupName,
+        /// What ends the transaction.
+        half: PhysicalOffset,
+        /// The half message.
+        message: StoredMessage,
+    },
+    /// Somebody has set the offsets of the group: forget what was fetched and go on from these.
+    OffsetsReset {
+        /// The consumer group.
+        group: GroupName,
+        /// The topic.
+        topic: TopicName,
+        /// Its queues, each with the next offset wanted.
+        offsets: Vec<(QueueId, QueueOffset)>,
+    },
+    /// A question, to be answered through `answer`. A client that does not answer is not waited for
+    /// longer than whoever asks has patience.
+    Ask {
+        /// What is asked.
+        question: ClientQuestion,
+        /// Where the answer goes; closed once nobody waits for it any more.
+        answer: oneshot::Sender<ClientAnswer>,
+    },
+}
+
+/// What a client can be asked.
+#[derive(Clone, Debug)]
+pub enum ClientQuestion {
+    /// How its consumption in a group goes.
+    RunningInfo {
+        /// The group.
+        group: GroupName,
+        /// Whether to tell what its threads do.
+        with_stacks: bool,
+    },
+    /// How far it has come in a topic, by its own word.
+    ConsumerStatus {
+        /// The group.
+        group: GroupName,
+        /// The topic.
+        topic: TopicName,
+    },
+    /// To consume a message now, whatever its offset, and say how it went.
+    ConsumeDirectly {
+        /// The group.
+        group: GroupName,
+        /// The topic by which its consumer knows the message.
+        topic: TopicName,
+        /// The message.
+        message: StoredMessage,
+    },
+    /// To take the reply to a request that it has sent.
+    TakeReply {
+        /// The reply, which is stored nowhere.
+        reply: Message,
+        /// The topic that the reply was sent to.
+        topic: TopicName,
+        /// When the reply came.
+        arrived: Timestamp,
+        /// The address that clients know this server by.
+        store_host: SocketAddr,
+    },
+}
+
+/// What a client answers: text in its own form (RocketMQ's JSON), which only the tools that asked
+/// read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAnswer {
+    /// It did as asked.
+    Done(Bytes),
+    /// It refused or failed, with its reason.
+    Refused(String),
+}
+
+/// Why a client gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No such client is connected.
+    #[error("client `{client}` is not connected")]
+    NotConnected {
+        /// The client.
+        client: String,
+    },
+    /// Its connection takes no commands: full, or just gone.
+    #[error("client `{client}` takes no commands")]
+    Unreachable {
+        /// The client.
+        client: String,
+    },
+    /// It said nothing.
+    #[error("client `{client}` gave no answer within {waited_ms} ms")]
+    Silent {
+        /// The client.
+        client: String,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
+}
+
+impl AskError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotConnected { .. } => ErrorKind::NotFound,
+            Self::Unreachable { .. } | Self::Silent { .. } => ErrorKind::Retry,
+        }
+    }
 }
 
 /// What a client says at each heartbeat. It replaces what it said before.
@@ -328,6 +445,44 @@ impl Clients {
             .collect();
         let changed = gone.iter().flat_map(|id| tables.remove(id)).collect();
         tables.notify(&changed);
+    }
+
+    /// Tells one live producer of a group, the one heard of last that takes it; `false` if there is
+    /// none.
+    pub(crate) fn tell_producer(
+        &self,
+        group: &GroupName,
+        command: ClientCommand,
+        now: Timestamp,
+    ) -> bool {
+        let mut tables = self.tables.lock();
+        let changed = tables.expire(now);
+        tables.notify(&changed);
+        let members = tables.producers.get(group).into_iter().flatten();
+        let mut members: Vec<&Known> = members.filter_map(|id| tables.clients.get(id)).collect();
+        members.sort_by_key(|known| std::cmp::Reverse(known.last_seen));
+        let mut command = command;
+        for known in members {
+            match known.heartbeat.commands.try_send(command) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => command = back,
+            }
+        }
+        false
+    }
+
+    /// Tells a client.
+    pub(crate) fn tell(&self, id: &str, command: ClientCommand) -> Result<(), AskError> {
+        let client = || id.to_owned();
+        let commands = {
+            let tables = self.tables.lock();
+            let known = tables.clients.get(id);
+            let known = known.ok_or_else(|| AskError::NotConnected { client: client() })?;
+            known.heartbeat.commands.clone()
+        };
+        commands
+            .try_send(command)
+            .map_err(|_| AskError::Unreachable { client: client() })
     }
 
     pub(crate) fn is_alive(&self, id: &str, now: Timestamp) -> bool {

@@ -5,7 +5,8 @@ use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName};
 use wire::message::{StoredMessage, properties};
 
 use crate::{
-    AckError, Group, Message, PullError, ReceiptHandle, ReceiveError, SendError, Shard, Topic,
+    AckError, Group, Message, PullError, QueueChoice, ReceiptHandle, ReceiveError, SendError,
+    Shard, Topic, send::Placing,
 };
 
 /// Why a message was not forwarded. It stays where it was.
@@ -108,7 +109,6 @@ impl Shard {
             .map_err(SendError::from)?;
         let letter = dead_letter(&original, topic, group);
         let host = original.view().store_host();
-        let queue = QueueId::new(0);
         let end = {
             let mut state = self.state.lock();
             let held = self.consumption_of(&mut state, group, stream)?;
@@ -118,8 +118,15 @@ impl Shard {
             {
                 return Ok(false);
             }
+            let placing = Placing {
+                topic: &grave,
+                queue: QueueChoice::Queue(QueueId::new(0)),
+                messages: &[letter],
+                how: &[],
+                store_host: host,
+            };
             let (appended, _) = self
-                .append_messages(&mut state, &grave, queue, &[letter], host)
+                .append_messages(&mut state, &placing)
                 .map_err(|error| SendError::not_placed(grave.name(), error))?;
             // Behind the copy in the log: a crash between the two delivers once more, and loses
             // nothing.

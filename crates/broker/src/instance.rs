@@ -1,15 +1,20 @@
 //! An instance: the tenant of topics, groups, clients and shards.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use base::{Clock, GroupId, GroupName, InstanceId, ShardId, TopicId, TopicName, limits};
+use base::{
+    Clock, GroupId, GroupName, InstanceId, QueueId, QueueOffset, ShardId, TopicId, TopicName,
+    limits,
+};
 use parking_lot::RwLock;
 use store::meta::{MetadataError, MetadataStore};
+use tokio::sync::oneshot;
 
 use crate::{
-    CreateGroupError, CreateTopicError, DeleteTopicError, Group, GroupSpec, Heartbeat,
-    HeartbeatError, InstanceMetrics, OpenShardError, RegisteredClient, SendError, Shard,
-    ShardParts, Topic, TopicSpec, clients::Clients, metadata::Catalogue,
+    AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
+    DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
+    RegisteredClient, SendError, Shard, ShardParts, Topic, TopicSpec, clients::Clients,
+    metadata::Catalogue, wait,
 };
 
 /// What an operator sets for an instance.
@@ -19,6 +24,30 @@ pub struct InstanceSettings {
     pub create_automatically: bool,
     /// Queues of a topic created on first use.
     pub automatic_queues: u32,
+    /// Longest delay of a timed message, in milliseconds.
+    pub delay_ms_max: u64,
+    /// Time after which the producer of a half message is asked how its transaction ended, in
+    /// milliseconds.
+    pub transaction_timeout_ms: u64,
+    /// Time between two such questions, in milliseconds.
+    pub transaction_check_interval_ms: u64,
+    /// Questions after which a half message is put aside.
+    pub transaction_checks_max: u32,
+}
+
+impl Default for InstanceSettings {
+    /// No automatic creation, and else the defaults of Apache's broker (`transactionTimeOut`,
+    /// `transactionCheckInterval`, `transactionCheckMax`) and the longest delay of the service.
+    fn default() -> Self {
+        Self {
+            create_automatically: false,
+            automatic_queues: 1,
+            delay_ms_max: limits::DELAY_MS_MAX,
+            transaction_timeout_ms: 6_000,
+            transaction_check_interval_ms: 30_000,
+            transaction_checks_max: 15,
+        }
+    }
 }
 
 /// One tenant. All methods may be called from any thread.
@@ -160,6 +189,45 @@ impl Instance {
             .await
     }
 
+    /// Tells all consumers of a group that somebody has set its offsets. Returns how many were
+    /// told.
+    pub fn tell_offsets_reset(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        offsets: &[(QueueId, QueueOffset)],
+    ) -> usize {
+        let consumers = self.clients.consumers(group, self.clock.now());
+        let told = consumers.iter().filter(|consumer| {
+            let command = ClientCommand::OffsetsReset {
+                group: group.clone(),
+                topic: topic.clone(),
+                offsets: offsets.to_vec(),
+            };
+            self.clients.tell(&consumer.client.id, command).is_ok()
+        });
+        told.count()
+    }
+
+    /// Asks a connected client and waits at most `patience` for its answer.
+    pub async fn ask(
+        &self,
+        client: &str,
+        question: ClientQuestion,
+        patience: Duration,
+    ) -> Result<ClientAnswer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        let command = ClientCommand::Ask { question, answer };
+        self.clients.tell(client, command)?;
+        let mut heard = None;
+        let listening = async { heard = answered.await.ok() };
+        wait::until(listening, &*self.clock, patience).await;
+        heard.ok_or_else(|| AskError::Silent {
+            client: client.to_owned(),
+            waited_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
     /// Notes what a client says of itself. Members of its groups hear of it if anything changed.
     pub fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), HeartbeatError> {
         self.clients.heartbeat(heartbeat, self.clock.now())
@@ -223,7 +291,13 @@ impl Catalogue {
         &self,
         group: &GroupName,
     ) -> Result<Arc<Topic>, CreateTopicError> {
-        let name = TopicName::dead_letter_of(group);
+        self.system_topic(TopicName::dead_letter_of(group).as_str())
+            .await
+    }
+
+    /// A topic of RocketMQ's own, created when it is first needed.
+    pub(crate) async fn system_topic(&self, name: &str) -> Result<Arc<Topic>, CreateTopicError> {
+        let name = TopicName::new(name).expect("RocketMQ's own names are plain");
         match self.topic(&name) {
             Some(topic) => Ok(topic),
             None => self.create_topic(TopicSpec::new(name, 1)).await,

@@ -9,9 +9,12 @@
 //! | `c` stream group | next u64: how far the group has come |
 //! | `r` stream group offset | a delivery in flight (`records.rs`) |
 //! | `k` partition position | sorted key hashes and positions (`key_index.rs`) |
+//! | `h` id | due i64 ms of a held message, by the log position where it was first stored |
+//! | `d` due id | that message: stream u64, position u64, len u32, checks u32, kind u8 (`held.rs`) |
+//! | `n` | held messages: timed u64, half u64 |
 //! | `t` position | time u64 ms: all before the position was stored before the time |
 
-use base::{GroupId, StreamKey};
+use base::{GroupId, LogPosition, StreamKey, Timestamp};
 
 pub(crate) const INDEX: u8 = b'i';
 pub(crate) const QUEUE: u8 = b'q';
@@ -19,6 +22,9 @@ pub(crate) const KEPT: u8 = b'm';
 pub(crate) const CONSUMPTION: u8 = b'c';
 pub(crate) const RECEIPT: u8 = b'r';
 pub(crate) const KEY_RUN: u8 = b'k';
+pub(crate) const HELD: u8 = b'h';
+pub(crate) const DUE: u8 = b'd';
+pub(crate) const HELD_COUNTS: u8 = b'n';
 pub(crate) const TIME_MARK: u8 = b't';
 
 fn join(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -66,6 +72,22 @@ pub(crate) fn key_run(partition: u8, position: u64) -> Vec<u8> {
 
 pub(crate) fn time_mark(position: u64) -> Vec<u8> {
     join(TIME_MARK, &[&position.to_be_bytes()])
+}
+
+pub(crate) fn held(id: LogPosition) -> Vec<u8> {
+    join(HELD, &[&id.get().to_be_bytes()])
+}
+
+/// Times before 1970 are due like 1970.
+pub(crate) fn due(due: Timestamp, id: LogPosition) -> Vec<u8> {
+    let due = u64::try_from(due.ms()).unwrap_or(0);
+    join(DUE, &[&due.to_be_bytes(), &id.get().to_be_bytes()])
+}
+
+/// The due time in a key of kind `d`.
+pub(crate) fn due_of(key: &[u8]) -> Option<Timestamp> {
+    let due = u64::from_be_bytes(*key.get(1..9)?.first_chunk()?);
+    Some(Timestamp::from_ms(due.cast_signed()))
 }
 
 /// The stream in a key of kind `i`, `q`, `m`, `c` or `r`.

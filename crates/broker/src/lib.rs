@@ -18,10 +18,13 @@ mod checkpoint;
 mod claims;
 mod clients;
 mod consumption;
+mod due_time;
+mod end_transaction;
 mod errors;
 mod filter;
 mod forward_to_dead_letter;
 mod group;
+mod held;
 mod index;
 mod instance;
 mod key_index;
@@ -33,12 +36,15 @@ mod metrics;
 mod offset;
 mod pull;
 mod query;
+mod recall;
 mod receipt;
 mod receive;
 mod records;
+mod release;
 mod retention;
 mod router;
 mod send;
+mod send_back;
 mod shard;
 mod state;
 mod topic;
@@ -48,9 +54,12 @@ pub use ack::AckError;
 pub use apply::ApplyError;
 pub use change_invisible_duration::ChangeInvisibleDurationError;
 pub use clients::{
-    ClientCommand, ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Heartbeat,
-    HeartbeatError, MessageModel, RegisteredClient, Subscription,
+    AskError, ClientAnswer, ClientCommand, ClientIdentity, ClientQuestion, ConsumeFrom,
+    ConsumeMode, ConsumerSubscription, Heartbeat, HeartbeatError, MessageModel, RegisteredClient,
+    Subscription,
 };
+pub use due_time::DueTimeError;
+pub use end_transaction::{EndTransactionError, EndTransactionRequest, Resolution};
 pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};
 pub use filter::{Filter, FilterError, SqlError, SqlFilter};
 pub use forward_to_dead_letter::ForwardToDeadLetterError;
@@ -62,11 +71,14 @@ pub use metrics::{GroupMetrics, InstanceMetrics, TopicMetrics};
 pub use offset::{OffsetError, QueueRange, TimeBoundary};
 pub use pull::{PullError, PullOutcome, PullRequest, Pulled};
 pub use query::{QueryError, QueryRequest};
+pub use recall::RecallError;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use receive::{ReceiveError, ReceiveRequest, Received};
 pub use records::MalformedRecord;
+pub use release::ReleaseError;
 pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
+pub use send_back::{SendBackError, SendBackRequest};
 pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

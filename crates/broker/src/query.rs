@@ -151,7 +151,10 @@ impl Shard {
 }
 
 fn message_of(record: Record) -> Option<StoredMessage> {
-    matches!(record.kind, records::MESSAGE | records::KEPT_MESSAGE)
-        .then(|| StoredMessage::parse(record.payload).ok())
-        .flatten()
+    matches!(
+        record.kind,
+        records::MESSAGE | records::KEPT_MESSAGE | records::RELEASED_MESSAGE
+    )
+    .then(|| StoredMessage::parse(record.payload).ok())
+    .flatten()
 }

@@ -10,8 +10,12 @@
 //! | 18 receipts | group u32, next u64, count u32, then per receipt: offset u64, until i64 ms, attempt u32, nonce u32 |
 //! | 19 settled | group u32, count u32, then offsets u64: done for the group |
 //! | 20 kept message | as 16: a message still owed, appended again before its segment goes |
+//! | 21 held message | id u64, due i64 ms, checks u32, kind u8, then as 16 without a queue offset: it waits outside its queue; id 0 = its own position, another = a copy of that one, as 20 |
+//! | 22 held changed | id u64, due i64 ms, checks u32, kind u8: when a held message is looked at next |
+//! | 23 released message | as 16; its prepared-transaction offset is the id of the held message whose place it takes |
+//! | 24 held dropped | id u64: a held message will never be seen |
 
-use base::{GroupId, Timestamp};
+use base::{GroupId, LogPosition, Timestamp};
 use store::log::RecordKind;
 
 pub(crate) const MESSAGE: RecordKind = RecordKind::new(16);
@@ -19,6 +23,10 @@ pub(crate) const OFFSET: RecordKind = RecordKind::new(17);
 pub(crate) const RECEIPTS: RecordKind = RecordKind::new(18);
 pub(crate) const SETTLED: RecordKind = RecordKind::new(19);
 pub(crate) const KEPT_MESSAGE: RecordKind = RecordKind::new(20);
+pub(crate) const HELD_MESSAGE: RecordKind = RecordKind::new(21);
+pub(crate) const HELD_CHANGED: RecordKind = RecordKind::new(22);
+pub(crate) const RELEASED_MESSAGE: RecordKind = RecordKind::new(23);
+pub(crate) const HELD_DROPPED: RecordKind = RecordKind::new(24);
 
 /// A payload does not have the form that its kind says. The checksum was right, so a release wrote
 /// it that this one cannot read, or the disk lies.
@@ -180,6 +188,87 @@ impl Settled {
     }
 }
 
+/// What a held message waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldKind {
+    /// Its due time.
+    Timed,
+    /// The end of its transaction; the due time is that of the next check.
+    Half,
+}
+
+/// Head of record 21, and record 22.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeldHead {
+    /// Where the message was first stored; `None` if that is here.
+    pub(crate) id: Option<LogPosition>,
+    pub(crate) due: Timestamp,
+    /// Transaction checks so far.
+    pub(crate) checks: u32,
+    pub(crate) kind: HeldKind,
+}
+
+impl HeldHead {
+    pub(crate) const BYTES: usize = 21;
+
+    /// Of a new timed message.
+    pub(crate) const fn timed(due: Timestamp) -> Self {
+        Self {
+            id: None,
+            due,
+            checks: 0,
+            kind: HeldKind::Timed,
+        }
+    }
+
+    /// Of a new half message that is asked about at `due`.
+    pub(crate) const fn half(due: Timestamp) -> Self {
+        Self {
+            kind: HeldKind::Half,
+            ..Self::timed(due)
+        }
+    }
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        let id = self.id.unwrap_or_default().get();
+        out.extend_from_slice(&id.to_le_bytes());
+        out.extend_from_slice(&self.due.ms().to_le_bytes());
+        out.extend_from_slice(&self.checks.to_le_bytes());
+        out.push(self.kind.code());
+    }
+
+    /// The head, leaving what follows it in `bytes`.
+    pub(crate) fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let id = take_u64(bytes)?;
+        let due = Timestamp::from_ms(take_u64(bytes)?.cast_signed());
+        let checks = take_u32(bytes)?;
+        let [kind] = take(bytes)?;
+        Some(Self {
+            id: (id != 0).then_some(LogPosition::new(id)),
+            due,
+            checks,
+            kind: HeldKind::from_code(kind)?,
+        })
+    }
+}
+
+impl HeldKind {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Timed => 1,
+            Self::Half => 2,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Timed),
+            2 => Some(Self::Half),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,5 +309,16 @@ mod tests {
         assert_eq!(bytes.len(), Offset::BYTES);
         assert_eq!(Offset::decode(&bytes), Some(offset));
         assert_eq!(Offset::decode(&bytes[1..]), None);
+        let head = HeldHead {
+            id: None,
+            due: Timestamp::from_ms(12),
+            checks: 3,
+            kind: HeldKind::Half,
+        };
+        bytes.clear();
+        head.encode(&mut bytes);
+        assert_eq!(bytes.len(), HeldHead::BYTES);
+        assert_eq!(HeldHead::decode(&mut &bytes[..]), Some(head));
+        assert_eq!(HeldHead::decode(&mut &[0xff; 21][..]), None);
     }
 }

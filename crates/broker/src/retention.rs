@@ -1,19 +1,24 @@
 //! Retention: how long and how much of the log is kept, and the sweeping up behind it.
 //!
 //! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a
-//! message that somebody has in flight: that one is appended again first.
+//! message that somebody has in flight or that is held outside its queue: that one is appended again
+//! first.
 
 use std::time::Duration;
 
 use base::{GroupId, LogPosition, StreamKey, Timestamp};
 use bytes::Bytes;
-use store::kv::KvError;
+use store::{
+    kv::KvError,
+    log::{Appended, NewRecord, Urgency},
+};
 
 use crate::{
     Shard,
+    held::Held,
     index::{self, IndexEntry},
     keys,
-    records::take_u64,
+    records::{self, HeldHead, take_u64},
     state::next_key,
 };
 
@@ -76,6 +81,9 @@ pub(crate) struct Upkeep {
 /// Keys that one sweep looks at: a few milliseconds of work.
 const SWEEP_KEYS: usize = 4_096;
 
+/// Held messages appended again for one commit: of the largest, a few of its writes.
+const HELD_PAGE: usize = 256;
+
 impl Shard {
     /// Gives back what `retention` no longer asks to keep. Makes a checkpoint first if there is
     /// something to give back.
@@ -88,6 +96,7 @@ impl Shard {
             return Ok(nothing);
         }
         self.keep_owed(goal).await?;
+        self.keep_held(goal).await?;
         // The copies and all that was applied must be in the checkpoint before the originals go.
         let checkpoint = self.checkpoint()?;
         let position = goal.min(checkpoint);
@@ -165,6 +174,54 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Appends again what is held outside its queue and stored before `goal`.
+    async fn keep_held(&self, goal: LogPosition) -> Result<(), RetainError> {
+        let (mut from, to) = (vec![keys::HELD], keys::held(goal));
+        loop {
+            let page = self.state.lock().range(&from, &to, HELD_PAGE)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            from = next_key(last);
+            let mut end = None;
+            for id in page.iter().filter_map(|(key, _)| keys::tail_of(key)) {
+                let id = LogPosition::new(id);
+                let held = self.state.lock().held(id)?;
+                let Some(held) = held.filter(|held| held.place.position < goal) else {
+                    continue;
+                };
+                let appended = if self.is_forgotten(held.place.stream, None) {
+                    self.append_dropped(id, &held)?
+                } else {
+                    self.keep_one_held(id, &held).await?
+                };
+                end = Some(appended.end);
+            }
+            if let Some(end) = end {
+                self.log.durable(end).await?;
+            }
+        }
+    }
+
+    async fn keep_one_held(&self, id: LogPosition, held: &Held) -> Result<Appended, RetainError> {
+        let position = held.place.position;
+        let record = self.log.read(position, held.place.len as usize).await;
+        let record = record.map_err(|source| RetainError::Read { position, source })?;
+        let payload = &record.payload;
+        let message = payload.get(HeldHead::BYTES..).unwrap_or_default();
+        let new = NewRecord {
+            kind: records::HELD_MESSAGE,
+            stream: held.place.stream,
+            payload_len: payload.len(),
+        };
+        // Not urgent, as with what is in flight.
+        let appended = self.log.append(&[new], Urgency::Ride, &mut |_, _, out| {
+            held.head(id).encode(out);
+            out.extend_from_slice(message);
+        });
+        Ok(appended?)
     }
 
     /// Where a message in flight is, if it is stored before `goal` and its topic and group live.

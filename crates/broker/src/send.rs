@@ -1,18 +1,22 @@
 //! Send: store messages in a queue and answer once they are durable.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base::{
-    ErrorKind, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, limits,
+    ErrorKind, GroupName, LogPosition, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp,
+    TopicName, limits,
 };
 use store::{
     kv::KvError,
     log::{AppendError, Appended, NewRecord, Urgency},
 };
-use wire::message::{MessageError, NewMessage, Placement};
+use wire::message::{MessageError, NewMessage, Placement, properties};
 
 use crate::{
-    Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, records, state::State, wait,
+    DueTimeError, Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, due_time,
+    records::{self, HeldHead, HeldKind},
+    state::State,
+    wait,
 };
 
 /// Which queue a send goes to.
@@ -37,6 +41,10 @@ pub struct SendRequest {
     pub messages: Vec<Message>,
     /// The address that clients know this shard by; stored in the message and in its id.
     pub store_host: SocketAddr,
+    /// For messages to a retry topic, which consumers send that could not give a message back: the
+    /// retry limit that the consumer has set. A message that has failed more often goes to the
+    /// dead-letter topic.
+    pub retries_max: Option<i32>,
 }
 
 /// Where a message went. It is durable.
@@ -50,6 +58,8 @@ pub struct Sent {
     pub physical_offset: PhysicalOffset,
     /// When it was stored.
     pub store_timestamp: Timestamp,
+    /// When it will be in its queue, if it is a timed message: only then does it get its offset.
+    pub due: Option<Timestamp>,
 }
 
 /// Why nothing was stored, or, for [`SendError::Unconfirmed`], why nobody knows.
@@ -80,14 +90,28 @@ pub enum SendError {
         /// The message's type.
         found: MessageType,
     },
-    /// The broker cannot do yet what the message asks for; storing it as a normal one would break
-    /// its promise (never early, never visible before commit).
+    /// The broker cannot do yet what the message asks for.
     #[error("{found} messages are not supported by this release (topic `{topic}`)")]
     Unsupported {
         /// The topic.
         topic: TopicName,
         /// The message's type.
         found: MessageType,
+    },
+    /// The time that the message asks for cannot be kept.
+    #[error("message to topic `{topic}` refused")]
+    DueTime {
+        /// The topic.
+        topic: TopicName,
+        /// What is wrong.
+        #[source]
+        source: DueTimeError,
+    },
+    /// A transaction whose producer group is not told: nobody could be asked how it ended.
+    #[error("half message to topic `{topic}` names no producer group (property `PGROUP`)")]
+    NoProducerGroup {
+        /// The topic.
+        topic: TopicName,
     },
     /// No message, or more than a batch may hold.
     #[error("send to topic `{topic}` holds {count} messages, expected 1 to {max}", max = base::limits::SEND_BATCH_MESSAGES_MAX)]
@@ -145,6 +169,8 @@ impl SendError {
             Self::QueueNotFound(_)
             | Self::TypeMismatch { .. }
             | Self::Unsupported { .. }
+            | Self::DueTime { .. }
+            | Self::NoProducerGroup { .. }
             | Self::Count { .. }
             | Self::Message { .. } => ErrorKind::Request,
             Self::Log { source, .. } => source.kind(),
@@ -157,8 +183,19 @@ impl Shard {
     /// Stores the messages, waits until they are durable, and says where each of them is.
     pub async fn send(&self, request: SendRequest) -> Result<Vec<Sent>, SendError> {
         let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
-        check(&topic, &request)?;
-        let (appended, sent) = self.append_when_possible(&topic, &request).await?;
+        let how = self.check(&topic, &request)?;
+        let (topic, queue, how) = match self.grave_of_retry(&request).await? {
+            Some(grave) => (grave, QueueChoice::Any, Vec::new()),
+            None => (topic, request.queue, how),
+        };
+        let placing = Placing {
+            topic: &topic,
+            queue,
+            messages: &request.messages,
+            how: &how,
+            store_host: request.store_host,
+        };
+        let (appended, sent) = self.append_when_possible(&placing).await?;
         self.log
             .durable(appended.end)
             .await
@@ -170,21 +207,15 @@ impl Shard {
     }
 
     /// Appends at once, or waits a bounded time for the disk to catch up.
-    async fn append_when_possible(
+    pub(crate) async fn append_when_possible(
         &self,
-        topic: &Topic,
-        request: &SendRequest,
+        placing: &Placing<'_>,
     ) -> Result<(Appended, Vec<Sent>), SendError> {
         let deadline = self.clock.elapsed() + Duration::from_millis(limits::SEND_WAIT_MS_MAX);
         loop {
-            let error = {
-                let mut state = self.state.lock();
-                let queue = choose_queue(topic, request.queue, &mut state)?;
-                let host = request.store_host;
-                match self.append_messages(&mut state, topic, queue, &request.messages, host) {
-                    Ok(done) => return Ok(done),
-                    Err(error) => error,
-                }
+            let error = match self.append_messages(&mut self.state.lock(), placing) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
             };
             let left = deadline.saturating_sub(self.clock.elapsed());
             let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
@@ -192,21 +223,24 @@ impl Shard {
                 || left.is_zero()
                 || !wait::until(self.log.writable(), &*self.clock, left).await
             {
-                return Err(SendError::not_placed(&request.topic, error));
+                return Err(SendError::not_placed(placing.topic.name(), error));
             }
         }
     }
 
-    /// Places messages at the end of a queue: numbers them and appends them, all or none. They
-    /// become visible when they are durable.
+    /// Places messages: numbers them at the end of their queue, or holds them outside of it, and
+    /// appends them, all or none. They take effect when they are durable.
     pub(crate) fn append_messages(
         &self,
         state: &mut State,
-        topic: &Topic,
-        queue: QueueId,
-        messages: &[Message],
-        store_host: SocketAddr,
+        placing: &Placing<'_>,
     ) -> Result<(Appended, Vec<Sent>), AppendMessagesError> {
+        let Placing {
+            topic,
+            messages,
+            how,
+            ..
+        } = *placing;
         // The shard forgets a queue whose topic was deleted; a message would get an offset there
         // that the next start could not make sense of.
         if self.catalogue.topic_by_id(topic.id).is_none() {
@@ -215,11 +249,18 @@ impl Shard {
                 instance: self.catalogue.instance.clone(),
             }));
         }
+        let queue = choose_queue(topic, placing.queue, state)?;
+        let how = |index: usize| how.get(index).copied().unwrap_or_default();
         let now = self.clock.now();
         let mut encoders = Vec::with_capacity(messages.len());
         let mut records = Vec::with_capacity(messages.len());
         let stream = StreamKey::of_queue(topic.id, queue);
-        for message in messages {
+        for (index, message) in messages.iter().enumerate() {
+            let how = how(index);
+            let replaces = match how {
+                How::Releases(id) => PhysicalOffset::new(self.id, id).wire(),
+                How::Visible | How::Held(_) => 0,
+            };
             let encoder = NewMessage {
                 topic: topic.name().as_str(),
                 queue_id: queue.get(),
@@ -227,27 +268,42 @@ impl Shard {
                 sys_flag: message.sys_flag,
                 born_timestamp: message.born_timestamp.ms(),
                 born_host: message.born_host,
-                store_host,
+                store_host: placing.store_host,
                 reconsume_times: message.reconsume_times,
-                prepared_transaction_offset: 0,
+                prepared_transaction_offset: replaces,
                 body: &message.body,
                 properties: &message.properties,
             };
-            let payload_len = encoder.encoded_len()?;
+            let (kind, head_len) = match how {
+                How::Visible => (records::MESSAGE, 0),
+                How::Releases(_) => (records::RELEASED_MESSAGE, 0),
+                How::Held(_) => (records::HELD_MESSAGE, HeldHead::BYTES),
+            };
             records.push(NewRecord {
-                kind: records::MESSAGE,
+                kind,
                 stream,
-                payload_len,
+                payload_len: head_len + encoder.encoded_len()?,
             });
             encoders.push(encoder);
         }
-        let next = state.queue(stream)?.next;
+        let mut next = state.queue(stream)?.next;
         let mut sent = Vec::with_capacity(messages.len());
         let appended = self
             .log
             .append(&records, Urgency::Now, &mut |index, position, out| {
-                let queue_offset = QueueOffset::new(next + index as u64);
                 let physical_offset = PhysicalOffset::new(self.id, position);
+                let mut due = None;
+                let queue_offset = match how(index) {
+                    How::Held(head) => {
+                        head.encode(out);
+                        due = (head.kind == HeldKind::Timed).then_some(head.due);
+                        QueueOffset::new(0)
+                    }
+                    How::Visible | How::Releases(_) => {
+                        next += 1;
+                        QueueOffset::new(next - 1)
+                    }
+                };
                 let placement = Placement {
                     queue_offset: queue_offset.get().cast_signed(),
                     physical_offset: physical_offset.wire(),
@@ -259,21 +315,136 @@ impl Shard {
                     queue_offset,
                     physical_offset,
                     store_timestamp: now,
+                    due,
                 });
             })?;
-        state.queue(stream)?.next = next + messages.len() as u64;
+        state.queue(stream)?.next = next;
         let count = state.in_counts.entry(topic.id).or_default();
-        messages
-            .iter()
-            .for_each(|m| count.add(m.body.len() + m.properties.len()));
+        for (index, message) in messages.iter().enumerate() {
+            // What is released was counted when it came.
+            if !matches!(how(index), How::Releases(_)) {
+                count.add(message.body.len() + message.properties.len());
+            }
+        }
         Ok((appended, sent))
     }
+
+    /// What is to become of each message of a send; empty if all go to their queue at once.
+    fn check(&self, topic: &Topic, request: &SendRequest) -> Result<Vec<How>, SendError> {
+        let name = || request.topic.clone();
+        if !topic.spec.permission.writable() {
+            return Err(SendError::NotWritable { topic: name() });
+        }
+        let count = request.messages.len();
+        if count == 0 || count > limits::SEND_BATCH_MESSAGES_MAX {
+            return Err(SendError::Count {
+                topic: name(),
+                count,
+            });
+        }
+        let mut hows = Vec::new();
+        for (index, message) in request.messages.iter().enumerate() {
+            let found = MessageType::of(message);
+            if let Some(declared) = topic
+                .spec
+                .topic_type
+                .filter(|declared| !declared.accepts(found))
+            {
+                let expected = declared.attribute();
+                return Err(SendError::TypeMismatch {
+                    topic: name(),
+                    expected,
+                    found,
+                });
+            }
+            let how = match found {
+                // Order within a queue is order within its message groups.
+                MessageType::Normal | MessageType::Fifo => continue,
+                MessageType::Delay => self.how_timed(topic, message)?,
+                MessageType::Transaction => self.how_half(topic, message)?,
+                MessageType::Lite | MessageType::Priority => {
+                    return Err(SendError::Unsupported {
+                        topic: name(),
+                        found,
+                    });
+                }
+            };
+            hows.resize(index, How::Visible);
+            hows.push(how);
+        }
+        Ok(hows)
+    }
+
+    /// Held until it is due, or visible if that is now.
+    pub(crate) fn how_timed(&self, topic: &Topic, message: &Message) -> Result<How, SendError> {
+        let raw = str::from_utf8(&message.properties).unwrap_or_default();
+        let max_ms = self.catalogue.settings.delay_ms_max;
+        let due = due_time::of(raw, self.clock.now(), max_ms);
+        let due = due.map_err(|source| SendError::DueTime {
+            topic: topic.name().clone(),
+            source,
+        })?;
+        Ok(due.map_or(How::Visible, |due| How::Held(HeldHead::timed(due))))
+    }
+
+    /// Held until its transaction ends.
+    fn how_half(&self, topic: &Topic, message: &Message) -> Result<How, SendError> {
+        let raw = str::from_utf8(&message.properties).unwrap_or_default();
+        if properties::get(raw, properties::PRODUCER_GROUP).is_none() {
+            return Err(SendError::NoProducerGroup {
+                topic: topic.name().clone(),
+            });
+        }
+        let due = self.clock.now().after(self.transaction_patience(raw));
+        Ok(How::Held(HeldHead::half(due)))
+    }
+
+    /// The dead-letter topic, where a message to a retry topic has failed too often for another
+    /// retry. Source: `SendMessageProcessor.handleRetryAndDLQ` of Apache 5.5.
+    async fn grave_of_retry(&self, request: &SendRequest) -> Result<Option<Arc<Topic>>, SendError> {
+        let group = request.topic.retry_group().map(GroupName::new);
+        let Some(Ok(group)) = group else {
+            return Ok(None);
+        };
+        let limit = request.retries_max.or_else(|| {
+            let group = self.catalogue.group(&group)?;
+            i32::try_from(group.spec.max_attempts - 1).ok()
+        });
+        let failed = request.messages.iter().map(|m| m.reconsume_times).max();
+        if limit.is_none_or(|limit| failed.is_none_or(|failed| failed <= limit)) {
+            return Ok(None);
+        }
+        Ok(Some(self.catalogue.dead_letter_topic(&group).await?))
+    }
+}
+
+/// Messages on their way into the log.
+pub(crate) struct Placing<'a> {
+    pub(crate) topic: &'a Topic,
+    pub(crate) queue: QueueChoice,
+    pub(crate) messages: &'a [Message],
+    /// For each message; those beyond the end are [`How::Visible`].
+    pub(crate) how: &'a [How],
+    pub(crate) store_host: SocketAddr,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It goes to the end of its queue.
+    #[default]
+    Visible,
+    /// It waits outside of it.
+    Held(HeldHead),
+    /// It goes to the end of its queue in place of the held message of that id.
+    Releases(LogPosition),
 }
 
 /// Why messages were not placed.
 #[derive(Debug)]
 pub(crate) enum AppendMessagesError {
     Deleted(TopicNotFound),
+    Queue(QueueNotFound),
     Message(MessageError),
     Log(AppendError),
     State(KvError),
@@ -282,6 +453,12 @@ pub(crate) enum AppendMessagesError {
 impl From<MessageError> for AppendMessagesError {
     fn from(error: MessageError) -> Self {
         Self::Message(error)
+    }
+}
+
+impl From<QueueNotFound> for AppendMessagesError {
+    fn from(error: QueueNotFound) -> Self {
+        Self::Queue(error)
     }
 }
 
@@ -302,54 +479,12 @@ impl SendError {
         let topic = topic.clone();
         match error {
             AppendMessagesError::Deleted(error) => Self::TopicNotFound(error),
+            AppendMessagesError::Queue(error) => Self::QueueNotFound(error),
             AppendMessagesError::Message(source) => Self::Message { topic, source },
             AppendMessagesError::Log(source) => Self::Log { topic, source },
             AppendMessagesError::State(source) => Self::State { topic, source },
         }
     }
-}
-
-fn check(topic: &Topic, request: &SendRequest) -> Result<(), SendError> {
-    let name = || request.topic.clone();
-    if !topic.spec.permission.writable() {
-        return Err(SendError::NotWritable { topic: name() });
-    }
-    let count = request.messages.len();
-    if count == 0 || count > limits::SEND_BATCH_MESSAGES_MAX {
-        return Err(SendError::Count {
-            topic: name(),
-            count,
-        });
-    }
-    for message in &request.messages {
-        let found = MessageType::of(message);
-        if let Some(declared) = topic
-            .spec
-            .topic_type
-            .filter(|declared| !declared.accepts(found))
-        {
-            let expected = declared.attribute();
-            return Err(SendError::TypeMismatch {
-                topic: name(),
-                expected,
-                found,
-            });
-        }
-        match found {
-            // Order within a queue is order within its message groups.
-            MessageType::Normal | MessageType::Fifo => {}
-            MessageType::Delay
-            | MessageType::Transaction
-            | MessageType::Lite
-            | MessageType::Priority => {
-                return Err(SendError::Unsupported {
-                    topic: name(),
-                    found,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 fn choose_queue(

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::{
     consumption::Consumption,
+    held::HeldIndex,
     index::{self, IndexEntry, Tail},
     key_index::KeyEntry,
     keys,
@@ -93,6 +94,8 @@ pub(crate) struct State {
     pub(crate) in_counts: HashMap<TopicId, Count>,
     pub(crate) out_counts: HashMap<(GroupId, TopicId), Count>,
     pub(crate) dead_letter_counts: HashMap<(GroupId, TopicId), u64>,
+    /// Messages that wait outside their queues.
+    pub(crate) waiting: HeldIndex,
     /// Turn of the next [`crate::QueueChoice::Any`].
     pub(crate) turn: u64,
 }
@@ -115,6 +118,7 @@ impl State {
             in_counts: HashMap::new(),
             out_counts: HashMap::new(),
             dead_letter_counts: HashMap::new(),
+            waiting: HeldIndex::default(),
             turn: 0,
         }
     }

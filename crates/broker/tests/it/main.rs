@@ -1,6 +1,7 @@
 //! Every verb on the real store, with a clock that the tests move and commits that they make.
 
 mod ack;
+mod held;
 mod offset;
 mod receive;
 mod restart;

@@ -8,11 +8,11 @@ use std::{
 };
 
 use base::{
-    Clock, GroupName, InstanceId, QueueId, Random, SeededRandom, ShardId, Sleep, Timestamp,
-    TopicName,
+    Clock, GroupName, InstanceId, QueueId, QueueOffset, Random, SeededRandom, ShardId, Sleep,
+    Timestamp, TopicName,
 };
 use broker::{
-    Filter, GroupSpec, Instance, InstanceSettings, Message, QueueChoice, ReceiveError,
+    Filter, GroupSpec, Instance, InstanceSettings, Message, PullRequest, QueueChoice, ReceiveError,
     ReceiveRequest, Received, SendRequest, Sent, Shard, ShardParts, ShardState, TopicSpec,
 };
 use store::{
@@ -26,7 +26,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
-use wire::message::properties;
+use wire::message::{StoredMessage, properties};
 
 /// Time that stands still until it is moved.
 pub(crate) struct TestClock {
@@ -130,6 +130,7 @@ impl Bench {
         let settings = InstanceSettings {
             create_automatically: false,
             automatic_queues: 1,
+            ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();
         let instance = Instance::open(id, settings, meta, clock.clone());
@@ -197,6 +198,41 @@ impl Bench {
             .expect("the test allows no failure here")
     }
 
+    /// Sends one message with these properties.
+    pub(crate) fn send_with(&self, asked: &[(&str, &str)]) -> Sent {
+        let sent = self.run(self.shard.send(request_with(asked)));
+        sent.expect("the test allows no failure here")[0]
+    }
+
+    /// Releases what is due, and makes that durable.
+    pub(crate) fn release(&self) -> Option<Timestamp> {
+        let next = self.run(self.shard.release_due());
+        self.commit();
+        next.expect("the test allows no failure here")
+    }
+
+    /// Bodies of queue 0 of a topic, by offset.
+    pub(crate) fn bodies(&self, name: &str) -> Vec<String> {
+        let text = |message: &StoredMessage| String::from_utf8_lossy(&message.body()).into_owned();
+        self.pull(name).iter().map(text).collect()
+    }
+
+    /// Messages of queue 0 of a topic, by offset.
+    pub(crate) fn pull(&self, name: &str) -> Vec<StoredMessage> {
+        let pull = PullRequest {
+            group: None,
+            topic: topic(name),
+            queue: QueueId::new(0),
+            offset: QueueOffset::new(0),
+            max_messages: 100,
+            max_bytes: usize::MAX,
+            filter: Filter::All,
+            wait: Duration::ZERO,
+        };
+        let pulled = self.run(self.shard.pull(pull));
+        pulled.expect("the test allows no failure here").messages
+    }
+
     /// Receives one message of `billing` in any queue, without waiting.
     pub(crate) fn receive(&self, invisible_ms: u64) -> Option<Received> {
         let request = receive_request(None, invisible_ms, 0);
@@ -238,7 +274,16 @@ pub(crate) fn request(queue: u32, tags: &[&str]) -> SendRequest {
         store_host: "127.0.0.1:8080"
             .parse()
             .expect("the test allows no failure here"),
+        retries_max: None,
     }
+}
+
+/// A send to queue 0 of one message with these properties.
+pub(crate) fn request_with(asked: &[(&str, &str)]) -> SendRequest {
+    let mut request = request(0, &["body"]);
+    let raw = properties::encode(asked.iter().copied()).expect("the test's names are plain");
+    request.messages[0].properties = raw.into();
+    request
 }
 
 pub(crate) fn receive_request(
