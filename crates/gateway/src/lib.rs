@@ -14,6 +14,7 @@ mod instance;
 mod listen;
 mod metrics;
 mod prefixed;
+mod recall_handle;
 mod remoting;
 mod sniff;
 #[cfg(test)]

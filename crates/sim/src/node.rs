@@ -198,6 +198,7 @@ impl Node {
             InstanceSettings {
                 create_automatically: true,
                 automatic_queues: 2,
+                ..InstanceSettings::default()
             },
             site.metadata.clone(),
             clock.clone(),

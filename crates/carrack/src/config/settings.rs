@@ -92,6 +92,38 @@ settings! {
         bounds: 16 * MIB..=limits::LOG_POSITION_MAX,
         restart: true,
     }
+    /// Longest delay of a timed message, in hours. Delayed messages outlast `retention_hours`.
+    delay_hours_max: u64 {
+        default: limits::DELAY_MS_MAX / 3_600_000,
+        shown: "960, that is 40 days",
+        example: "960",
+        bounds: 1..=limits::DELAY_MS_MAX / 3_600_000,
+        restart: true,
+    }
+    /// Milliseconds after which a producer is asked how the transaction of a half message ended.
+    transaction_timeout_ms: u64 {
+        default: 6_000,
+        shown: "6_000",
+        example: "6_000",
+        bounds: 1..=limits::HALF_MESSAGE_MS_MAX,
+        restart: true,
+    }
+    /// Milliseconds between two such questions.
+    transaction_check_interval_ms: u64 {
+        default: 30_000,
+        shown: "30_000",
+        example: "30_000",
+        bounds: 100..=3_600_000,
+        restart: true,
+    }
+    /// Questions after which a half message is put aside, into TRANS_CHECK_MAX_TIME_TOPIC.
+    transaction_check_max: u64 {
+        default: 15,
+        shown: "15",
+        example: "15",
+        bounds: 1..=10_000,
+        restart: true,
+    }
     /// Size of a shard's first segment file in bytes. Each further one is twice as large, up to
     /// `segment_bytes_max`. Disk space is reserved by the segment.
     segment_bytes_min: u64 {

@@ -47,6 +47,11 @@ impl Node {
             create_automatically: settings.create_automatically.unwrap_or(is_loopback_only),
             automatic_queues: u32::try_from(settings.automatic_queues)
                 .context("setting `automatic_queues`")?,
+            delay_ms_max: settings.delay_hours_max * 3_600 * 1_000,
+            transaction_timeout_ms: settings.transaction_timeout_ms,
+            transaction_check_interval_ms: settings.transaction_check_interval_ms,
+            transaction_checks_max: u32::try_from(settings.transaction_check_max)
+                .context("setting `transaction_check_max`")?,
         };
         let id = InstanceId::default_instance();
         let instance = Instance::open(id, instance_settings, metadata, Arc::clone(&clock))

@@ -1,4 +1,5 @@
-//! The thread that keeps the shards tidy: checkpoints, and retention.
+//! What keeps the shards going beside requests: a thread for checkpoints and retention, and a task
+//! per shard that releases held messages when they are due.
 
 use std::{
     io,
@@ -46,6 +47,14 @@ impl Upkeep {
                 bytes: settings.retention_bytes_max,
             },
         };
+        for shard in &worker.shards {
+            let shard = Arc::clone(shard);
+            // It ends when the shard drains.
+            tokio::spawn(async move {
+                let _guard = AbortOnPanic;
+                shard.release_held().await;
+            });
+        }
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
@@ -65,14 +74,15 @@ impl Upkeep {
     }
 }
 
-/// Ends the process when this thread panics: without checkpoints the log and the state in memory
-/// would grow for ever, unnoticed. The next start replays the log.
+/// Ends the process when such a thread or task panics: without checkpoints the log and the state in
+/// memory would grow for ever, and without releases timed messages would never come, unnoticed. The
+/// next start replays the log.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the upkeep thread panicked, ending the process");
+            tracing::error!("upkeep panicked, ending the process");
             std::process::abort();
         }
     }

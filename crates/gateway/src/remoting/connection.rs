@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     door::Stream,
-    front::{ConnectionInfo, Front},
-    instance::InstanceError,
+    front::{ConnectionInfo, Front, broker_name},
+    instance::{InstanceError, prefixed},
 };
 
 /// What handlers know of their connection.
@@ -128,7 +128,7 @@ impl Connection {
     pub(super) fn shard(&self, instance: &InstanceId) -> Result<ShardHandle, Refusal> {
         let place = Place {
             instance: instance.clone(),
-            shard: ShardId::new(0),
+            shard: self.shard_id(),
         };
         let shard = self.front.router.shard(&place);
         shard.map_err(|error| Refusal::of(ResponseCode::NotLeaderForQueue, &error))
@@ -186,6 +186,29 @@ impl Connection {
             .get(group)
             .cloned()
             .unwrap_or_else(|| group.as_str().to_owned())
+    }
+
+    /// How the client of a group writes a topic: with the instance's prefix where it writes its
+    /// group with one.
+    pub(super) fn told_topic(&self, group: &GroupName, topic: &str) -> String {
+        let told = self.told_group(group);
+        let prefix = told.strip_suffix(group.as_str()).unwrap_or_default();
+        match InstanceId::new(prefix.trim_end_matches('%')) {
+            Ok(instance) => prefixed(&instance, topic),
+            Err(_) => topic.to_owned(),
+        }
+    }
+
+    /// The shard that this connection's clients know as their broker.
+    pub(super) fn shard_id(&self) -> ShardId {
+        ShardId::new(0)
+    }
+
+    /// How this connection's clients know a shard of the instance in which they are.
+    pub(super) fn told_broker(&self, shard: ShardId) -> Option<String> {
+        let told = self.told.lock();
+        let instance = told.instances.first()?;
+        Some(broker_name(instance.id(), shard))
     }
 
     fn gone(&self) {

@@ -5,10 +5,11 @@ use wire::remoting::{Command, RequestCode, ResponseCode};
 
 use super::{
     connection::Connection,
+    end_transaction,
     exchange::{Arrival, Done},
-    group, heartbeat, lock, offset, pull, query,
+    group, heartbeat, lock, offset, pull, query, recall,
     reply::{Answer, Refusal},
-    route, send, topic,
+    route, send, send_back, send_reply, topic,
 };
 
 /// Does one request from arrival to answer.
@@ -80,6 +81,18 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::UnregisterClient => heartbeat::unregister(c, r),
         Code::CheckClientConfig => heartbeat::check_client_config(r),
         Code::GetConsumerListByGroup => group::consumers(c, r),
+        Code::EndTransaction => {
+            end_transaction::handle(c, r)
+                .instrument(debug_span!("end_transaction"))
+                .await
+        }
+        Code::ConsumerSendMessageBack => {
+            send_back::handle(c, r)
+                .instrument(debug_span!("send_back"))
+                .await
+        }
+        Code::RecallMessage => recall::handle(c, r).instrument(debug_span!("recall")).await,
+        Code::SendReplyMessage | Code::SendReplyMessageV2 => send_reply::handle(c, r).await,
         Code::LockQueues => lock::lock(c, r),
         Code::UnlockQueues => lock::unlock(c, r),
         Code::GetRouteByTopic => route::by_topic(c, r),

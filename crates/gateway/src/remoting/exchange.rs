@@ -19,9 +19,14 @@ use broker::ClientCommand;
 use bytes::BytesMut;
 use futures::{Stream as _, stream::FuturesUnordered};
 use tokio::{io::AsyncReadExt, sync::mpsc};
-use wire::remoting::{Command, FrameError, RequestCode, frame, header::ConsumerGroupRequest};
+use wire::remoting::{Command, FrameError, RequestCode, frame};
 
-use super::{connection::Connection, output::Output, reply::Reply};
+use super::{
+    connection::Connection,
+    output::Output,
+    push::{self, Asked, Pushed},
+    reply::Reply,
+};
 use crate::{
     door::Stream,
     front::DrainPhase,
@@ -115,6 +120,7 @@ pub(super) struct Exchange<'a, S, F> {
     polls: usize,
     bytes: usize,
     next_opaque: i32,
+    asked: Asked,
     drain: Pin<Box<dyn Future<Output = ()> + Send>>,
     tick: base::Sleep,
     active_at: Duration,
@@ -146,6 +152,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             polls: 0,
             bytes: 0,
             next_opaque: 0,
+            asked: Asked::default(),
             drain: Box::pin(connection.front.drain.reached(DrainPhase::Draining)),
             tick: clock.sleep(TICK),
             active_at: clock.elapsed(),
@@ -291,7 +298,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
 
     fn begin_one(&mut self, command: Command, bytes: usize, now: Duration) {
         if command.is_response() {
-            // Answers to what is pushed to clients; nothing pushed so far wants one.
+            self.asked.answered(command);
             return;
         }
         let is_pull = matches!(
@@ -365,21 +372,13 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) else {
                 break;
             };
-            let request = match command {
-                ClientCommand::ConsumersChanged { group } => {
-                    let consumer_group = self.connection.told_group(&group);
-                    let header = ConsumerGroupRequest {
-                        consumer_group: &consumer_group,
-                    };
-                    Command::request(RequestCode::NotifyConsumerIdsChanged, &header)
-                }
-            };
             let opaque = self.next_opaque;
             self.next_opaque = self.next_opaque.wrapping_add(1);
-            let request = Command {
-                opaque,
-                ..request.as_oneway()
-            };
+            let Pushed { request, answer } = push::encode(self.connection, command);
+            let request = Command { opaque, ..request };
+            if let Some(answer) = answer {
+                self.asked.wait(opaque, answer);
+            }
             if let Err(error) = self.output.put(request.into()) {
                 tracing::warn!(%error, "command for a client not written");
             }

@@ -7,6 +7,7 @@
 
 mod connection;
 mod dispatch;
+mod end_transaction;
 mod exchange;
 mod group;
 mod heartbeat;
@@ -14,10 +15,14 @@ mod lock;
 mod offset;
 mod output;
 mod pull;
+mod push;
 mod query;
+mod recall;
 mod reply;
 mod route;
 mod send;
+mod send_back;
+mod send_reply;
 mod status;
 mod topic;
 

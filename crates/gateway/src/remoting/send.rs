@@ -18,6 +18,10 @@ use super::{
     reply::{Answer, Refusal, Reply},
     route::TEMPLATE_TOPIC,
 };
+use crate::{
+    front::{CLUSTER_NAME, broker_name},
+    recall_handle::RecallHandle,
+};
 
 /// Longest message id, and the comma between two.
 const MESSAGE_ID_BYTES: usize = 57;
@@ -55,7 +59,7 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
             born_host: connection.info.peer,
             reconsume_times: header.reconsume_times.unwrap_or(0),
             body: request.body.clone(),
-            properties: Bytes::copy_from_slice(header.properties.unwrap_or_default().as_bytes()),
+            properties: stored_properties(connection, &header),
         }]
     };
     let store_host = connection.store_host();
@@ -74,10 +78,53 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
             },
             messages,
             store_host,
+            retries_max: header.max_reconsume_times,
         })
         .await?;
     sizes.each(|size| metrics.message_stored(size));
-    answer(request, &header, is_batch, &sent, store_host)
+    let handle = match &sent[..] {
+        [one] if one.due.is_some() => {
+            let handle = RecallHandle {
+                topic: header.topic,
+                broker: &broker_name(instance.id(), one.physical_offset.shard()),
+                due: one.due,
+                message: one.physical_offset,
+            };
+            Some(handle.to_string())
+        }
+        _ => None,
+    };
+    answer(request, &header, is_batch, &sent, store_host, handle)
+}
+
+/// The properties as they are stored: those of the client, the producer group of a half message
+/// without its prefix, and for a request the cluster, by which consumers find where replies go.
+fn stored_properties(connection: &Connection, header: &SendMessageRequest<'_>) -> Bytes {
+    let raw = header.properties.unwrap_or_default();
+    let (mut group, mut wants_cluster) = (None, false);
+    for (name, value) in properties::iterate(raw) {
+        match name {
+            properties::PRODUCER_GROUP => group = Some(value),
+            properties::REPLY_TO_CLIENT => wants_cluster = true,
+            _ => {}
+        }
+    }
+    let group = group.and_then(|group| {
+        let plain = connection.front.plain_name(group).plain;
+        (plain != group).then(|| plain.into_owned())
+    });
+    if group.is_none() && !wants_cluster {
+        return Bytes::copy_from_slice(raw.as_bytes());
+    }
+    let mut raw = raw.to_owned();
+    // Neither is empty, nor can a name hold a separator that came out of a property.
+    if let Some(group) = group {
+        let _ = properties::set(&mut raw, properties::PRODUCER_GROUP, &group);
+    }
+    if wants_cluster {
+        let _ = properties::set(&mut raw, properties::CLUSTER, CLUSTER_NAME);
+    }
+    raw.into()
 }
 
 /// Sizes of the messages of a send, without a list for the usual one.
@@ -132,6 +179,7 @@ fn answer(
     is_batch: bool,
     sent: &[Sent],
     store_host: std::net::SocketAddr,
+    recall_handle: Option<String>,
 ) -> Answer {
     let Some(first) = sent.first() else {
         return Err(Refusal::new(
@@ -162,7 +210,7 @@ fn answer(
             queue_offset: first.queue_offset.get().cast_signed(),
             transaction_id: unique_key,
             batch_unique_id: None,
-            recall_handle: None,
+            recall_handle: recall_handle.as_deref(),
             region: Some(REGION),
             trace_on: Some(true),
         },

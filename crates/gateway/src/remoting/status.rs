@@ -7,8 +7,9 @@
 //! another code.
 
 use broker::{
-    CreateGroupError, CreateTopicError, DeleteTopicError, HeartbeatError, LockError, OffsetError,
-    PullError, QueryError, SendError,
+    AskError, CreateGroupError, CreateTopicError, DeleteTopicError, EndTransactionError,
+    HeartbeatError, LockError, OffsetError, PullError, QueryError, RecallError, SendBackError,
+    SendError,
 };
 use store::log::AppendError;
 use wire::remoting::{HeaderError, ResponseCode as Code, body::BodyError};
@@ -32,6 +33,10 @@ refusals! {
     OffsetError => offset,
     QueryError => query,
     LockError => lock,
+    EndTransactionError => end_transaction,
+    RecallError => recall,
+    SendBackError => send_back,
+    AskError => ask,
     HeartbeatError => heartbeat,
     CreateTopicError => create_topic,
     DeleteTopicError => delete_topic,
@@ -57,6 +62,8 @@ fn send(error: &SendError) -> Code {
         SendError::NotWritable { .. } => Code::NoPermission,
         SendError::TypeMismatch { .. }
         | SendError::Unsupported { .. }
+        | SendError::DueTime { .. }
+        | SendError::NoProducerGroup { .. }
         | SendError::Count { .. }
         | SendError::Message { .. } => Code::MessageIllegal,
         SendError::Log { source, .. } => append(source),
@@ -97,6 +104,49 @@ fn query(error: &QueryError) -> Code {
 fn lock(error: &LockError) -> Code {
     match error {
         LockError::TooMany { .. } => Code::InvalidParameter,
+    }
+}
+
+fn end_transaction(error: &EndTransactionError) -> Code {
+    match error {
+        EndTransactionError::TooLate { .. } => Code::IllegalOperation,
+        EndTransactionError::NotFound { .. } | EndTransactionError::OtherGroup { .. } => {
+            Code::SystemError
+        }
+        EndTransactionError::Read(error) => pull(error),
+        EndTransactionError::Send(error) => send(error),
+        EndTransactionError::Log { source, .. } => append(source),
+        EndTransactionError::State(_) => Code::SystemError,
+    }
+}
+
+fn recall(error: &RecallError) -> Code {
+    match error {
+        RecallError::TopicNotFound(_) => Code::TopicNotExist,
+        RecallError::NotFound { .. } => Code::IllegalOperation,
+        RecallError::Read(error) => pull(error),
+        RecallError::Log { source, .. } => append(source),
+        RecallError::State(_) => Code::SystemError,
+    }
+}
+
+fn send_back(error: &SendBackError) -> Code {
+    match error {
+        SendBackError::GroupNotFound(_) => Code::GroupNotExist,
+        SendBackError::Read(error) => match error {
+            // Apache's code; 22 would be "nothing found" to clients that ask for messages.
+            QueryError::MessageNotFound { .. } => Code::SystemError,
+            other => query(other),
+        },
+        SendBackError::CreateTopic(error) => create_topic(error),
+        SendBackError::Send(error) => send(error),
+    }
+}
+
+fn ask(error: &AskError) -> Code {
+    match error {
+        AskError::NotConnected { .. } | AskError::Unreachable { .. } => Code::ConsumerNotOnline,
+        AskError::Silent { .. } => Code::ConsumeMessageTimeout,
     }
 }
 

@@ -151,6 +151,7 @@ impl Server {
             let settings = InstanceSettings {
                 create_automatically: setup.create_automatically,
                 automatic_queues: 8,
+                ..InstanceSettings::default()
             };
             let instance = open(&path, id, settings, &committer, &clock).await;
             router.add(instance.clone());

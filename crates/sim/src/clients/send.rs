@@ -54,6 +54,7 @@ impl Client {
             queue,
             messages,
             store_host: "127.0.0.1:8080".parse().expect("an address"),
+            retries_max: None,
         };
         match self.answer(self.node.shard.send(request)).await {
             Some(Ok(sent)) => {

@@ -186,13 +186,13 @@ async fn names_with_an_instance_before_them_belong_to_it() {
 async fn other_codes_are_answered_as_not_supported() {
     let server = Server::start().await;
     let mut peer = server.peer().await;
-    for code in [RequestCode::EndTransaction.into(), 99_999, -5, i32::MIN] {
+    for code in [RequestCode::UnregisterBroker.into(), 99_999, -5, i32::MIN] {
         for serialize_type in [SerializeType::Json, SerializeType::RocketMq] {
             if serialize_type == SerializeType::RocketMq && i16::try_from(code).is_err() {
                 continue;
             }
             peer.serialize_type = serialize_type;
-            let mut command = peer.command(RequestCode::EndTransaction, &());
+            let mut command = peer.command(RequestCode::UnregisterBroker, &());
             command.code = code;
             command.language = LanguageCode::Other;
             command.version = i32::MAX;

@@ -80,3 +80,33 @@ header! {
         with_stack: bool = "jstackEnable" or false,
     }
 }
+
+header! {
+    /// Request `ConsumeMessageDirectly` (309), passed on from server to client; the body is the
+    /// message.
+    pub struct ConsumeMessageDirectlyRequest<'a> {
+        /// Group of the consumer.
+        consumer_group: &'a str = "consumerGroup",
+        /// Id of the client; without one, the server chooses.
+        client_id: Option<&'a str> = "clientId",
+        /// Client-side or server-side id of the message.
+        message_id: Option<&'a str> = "msgId",
+        /// Broker that holds the message.
+        broker_name: Option<&'a str> = "brokerName",
+        /// Topic of the message.
+        topic: Option<&'a str> = "topic",
+    }
+}
+
+header! {
+    /// Request `GetConsumerStatusFromClient` (221), from server to client, and
+    /// `InvokeBrokerToGetConsumerStatus` (223).
+    pub struct GetConsumerStatusRequest<'a> {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// Group of the consumer.
+        group: &'a str = "group",
+        /// Id of the client; without one, all of the group.
+        client_id: Option<&'a str> = "clientAddr",
+    }
+}
