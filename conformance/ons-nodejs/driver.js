@@ -64,25 +64,40 @@ function received(message) {
   });
 }
 
-// Whether this delivery must not be acknowledged: the first one of a message with a held key.
-function holds(hold, message) {
-  return hold !== undefined && attemptOf(message) === 1 && keysOf(message).some(key => key.startsWith(hold));
+// Whether this delivery must not be acknowledged.
+function fails({ hold, fail }, message) {
+  const named = prefix => prefix !== undefined && keysOf(message).some(key => key.startsWith(prefix));
+  return named(fail) || (attemptOf(message) === 1 && named(hold));
+}
+
+function unsupported(what) {
+  throw new Error(`unsupported: the client has no ${what}`);
 }
 
 let producer;
 let consumer;
 
-async function startProducer({ group, ...options }) {
-  producer = new Producer({ ...connection(options), producerGroup: group });
+async function startProducer({ group, kind = 'normal', uncompressed = false, trace = false, ...session }) {
+  if (kind !== 'normal') unsupported(`producer of kind ${kind}`);
+  if (trace) unsupported('trace');
+  producer = new Producer({
+    ...connection(session),
+    producerGroup: group,
+    ...(uncompressed && { compressMsgBodyOverHowmuch: Infinity }),
+  });
   producer.on('error', warn);
   await producer.ready();
 }
 
-function outgoing({ topic, keys, tag, properties = {}, body }) {
+function outgoing({ topic, keys, tag, properties = {}, body, sharding_key, delay_level, delay_ms, deliver_at_ms }) {
   const message = new Message(topic, tag, body);
   // Without a tag the client would send the word `undefined` as tag.
   if (tag === undefined) delete message.properties.TAGS;
   message.keys = keys;
+  if (sharding_key !== undefined) message.shardingKey = sharding_key;
+  if (delay_level !== undefined) message.delayTimeLevel = delay_level;
+  if (delay_ms !== undefined) message.setStartDeliverTime(Date.now() + delay_ms);
+  if (deliver_at_ms !== undefined) message.setStartDeliverTime(deliver_at_ms);
   Object.assign(message.properties, properties);
   return message;
 }
@@ -109,17 +124,24 @@ async function sendMany({ topic, prefix, count, concurrency }) {
   await Promise.all(Array.from({ length: concurrency }, sender));
 }
 
-async function startConsumer({ kind, topic, group, tags, hold, ...options }) {
-  if (kind !== 'push') throw new Error(`unknown consumer kind ${kind}`);
+async function startConsumer(command) {
+  const { kind, topic, group, tags, sql, model, max_attempts } = command;
+  if (kind !== 'push') unsupported(`consumer of kind ${kind}`);
+  if (command.ordered) unsupported('ordered listener');
+  if (command.replies) unsupported('replies');
+  if (command.trace) unsupported('trace');
   consumer = new Consumer({
-    ...connection(options),
+    ...connection(command),
     consumerGroup: group,
     consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+    isBroadcast: model === 'broadcasting',
+    ...(max_attempts !== undefined && { maxReconsumeTimes: max_attempts - 1 }),
   });
   consumer.on('error', warn);
-  consumer.subscribe(topic, tags, async message => {
+  const filter = sql === undefined ? tags : { expressionType: 'SQL92', subString: sql };
+  consumer.subscribe(topic, filter, async message => {
     received(message);
-    if (holds(hold, message)) return Consumer.ACTION_RETRY;
+    if (fails(command, message)) return Consumer.ACTION_RETRY;
     write('acked', { keys: keysOf(message) });
   });
   await consumer.ready();
@@ -130,7 +152,12 @@ const operations = {
   'producer.stop': () => producer.close(),
   send: command => send({ ...command, body: Buffer.from(command.body_base64, 'base64') }),
   send_many: sendMany,
+  send_batch: () => unsupported('batches'),
+  send_transaction: () => unsupported('transactions'),
+  request: () => unsupported('requests'),
+  recall: () => unsupported('recall'),
   'consumer.start': startConsumer,
+  'consumer.seek': () => unsupported('consumer that polls'),
   'consumer.stop': () => consumer.close(),
   exit: async () => {},
 };

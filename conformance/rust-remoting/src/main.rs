@@ -8,6 +8,7 @@ mod connection;
 mod consuming;
 mod producing;
 mod protocol;
+mod transactions;
 
 use rocketmq_runtime::RuntimeOwner;
 use serde_json::json;
@@ -36,7 +37,21 @@ impl Driver {
                 let producer = self.producer.take().ok_or(NO_PRODUCER)?;
                 producer.stop().await?;
             }
-            Operation::Send(outgoing) => self.producer()?.send(outgoing).await,
+            Operation::Send(outgoing) => self.producer()?.send(outgoing).await?,
+            Operation::SendBatch { topic, keys } => {
+                self.producer()?.send_batch(&topic, keys).await?;
+            }
+            Operation::SendTransaction { outgoing, local } => {
+                self.producer()?.send_transaction(outgoing, &local).await?;
+            }
+            Operation::Request {
+                outgoing,
+                timeout_ms,
+            } => self.producer()?.request(outgoing, timeout_ms).await?,
+            Operation::Recall {
+                topic,
+                recall_handle,
+            } => self.producer()?.recall(topic, recall_handle).await?,
             Operation::SendMany {
                 topic,
                 prefix,
@@ -48,10 +63,16 @@ impl Driver {
                     .await?;
             }
             Operation::StartConsumer(subscription) => {
-                self.consumer = Some(Consumer::start(&self.connection, subscription).await?);
+                let consumer =
+                    Consumer::start(&self.connection, subscription, self.producer.as_ref());
+                self.consumer = Some(consumer.await?);
+            }
+            Operation::Seek { to, timestamp_ms } => {
+                let consumer = self.consumer.as_ref().ok_or(NO_CONSUMER)?;
+                consumer.seek(&to, timestamp_ms).await?;
             }
             Operation::StopConsumer => {
-                let consumer = self.consumer.take().ok_or("no consumer is running")?;
+                let consumer = self.consumer.take().ok_or(NO_CONSUMER)?;
                 consumer.stop().await?;
             }
             Operation::Exit => {}
@@ -65,6 +86,7 @@ impl Driver {
 }
 
 const NO_PRODUCER: &str = "no producer is running";
+const NO_CONSUMER: &str = "no consumer is running";
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -26,6 +26,25 @@ pub enum Operation {
     StopProducer,
     #[serde(rename = "send")]
     Send(Outgoing),
+    #[serde(rename = "send_batch")]
+    SendBatch { topic: String, keys: Vec<String> },
+    #[serde(rename = "send_transaction")]
+    SendTransaction {
+        #[serde(flatten)]
+        outgoing: Outgoing,
+        local: String,
+    },
+    #[serde(rename = "request")]
+    Request {
+        #[serde(flatten)]
+        outgoing: Outgoing,
+        timeout_ms: u64,
+    },
+    #[serde(rename = "recall")]
+    Recall {
+        topic: String,
+        recall_handle: String,
+    },
     #[serde(rename = "send_many")]
     SendMany {
         topic: String,
@@ -35,6 +54,11 @@ pub enum Operation {
     },
     #[serde(rename = "consumer.start")]
     StartConsumer(Subscription),
+    #[serde(rename = "consumer.seek")]
+    Seek {
+        to: String,
+        timestamp_ms: Option<u64>,
+    },
     #[serde(rename = "consumer.stop")]
     StopConsumer,
     #[serde(rename = "exit")]
@@ -43,20 +67,22 @@ pub enum Operation {
 
 /// What producers and consumers have in common.
 #[derive(Clone, Deserialize)]
-pub struct ConnectionOptions {
-    #[serde(default)]
+pub struct Session {
     pub namespace: Option<String>,
-    #[serde(default)]
     pub access_key: Option<String>,
-    #[serde(default)]
     pub secret_key: Option<String>,
+    #[serde(default)]
+    pub trace: bool,
 }
 
 #[derive(Deserialize)]
 pub struct ProducerOptions {
     pub group: String,
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub uncompressed: bool,
     #[serde(flatten)]
-    pub connection: ConnectionOptions,
+    pub session: Session,
 }
 
 #[derive(Deserialize)]
@@ -65,9 +91,17 @@ pub struct Subscription {
     pub topic: String,
     pub group: String,
     pub tags: String,
+    pub sql: Option<String>,
+    pub model: Option<String>,
+    #[serde(default)]
+    pub ordered: bool,
     pub hold: Option<String>,
+    pub fail: Option<String>,
+    pub max_attempts: Option<i32>,
+    #[serde(default)]
+    pub replies: bool,
     #[serde(flatten)]
-    pub connection: ConnectionOptions,
+    pub session: Session,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +112,10 @@ pub struct Outgoing {
     #[serde(default)]
     pub properties: HashMap<String, String>,
     pub body_base64: String,
+    pub sharding_key: Option<String>,
+    pub delay_level: Option<i32>,
+    pub delay_ms: Option<u64>,
+    pub deliver_at_ms: Option<u64>,
 }
 
 impl Outgoing {
@@ -89,16 +127,24 @@ impl Outgoing {
             keys: vec![key],
             tag: None,
             properties: HashMap::new(),
+            sharding_key: None,
+            delay_level: None,
+            delay_ms: None,
+            deliver_at_ms: None,
         }
     }
 }
 
 impl Subscription {
-    /// Whether this delivery must not be acknowledged: the first one of a message with a held key.
-    pub fn holds(&self, message: &MessageExt) -> bool {
-        self.hold.as_ref().is_some_and(|prefix| {
-            attempt(message) == 1 && keys(message).iter().any(|key| key.starts_with(prefix))
-        })
+    /// Whether this delivery must not be acknowledged.
+    pub fn fails(&self, message: &MessageExt) -> bool {
+        let keys = keys(message);
+        let named = |prefix: &Option<String>| {
+            prefix
+                .as_ref()
+                .is_some_and(|prefix| keys.iter().any(|key| key.starts_with(prefix)))
+        };
+        named(&self.fail) || attempt(message) == 1 && named(&self.hold)
     }
 }
 

@@ -118,7 +118,21 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "ons-nodejs",
         consumers: &[ConsumerKind::Push],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: &[
+            (Feature::Ordered, "its consumer has no ordered listener"),
+            (Feature::Transactions, "it has no half messages"),
+            (
+                Feature::Recall,
+                "it shows no recall handle and has no recall",
+            ),
+            (Feature::Batch, "it sends one message a request"),
+            (Feature::RequestReply, "it has no requests"),
+            (Feature::Trace, "it writes no traces"),
+            (
+                Feature::NamespaceHidden,
+                "its application sees topics with their namespace",
+            ),
+        ],
         trace_topic: TRACE_TOPIC,
     },
     Client {

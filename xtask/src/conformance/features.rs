@@ -35,6 +35,8 @@ pub(crate) enum Feature {
     Trace,
     /// Names inside a namespace of the client.
     Namespace,
+    /// The namespace is taken off the topics that an application sees.
+    NamespaceHidden,
 }
 
 /// A feature that a library lacks, and why.

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use super::Round;
 use crate::conformance::driver::Driver;
 use crate::conformance::event::{ConsumerStart, Outgoing, ProducerStart, Session};
+use crate::conformance::features::Feature;
 use crate::conformance::inbox::Inbox;
 
 /// The name in both.
@@ -34,11 +35,14 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     for ((mut driver, inbox), namespace) in drivers.into_iter().zip(inboxes).zip(NAMESPACES) {
         let keys = ["1", "2", "last"].map(|step| format!("{namespace}-{step}"));
         inbox.expect_exactly(keys.iter().map(String::as_str))?;
-        if let Some(other) = inbox.received.iter().find(|one| one.topic != TOPIC) {
-            bail!(
-                "the application sees topic `{}`, not `{TOPIC}`",
-                other.topic
-            );
+        let hidden = round.client.lack(&[Feature::NamespaceHidden]).is_none();
+        let seen = if hidden {
+            TOPIC.to_owned()
+        } else {
+            format!("{namespace}%{TOPIC}")
+        };
+        if let Some(other) = inbox.received.iter().find(|one| one.topic != seen) {
+            bail!("the application sees topic `{}`, not `{seen}`", other.topic);
         }
         driver.stop_consumer()?;
         driver.stop_producer()?;
