@@ -141,7 +141,8 @@ async function startConsumer(command) {
   const filter = sql === undefined ? tags : { expressionType: 'SQL92', subString: sql };
   consumer.subscribe(topic, filter, async message => {
     received(message);
-    if (fails(command, message)) return Consumer.ACTION_RETRY;
+    // A retried message that is answered with ACTION_RETRY counts as consumed: the client drops that answer.
+    if (fails(command, message)) throw new Error('not consumed, as asked for');
     write('acked', { keys: keysOf(message) });
   });
   await consumer.ready();
