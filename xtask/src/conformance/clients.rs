@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::features::{Feature, Lack};
+use super::features::{self, Feature, Lack};
 
 /// The protocol that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: features::REMOTING_4,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -145,6 +145,28 @@ pub(crate) const CLIENTS: [Client; 9] = [
         leaves_bodies_compressed: false,
         lacks: &[],
         trace_topic: TRACE_TOPIC,
+    },
+    Client {
+        name: "java-remoting-3",
+        package: "Java rocketmq-client 3.6.2.Final",
+        protocol: Protocol::Remoting,
+        language: Language::Java,
+        folder: "java",
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
+        lacks: features::REMOTING_3,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
+        name: "java-ons-1",
+        package: "Java ons-client 1.8.8.8.Final",
+        protocol: Protocol::Remoting,
+        language: Language::Java,
+        folder: "java",
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
+        lacks: features::ONS_1,
+        trace_topic: "rmq_sys_TRACE_DATA_DefaultRegion",
     },
     Client {
         name: "java-grpc",
@@ -239,10 +261,11 @@ impl Client {
 
 fn java(name: &str, products: &Path, home: &Path) -> Command {
     let module = name.trim_start_matches("java-");
-    let main = if module == "grpc" {
-        "grpc.GrpcDriver"
-    } else {
-        "remoting.RemotingDriver"
+    let main = match module {
+        "grpc" => "grpc.GrpcDriver",
+        "ons-1" => "ons.OnsDriver",
+        "remoting-3" => "remoting3.Remoting3Driver",
+        _ => "remoting.RemotingDriver",
     };
     let folder = products.join("java").join(module);
     let class_path = format!("{0}/classes:{0}/lib/*", folder.display());

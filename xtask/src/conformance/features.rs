@@ -25,6 +25,8 @@ pub(crate) enum Feature {
     SqlFilter,
     /// A limit of deliveries, then the dead-letter topic.
     DeadLetter,
+    /// A filter of a consumer that polls.
+    FilteredPull,
     /// Several messages in one request.
     Batch,
     /// Bodies of any size that travel as they are.
@@ -41,3 +43,47 @@ pub(crate) enum Feature {
 
 /// A feature that a library lacks, and why.
 pub(crate) type Lack = (Feature, &'static str);
+
+/// Remoting 4.9.8.
+pub(crate) const REMOTING_4: &[Lack] = &[
+    (
+        Feature::DeliveryTime,
+        "4.9.8 knows delay levels, no points in time",
+    ),
+    (Feature::Recall, "recall came with 5.x"),
+];
+
+/// Remoting 3.6.2.
+pub(crate) const REMOTING_3: &[Lack] = &[
+    (
+        Feature::SqlFilter,
+        "3.6.2 filters by tags, or by classes in a filter server",
+    ),
+    (
+        Feature::DeliveryTime,
+        "3.6.2 knows delay levels, no points in time",
+    ),
+    (Feature::Recall, "recall came with 5.x"),
+    (Feature::Batch, "batches came with 4.x"),
+    (Feature::RequestReply, "request-reply came with 4.6"),
+    (Feature::Trace, "traces came with 4.4"),
+    (Feature::Namespace, "namespaces of a client came with 4.5"),
+];
+
+/// ONS over TCP, first generation.
+pub(crate) const ONS_1: &[Lack] = &[
+    (
+        Feature::DelayLevels,
+        "the ONS API holds messages back until a point in time only",
+    ),
+    (Feature::Recall, "the ONS API has no recall"),
+    (
+        Feature::Batch,
+        "the ONS API consumes in batches but sends one by one",
+    ),
+    (Feature::RequestReply, "the ONS API has no requests"),
+    (
+        Feature::FilteredPull,
+        "the pull consumer of ONS takes no filter",
+    ),
+];

@@ -1,0 +1,46 @@
+package carrack.conformance.remoting3;
+
+import carrack.conformance.Events;
+import carrack.conformance.Session;
+import com.alibaba.rocketmq.client.ClientConfig;
+import com.alibaba.rocketmq.common.message.MessageConst;
+import com.alibaba.rocketmq.common.message.MessageExt;
+import com.alibaba.rocketmq.remoting.RPCHook;
+import java.util.List;
+import java.util.UUID;
+
+/** What producers and consumers have in common. */
+final class Connection {
+    private Connection() {}
+
+    /** Everything but the credentials, which go into a constructor. */
+    static void configure(ClientConfig client, String endpoint, Session session) {
+        session.refuseUnless(false, true, false);
+        client.setNamesrvAddr(endpoint);
+        client.setInstanceName(UUID.randomUUID().toString());
+    }
+
+    static RPCHook signature(Session session) {
+        return session.accessKey() == null ? null : new Signature(session.accessKey(), session.secretKey());
+    }
+
+    static void report(Events events, MessageExt message) {
+        events.received(
+                message.getTopic(),
+                message.getMsgId(),
+                keys(message),
+                message.getTags(),
+                message.getProperties(),
+                message.getBody(),
+                attempt(message));
+    }
+
+    static int attempt(MessageExt message) {
+        return message.getReconsumeTimes() + 1;
+    }
+
+    static List<String> keys(MessageExt message) {
+        String keys = message.getKeys();
+        return keys == null ? List.of() : List.of(keys.split(MessageConst.KEY_SEPARATOR));
+    }
+}
