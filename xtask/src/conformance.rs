@@ -262,7 +262,7 @@ fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
 
 fn run_case(run: &Run, case: &Case) -> Line {
     let watch = Stopwatch::start();
-    let outcome = match case.client.lack(case.scenario.needs) {
+    let outcome = match case.client.lack(case.kind, case.scenario.needs) {
         Some(reason) => Outcome::NotApplicable { reason },
         None => match try_case(run, case) {
             Ok(true) => Outcome::Passed,

@@ -87,7 +87,7 @@ pub(crate) struct Client {
 const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 
 /// Every client, in the order of the results.
-pub(crate) const CLIENTS: [Client; 9] = [
+pub(crate) const CLIENTS: &[Client] = &[
     Client {
         name: "java-remoting-4",
         package: "Java rocketmq-client 4.9.8",
@@ -226,11 +226,17 @@ pub(crate) const CLIENTS: [Client; 9] = [
 ];
 
 impl Client {
-    /// Why the library cannot do one of these, if it cannot.
-    pub(crate) fn lack(&self, needs: &[Feature]) -> Option<&'static str> {
+    /// Why the library cannot do one of these with this kind of consumer, if it cannot.
+    pub(crate) fn lack(&self, kind: ConsumerKind, needs: &[Feature]) -> Option<&'static str> {
+        let filters = [Feature::TagFilter, Feature::SqlFilter];
+        let filtered_pull =
+            kind == ConsumerKind::LitePull && needs.iter().any(|need| filters.contains(need));
+        let needed = |feature: &Feature| {
+            needs.contains(feature) || (filtered_pull && *feature == Feature::FilteredPull)
+        };
         self.lacks
             .iter()
-            .find(|(feature, _)| needs.contains(feature))
+            .find(|(feature, _)| needed(feature))
             .map(|(_, reason)| *reason)
     }
 

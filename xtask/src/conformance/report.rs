@@ -127,15 +127,15 @@ pub(crate) fn compat(lines: &[Line]) -> String {
     clients(&mut text, "Remoting clients", Protocol::Remoting, lines);
     clients(&mut text, "gRPC clients", Protocol::Grpc, lines);
     text.push_str("\n## Across protocols\n\n| sent by \\ received by |");
-    for client in &CLIENTS {
+    for client in CLIENTS {
         let _ = write!(text, " {} |", client.name);
     }
     text.push_str("\n| --- |");
     text.push_str(&" --- |".repeat(CLIENTS.len()));
     text.push('\n');
-    for sender in &CLIENTS {
+    for sender in CLIENTS {
         let _ = write!(text, "| {} |", sender.name);
-        for receiver in &CLIENTS {
+        for receiver in CLIENTS {
             let _ = write!(
                 text,
                 " {} |",
@@ -170,7 +170,7 @@ fn clients(text: &mut String, title: &str, protocol: Protocol, lines: &[Line]) {
         for kind in client.consumers {
             let _ = write!(text, "| {} | {} |", client.package, kind.name());
             for scenario in &scenarios {
-                let lack = client.lack(scenario.needs);
+                let lack = client.lack(*kind, scenario.needs);
                 let cell = match lack {
                     _ if !scenario.asks(client, *kind) => "-".to_owned(),
                     Some(reason) => format!("n/a [{}]", note(&mut reasons, reason)),

@@ -30,7 +30,11 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     deliver_once_more(&mut driver, &mut inbox, &all)?;
     expected.extend(all);
 
-    if round.client.lack(&[Feature::SeekToTime]).is_none() {
+    if round
+        .client
+        .lack(round.kind, &[Feature::SeekToTime])
+        .is_none()
+    {
         driver.seek_to_time(between_ms)?;
         deliver_once_more(&mut driver, &mut inbox, &new)?;
         expected.extend(new);

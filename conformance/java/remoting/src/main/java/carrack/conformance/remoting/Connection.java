@@ -14,12 +14,16 @@ import org.apache.rocketmq.remoting.RPCHook;
 
 /** What producers and consumers have in common. */
 final class Connection {
+    /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
+    private static final int REQUEST_TIMEOUT_MS = 10_000;
+
     private Connection() {}
 
     /** Everything but the credentials, which go into a constructor. */
     static void configure(ClientConfig client, String endpoint, Session session) {
         client.setNamesrvAddr(endpoint);
         client.setInstanceName(UUID.randomUUID().toString());
+        client.setMqClientApiTimeout(REQUEST_TIMEOUT_MS);
         if (session.namespace() != null) {
             client.setNamespace(session.namespace());
         }
