@@ -250,6 +250,11 @@ impl Round<'_> {
         Driver::start(self.client.name, &mut command, &self.log)
     }
 
+    /// Whether the library lacks something that only a part of the scenario needs.
+    pub(crate) fn lacks(&self, feature: Feature) -> bool {
+        self.client.lack(self.kind, &[feature]).is_some()
+    }
+
     /// Starts the consumer of this round.
     pub(crate) fn start_consumer(&self, driver: &mut Driver, hold: Option<&str>) -> Result<()> {
         driver.start_consumer(&ConsumerStart {

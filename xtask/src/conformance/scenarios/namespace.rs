@@ -35,7 +35,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     for ((mut driver, inbox), namespace) in drivers.into_iter().zip(inboxes).zip(NAMESPACES) {
         let keys = ["1", "2", "last"].map(|step| format!("{namespace}-{step}"));
         inbox.expect_exactly(keys.iter().map(String::as_str))?;
-        let hidden = round.client.lack(&[Feature::NamespaceHidden]).is_none();
+        let hidden = !round.lacks(Feature::NamespaceHidden);
         let seen = if hidden {
             TOPIC.to_owned()
         } else {

@@ -30,11 +30,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     deliver_once_more(&mut driver, &mut inbox, &all)?;
     expected.extend(all);
 
-    if round
-        .client
-        .lack(round.kind, &[Feature::SeekToTime])
-        .is_none()
-    {
+    if !round.lacks(Feature::SeekToTime) {
         driver.seek_to_time(between_ms)?;
         deliver_once_more(&mut driver, &mut inbox, &new)?;
         expected.extend(new);
