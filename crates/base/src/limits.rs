@@ -259,3 +259,19 @@ pub const HALF_MESSAGE_MS_MAX: u64 = 72 * 60 * 60 * 1_000;
 /// Held messages that are on their way out at a time: what a burst of due messages may pile up
 /// before the disk.
 pub const RELEASES_IN_FLIGHT_MAX: usize = 4_096;
+
+/// Users of one instance; every one is held in memory, with its policies.
+pub const ACCESS_USERS_MAX: usize = 10_000;
+
+/// Policy entries of one user. Every request of the user looks at all of them, and they are one
+/// metadata entry.
+pub const ACCESS_ENTRIES_PER_USER_MAX: usize = 1_000;
+
+/// Sources of one policy entry. Every request that the entry is about looks at all of them.
+pub const ACCESS_SOURCES_PER_ENTRY_MAX: usize = 64;
+
+/// Longest user name. Access keys of the managed service have up to 32 characters.
+pub const USER_NAME_BYTES_MAX: usize = 128;
+
+/// Longest secret of a user. Secret keys of the managed service have 30 characters.
+pub const USER_SECRET_BYTES_MAX: usize = 256;

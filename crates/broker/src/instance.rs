@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
     DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
-    RegisteredClient, SendError, Shard, ShardParts, Topic, TopicSpec, clients::Clients,
-    metadata::Catalogue, wait,
+    RegisteredClient, SendError, Shard, ShardParts, Topic, TopicSpec, access::Access,
+    clients::Clients, metadata::Catalogue, wait,
 };
 
 /// What an operator sets for an instance.
@@ -33,6 +33,8 @@ pub struct InstanceSettings {
     pub transaction_check_interval_ms: u64,
     /// Questions after which a half message is put aside.
     pub transaction_checks_max: u32,
+    /// Whether every request must come from a user who may do what it asks.
+    pub access_control: bool,
 }
 
 impl Default for InstanceSettings {
@@ -46,12 +48,14 @@ impl Default for InstanceSettings {
             transaction_timeout_ms: 6_000,
             transaction_check_interval_ms: 30_000,
             transaction_checks_max: 15,
+            access_control: false,
         }
     }
 }
 
 /// One tenant. All methods may be called from any thread.
 pub struct Instance {
+    access: Access,
     catalogue: Arc<Catalogue>,
     clients: Arc<Clients>,
     clock: Arc<dyn Clock>,
@@ -66,9 +70,12 @@ impl Instance {
         metadata: Arc<dyn MetadataStore>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, MetadataError> {
+        let on = settings.access_control;
+        let access = Access::open(id.clone(), on, metadata.clone()).await?;
         let catalogue = Arc::new(Catalogue::open(id, settings, metadata).await?);
         let (clients, shards) = (Arc::default(), RwLock::default());
         Ok(Arc::new(Self {
+            access,
             catalogue,
             clients,
             clock,
@@ -92,6 +99,11 @@ impl Instance {
     /// Its settings.
     pub fn settings(&self) -> &InstanceSettings {
         &self.catalogue.settings
+    }
+
+    /// Its users, and what they may do.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Its shard of that number, if it is here.

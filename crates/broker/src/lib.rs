@@ -11,6 +11,7 @@
 //! `send.rs` appends, `apply.rs` sees the record once it is durable and indexes it, `pull.rs` and
 //! `receive.rs` hand it out, `ack.rs` settles it.
 
+pub mod access;
 mod ack;
 mod apply;
 mod change_invisible_duration;

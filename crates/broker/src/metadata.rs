@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `instances/<id>/last-id` | the last topic or group id given out, as decimal text |
 //! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes |
+//! | `instances/<id>/access/...` | users and policies, see `access/mod.rs` |
 //! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic |
 //!
 //! Fields are only ever added, with a default.
@@ -62,7 +63,7 @@ pub(crate) struct Catalogue {
     changes: tokio::sync::Mutex<()>,
 }
 
-fn unreadable(entry: &Entry, reason: impl ToString) -> MetadataError {
+pub(crate) fn unreadable(entry: &Entry, reason: impl ToString) -> MetadataError {
     MetadataError::Unavailable {
         operation: "read",
         reason: format!("key `{}` is unreadable: {}", entry.key, reason.to_string()),

@@ -3,7 +3,14 @@
 //! A shard that is here is a direct call. Once shards live on several nodes, [`ShardHandle`] gains
 //! a second variant that forwards the same verbs one hop; front ends stay as they are.
 
-use std::{collections::BTreeMap, ops::Deref, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use base::{InstanceId, PhysicalOffset, ShardId};
 use parking_lot::RwLock;
@@ -40,14 +47,24 @@ impl Deref for ShardHandle {
 #[derive(Default)]
 pub struct Router {
     instances: RwLock<BTreeMap<InstanceId, Arc<Instance>>>,
+    has_access_control: AtomicBool,
 }
 
 impl Router {
     /// Adds an instance whose shards are served here from now on.
     pub fn add(&self, instance: Arc<Instance>) {
+        if instance.access().is_on() {
+            self.has_access_control.store(true, Ordering::Release);
+        }
         self.instances
             .write()
             .insert(instance.id().clone(), instance);
+    }
+
+    /// Whether an instance here has access control: where none has, a front end need not find out
+    /// which instance a request belongs to before it does the work.
+    pub fn has_access_control(&self) -> bool {
+        self.has_access_control.load(Ordering::Acquire)
     }
 
     /// The instance of that id.

@@ -70,6 +70,8 @@ pub struct ConnectionInfo {
     pub tls: bool,
     /// Whether it came in on an administration listener.
     pub admin: bool,
+    /// Whether it came in on a listener whose clients need no credentials.
+    pub trusted: bool,
 }
 
 /// How far the process is on its way to stop.

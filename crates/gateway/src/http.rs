@@ -95,6 +95,7 @@ mod tests {
                 local: "10.0.0.1:8080".parse().unwrap(),
                 tls: false,
                 admin,
+                trusted: false,
             };
             let request = Request::get("/metrics").body(()).unwrap();
             answer(&front, &connection, &request).status()
@@ -118,6 +119,7 @@ mod tests {
             local: "10.0.0.1:8080".parse().unwrap(),
             tls: false,
             admin: false,
+            trusted: false,
         };
         let request = Request::get("/healthz").body(()).unwrap();
         assert_eq!(

@@ -5,6 +5,7 @@
 //! opens the listeners; every one of them takes every protocol, told apart by the first bytes
 //! (`sniff.rs`, `door.rs`).
 
+mod access;
 mod door;
 mod front;
 mod grpc_v2;

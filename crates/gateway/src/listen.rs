@@ -41,6 +41,8 @@ pub struct ListenAddress {
     pub port: u16,
     /// Whether clients from other machines see metrics here.
     pub admin: bool,
+    /// Whether clients need no credentials here, also where access control is on.
+    pub trusted: bool,
 }
 
 impl FromStr for ListenAddress {
@@ -61,6 +63,7 @@ impl FromStr for ListenAddress {
             host: host.to_owned(),
             port,
             admin: false,
+            trusted: false,
         })
     }
 }
@@ -120,19 +123,20 @@ pub async fn serve(
                 port: address.port,
                 source,
             })?;
-        open.push((listener.0, listener.1, address.admin));
+        open.push((listener.0, listener.1, address));
     }
     let listening: Vec<SocketAddr> = open.iter().map(|(_, address, _)| *address).collect();
 
     let (alive, ended) = mpsc::channel(1);
     let mut vip_addresses = Vec::new();
-    for (listener, address, admin) in open {
+    for (listener, address, setting) in open {
         let shared = Arc::new(Listening {
             door: Arc::clone(&door),
             front: Arc::clone(&front),
             port: address.port(),
             told: told(&front, address),
-            admin,
+            admin: setting.admin,
+            trusted: setting.trusted,
             connections: AtomicUsize::new(0),
         });
         if let Some((vip, vip_address)) = vip_channel(address, &listening) {
@@ -284,6 +288,7 @@ struct Listening {
     port: u16,
     told: Option<IpAddr>,
     admin: bool,
+    trusted: bool,
     connections: AtomicUsize,
 }
 
@@ -326,6 +331,7 @@ impl Listening {
             local: SocketAddr::new(self.told.unwrap_or(local.ip().to_canonical()), self.port),
             tls: false,
             admin: self.admin,
+            trusted: self.trusted,
         };
         let counted = self.front.count_connection();
         let alive = alive.clone();

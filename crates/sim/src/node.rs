@@ -198,6 +198,7 @@ impl Node {
             InstanceSettings {
                 create_automatically: true,
                 automatic_queues: 2,
+                access_control: false,
                 ..InstanceSettings::default()
             },
             site.metadata.clone(),

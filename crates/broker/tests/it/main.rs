@@ -1,5 +1,6 @@
 //! Every verb on the real store, with a clock that the tests move and commits that they make.
 
+mod access;
 mod ack;
 mod held;
 mod offset;

@@ -130,6 +130,7 @@ impl Bench {
         let settings = InstanceSettings {
             create_automatically: false,
             automatic_queues: 1,
+            access_control: true,
             ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();

@@ -6,7 +6,7 @@ use base::limits;
 
 use super::{
     declare::settings,
-    value::{LogFormat, LogLevel},
+    value::{LogFormat, LogLevel, SecretText},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -35,6 +35,37 @@ settings! {
         default: Vec::new(),
         shown: "none; metrics are shown to this machine only",
         example: "[\"10.0.0.5:9090\"]",
+        restart: true,
+    }
+    /// Whether every request must be signed by a user who may do what it asks. Users and policies
+    /// are made with `carrack user` and `carrack acl`, or with RocketMQ's `mqadmin`.
+    access_control: bool {
+        default: false,
+        shown: "false",
+        example: "true",
+        restart: true,
+    }
+    /// Access key of the first administrator, who is made at the start if there is no user of that
+    /// name. Goes together with `admin_secret_key`.
+    admin_access_key: Option<String> {
+        default: None,
+        shown: "with access control and no administrator, one is made up and printed once",
+        example: "\"admin\"",
+        restart: true,
+    }
+    /// Secret key of the first administrator; better given in the environment than in a file.
+    admin_secret_key: Option<SecretText> {
+        default: None,
+        shown: "made up together with the access key",
+        example: "\"a-long-secret\"",
+        restart: true,
+    }
+    /// Further addresses to listen on, where requests need no credentials even with access
+    /// control: everybody who can connect there may do everything.
+    trusted_listen: Vec<String> {
+        default: Vec::new(),
+        shown: "none",
+        example: "[\"127.0.0.1:8082\"]",
         restart: true,
     }
     /// Address that clients are told to connect to, for servers behind a translated address.

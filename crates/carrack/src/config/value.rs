@@ -133,6 +133,36 @@ impl Value for PathBuf {
     }
 }
 
+/// A text that nobody is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SecretText(String);
+
+impl SecretText {
+    /// The text itself.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+impl Value for SecretText {
+    const FORM: &'static str = "a text";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        String::from_text(text).map(Self)
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let text = value.as_str().ok_or("is no text, expected a text")?;
+        Self::from_text(text)
+    }
+}
+
 impl Value for Vec<String> {
     const FORM: &'static str = "a list of texts";
 

@@ -19,18 +19,23 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Reads the addresses of the settings.
     pub(super) fn of(settings: &Settings) -> anyhow::Result<Self> {
-        let read = |text: &String, admin: bool| {
-            let address = text
-                .parse::<ListenAddress>()
-                .map_err(|reason| anyhow!(reason))?;
-            anyhow::Ok(ListenAddress { admin, ..address })
+        let read = |text: &String| {
+            let address = text.parse::<ListenAddress>();
+            address.map_err(|reason| anyhow!(reason))
         };
         let mut listen = Vec::new();
         for text in &settings.listen {
-            listen.push(read(text, false).context("setting `listen`")?);
+            listen.push(read(text).context("setting `listen`")?);
         }
         for text in &settings.admin_listen {
-            listen.push(read(text, true).context("setting `admin_listen`")?);
+            let address = read(text).context("setting `admin_listen`")?;
+            let admin = true;
+            listen.push(ListenAddress { admin, ..address });
+        }
+        for text in &settings.trusted_listen {
+            let address = read(text).context("setting `trusted_listen`")?;
+            let trusted = true;
+            listen.push(ListenAddress { trusted, ..address });
         }
         let advertise = settings.advertise.as_deref().map(advertise).transpose()?;
         Ok(Self { listen, advertise })

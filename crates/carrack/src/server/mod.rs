@@ -2,6 +2,7 @@
 //! in order when told to stop.
 
 mod addresses;
+mod administrator;
 mod clock;
 mod data;
 mod log;
@@ -79,6 +80,7 @@ async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure>
         addresses.are_all_loopback(),
     )
     .await?;
+    let made_up = administrator::ensure(settings, &node.router()).await?;
     let upkeep = Upkeep::start(&node, settings, Arc::clone(&clock))?;
 
     let front_settings = FrontSettings {
@@ -113,6 +115,9 @@ async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure>
         .map(|address| format!(" {address}"))
         .collect();
     admin::print(&format!("ready{ready}\n"))?;
+    if let Some(made_up) = made_up {
+        admin::print(&made_up.announcement())?;
+    }
 
     let signal = stop.first().await;
     tracing::info!(signal, "stopping; a second signal ends the process at once");

@@ -52,6 +52,7 @@ impl Node {
             transaction_check_interval_ms: settings.transaction_check_interval_ms,
             transaction_checks_max: u32::try_from(settings.transaction_check_max)
                 .context("setting `transaction_check_max`")?,
+            access_control: settings.access_control,
         };
         let id = InstanceId::default_instance();
         let instance = Instance::open(id, instance_settings, metadata, Arc::clone(&clock))

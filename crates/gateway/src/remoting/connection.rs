@@ -15,6 +15,7 @@ use super::{
     reply::Refusal,
 };
 use crate::{
+    access,
     door::Stream,
     front::{ConnectionInfo, Front, broker_name},
     instance::{InstanceError, prefixed},
@@ -74,6 +75,11 @@ impl Connection {
             commands,
             told: Mutex::default(),
         }
+    }
+
+    /// Whether requests may need credentials, see `access`.
+    pub(super) fn is_guarded(&self) -> bool {
+        access::is_guarded(&self.front, &self.info)
     }
 
     /// The topic that a client calls `name`.

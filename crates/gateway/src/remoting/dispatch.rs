@@ -4,12 +4,13 @@ use tracing::{Instrument, debug_span};
 use wire::remoting::{Command, RequestCode, ResponseCode};
 
 use super::{
+    access, acl,
     connection::Connection,
     end_transaction,
     exchange::{Arrival, Done},
     group, heartbeat, lock, offset, pull, query, recall,
     reply::{Answer, Refusal},
-    route, send, send_back, send_reply, topic,
+    route, send, send_back, send_reply, topic, user,
 };
 
 /// Does one request from arrival to answer.
@@ -21,22 +22,29 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
         at,
     } = arrival;
     let code = command.request_code();
-    let answer = match code {
+    let denied = code.and_then(|code| access::check(connection, &command, code).err());
+    let answer = match (code, denied) {
+        (_, Some(refusal)) => Err(refusal),
         // What comes for every message: its state lies in the connection's own list of requests.
-        Some(
-            RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage,
+        (
+            Some(
+                RequestCode::SendMessage
+                | RequestCode::SendMessageV2
+                | RequestCode::SendBatchMessage,
+            ),
+            None,
         ) => {
             send::handle(connection, &command)
                 .instrument(debug_span!("send"))
                 .await
         }
         // All else is put aside, to keep that list small.
-        Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => {
+        (Some(RequestCode::PullMessage | RequestCode::LitePullMessage), None) => {
             let pull = pull::handle(connection, &command, may_wait);
             Box::pin(pull.instrument(debug_span!("pull"))).await
         }
-        Some(code) => Box::pin(rare(connection, &command, code)).await,
-        None => not_supported(&command),
+        (Some(code), None) => Box::pin(rare(connection, &command, code)).await,
+        (None, None) => not_supported(&command),
     };
     let reply = answer.unwrap_or_else(|refusal| {
         tracing::debug!(
@@ -111,6 +119,15 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::GetAllGroupConfig => group::all(c, r),
         Code::GetGroupConfig => group::get(c, r),
         Code::GetConsumeStats => group::stats(c, r),
+        Code::AuthCreateUser => user::create(c, r).await,
+        Code::AuthUpdateUser => user::update(c, r).await,
+        Code::AuthDeleteUser => user::delete(c, r).await,
+        Code::AuthGetUser => user::get(c, r),
+        Code::AuthListUser => user::list(c, r),
+        Code::AuthCreateAcl | Code::AuthUpdateAcl => acl::put(c, r).await,
+        Code::AuthDeleteAcl => acl::delete(c, r).await,
+        Code::AuthGetAcl => acl::get(c, r),
+        Code::AuthListAcl => acl::list(c, r),
         _ => not_supported(r),
     }
 }

@@ -5,6 +5,8 @@
 //! once, and writes answers as they are done, in any order: `opaque` joins them to their requests.
 //! `dispatch.rs` names the file of each request.
 
+mod access;
+mod acl;
 mod connection;
 mod dispatch;
 mod end_transaction;
@@ -25,5 +27,6 @@ mod send_back;
 mod send_reply;
 mod status;
 mod topic;
+mod user;
 
 pub(crate) use connection::serve;

@@ -1,16 +1,21 @@
 //! Query (codes 12, 33): find messages by key, by the client's id, or by where they are stored.
 
 use base::{InstanceId, PhysicalOffset, Timestamp, TopicName};
-use broker::QueryRequest;
+use broker::{
+    QueryRequest,
+    access::{Action, ActionSet},
+};
 use wire::remoting::{
     Command, ResponseCode,
     header::{QueryMessageRequest, QueryMessageResponse, ViewMessageRequest},
 };
 
 use super::{
+    access,
     connection::Connection,
     reply::{Answer, Refusal, Reply, Shown, push_message},
 };
+use crate::instance::InstanceError;
 
 /// Code 12. Keys and the ids that clients give share one index, so that `indexType` decides
 /// nothing.
@@ -68,6 +73,12 @@ pub(super) async fn by_id(connection: &Connection, request: &Command) -> Answer 
         .shard_of(&instance, offset)
         .map_err(|error| Refusal::of(ResponseCode::QueryNotFound, &error))?;
     let message = shard.message_at(offset.position()).await?;
+    let may = ActionSet::of(&[Action::Get]);
+    let found_in = front
+        .router
+        .instance(&instance)
+        .map_err(InstanceError::from)?;
+    access::check_found(connection, &found_in, request, message.topic(), may)?;
     let shown_topic = topic.filter(|topic| is_prefixed(topic, &instance, message.topic()));
     let mut messages = Vec::with_capacity(1);
     push_message(

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use base::TopicName;
 use broker::{Instance, Topic};
 use wire::remoting::{
     Command, ResponseCode,
@@ -47,13 +48,7 @@ pub(super) fn by_topic(connection: &Connection, request: &Command) -> Answer {
         return Ok(route(connection, request, instance, queues, bits));
     }
     // Compat: `createTopic` of the administration client (4.9, 5.0) finds its brokers so.
-    let is_broker = |name: &str| {
-        instance
-            .shards()
-            .iter()
-            .any(|shard| broker_name(instance.id(), shard.id()) == name)
-    };
-    if name == CLUSTER_NAME || is_broker(name) {
+    if name == CLUSTER_NAME || is_broker(instance, name) {
         return Ok(route(
             connection,
             request,
@@ -70,6 +65,21 @@ pub(super) fn by_topic(connection: &Connection, request: &Command) -> Answer {
     let id = instance.id();
     let remark = format!("no route for topic `{name}`: it is not in instance `{id}`, {reason}");
     Err(Refusal::new(ResponseCode::TopicNotExist, remark))
+}
+
+fn is_broker(instance: &Instance, name: &str) -> bool {
+    let shards = instance.shards();
+    let mut names = shards
+        .iter()
+        .map(|shard| broker_name(instance.id(), shard.id()));
+    names.any(|broker| broker == name)
+}
+
+/// Whether the route of that name shows where the server is and nothing else, so that everybody may
+/// know it.
+pub(super) fn is_no_topic(instance: &Instance, name: &str) -> bool {
+    let is_topic = TopicName::new(name).is_ok_and(|name| instance.topic(&name).is_some());
+    !is_topic && (name == TEMPLATE_TOPIC || name == CLUSTER_NAME || is_broker(instance, name))
 }
 
 fn route(

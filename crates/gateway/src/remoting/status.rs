@@ -9,7 +9,7 @@
 use broker::{
     AskError, CreateGroupError, CreateTopicError, DeleteTopicError, EndTransactionError,
     HeartbeatError, LockError, OffsetError, PullError, QueryError, RecallError, SendBackError,
-    SendError,
+    SendError, access::AccessError,
 };
 use store::log::AppendError;
 use wire::remoting::{HeaderError, ResponseCode as Code, body::BodyError};
@@ -41,6 +41,7 @@ refusals! {
     CreateTopicError => create_topic,
     DeleteTopicError => delete_topic,
     CreateGroupError => create_group,
+    AccessError => access,
     InstanceError => instance,
     HeaderError => header,
     BodyError => body,
@@ -178,6 +179,24 @@ fn create_group(error: &CreateGroupError) -> Code {
         CreateGroupError::Attempts { .. } => Code::InvalidParameter,
         CreateGroupError::TooMany { .. } => Code::FlowControl,
         CreateGroupError::Metadata { .. } => Code::SystemError,
+    }
+}
+
+/// As Apache's broker, which has one code for all that it refuses here.
+fn access(error: &AccessError) -> Code {
+    match error {
+        AccessError::BlankName
+        | AccessError::BlankSecret
+        | AccessError::Exists
+        | AccessError::NotFound
+        | AccessError::SubjectNotFound { .. }
+        | AccessError::NoSubject
+        | AccessError::NoPolicies
+        | AccessError::LastSuper { .. }
+        | AccessError::Policy(_) => Code::NoPermission,
+        AccessError::Name { .. } | AccessError::SecretTooLong { .. } => Code::InvalidParameter,
+        AccessError::TooMany { .. } => Code::FlowControl,
+        AccessError::Metadata { .. } => Code::SystemError,
     }
 }
 

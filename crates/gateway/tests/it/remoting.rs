@@ -1,6 +1,6 @@
 //! Remoting verbs, one by one, in both header forms.
 
-mod administration;
+pub(crate) mod administration;
 mod clients;
 mod filter;
 mod messages;

@@ -103,6 +103,7 @@ impl Clock for TestClock {
 /// How a test server differs from the usual one.
 pub(crate) struct Setup {
     pub(crate) create_automatically: bool,
+    pub(crate) access_control: bool,
     pub(crate) advertise: Option<Advertise>,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
@@ -112,6 +113,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             create_automatically: true,
+            access_control: false,
             advertise: None,
             instances: Vec::new(),
         }
@@ -124,6 +126,8 @@ pub(crate) struct Server {
     pub(crate) instance: Arc<Instance>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) address: SocketAddr,
+    /// Where requests need no credentials.
+    pub(crate) trusted_address: SocketAddr,
     pub(crate) vip_address: Option<SocketAddr>,
     running: Option<Running>,
     committer: Committer,
@@ -151,6 +155,7 @@ impl Server {
             let settings = InstanceSettings {
                 create_automatically: setup.create_automatically,
                 automatic_queues: 8,
+                access_control: setup.access_control,
                 ..InstanceSettings::default()
             };
             let instance = open(&path, id, settings, &committer, &clock).await;
@@ -166,12 +171,17 @@ impl Server {
             host: "127.0.0.1".to_owned(),
             port: 0,
             admin: false,
+            trusted: false,
         };
         let tls = TlsSetup::Kept {
             folder: folder.path().join("tls"),
             names: Vec::new(),
         };
-        let running = gateway::serve(front.clone(), vec![listen], tls)
+        let trusted = ListenAddress {
+            trusted: true,
+            ..listen.clone()
+        };
+        let running = gateway::serve(front.clone(), vec![listen, trusted], tls)
             .await
             .unwrap();
         Self {
@@ -179,6 +189,7 @@ impl Server {
             instance: first.unwrap(),
             clock: test_clock,
             address: running.addresses()[0],
+            trusted_address: running.addresses()[1],
             vip_address: running.vip_addresses().first().copied(),
             running: Some(running),
             committer,

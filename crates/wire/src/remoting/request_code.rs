@@ -5,10 +5,10 @@
 
 macro_rules! request_codes {
     ($($(#[$meta:meta])* $variant:ident = $code:literal $name:literal;)*) => {
-        /// A known request of clients, administration tools and other servers.
+        /// A known request of clients, administration tools and other servers. Exhaustive on
+        /// purpose: the table of access rules must not compile without a rule for a new one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i32)]
-        #[non_exhaustive]
         #[expect(missing_docs, reason = "the protocol's own names say all that is known of most")]
         pub enum RequestCode {
             $($(#[$meta])* $variant = $code,)*

@@ -35,6 +35,7 @@ fn call() -> Call {
         local: "127.0.0.1:8081".parse().unwrap(),
         tls: false,
         admin: false,
+        trusted: false,
     };
     let front = Front::new(Arc::new(Router::default()), Arc::new(NoClock), settings);
     Call::new(Arc::new(front), connection, MetadataMap::new())

@@ -36,6 +36,7 @@ fn connection_at(clock: Arc<dyn base::Clock>) -> Connection {
         local: address,
         tls: false,
         admin: false,
+        trusted: false,
     };
     Connection::new(front, info, mpsc::channel(1).0)
 }

@@ -6,6 +6,7 @@
 //! whose keys are queues ([`QueueTable`]) has objects for keys, as its only readers expect.
 //! Source: package `remoting.protocol` of RocketMQ 5.5.0; the C++ and Go clients for the rest.
 
+mod access;
 mod administration;
 mod consume;
 mod group;
@@ -20,6 +21,7 @@ mod value;
 use base::limits::REMOTING_JSON_BODY_BYTES_MAX;
 use bytes::Bytes;
 
+pub use access::*;
 pub use administration::*;
 pub use consume::*;
 pub use group::*;

@@ -7,6 +7,7 @@
 //! To add a header: declare it with `header!` in the file of its verb, doc comment on every field.
 //! Source: the `*RequestHeader` and `*ResponseHeader` classes of RocketMQ 5.5.0.
 
+mod access;
 mod client;
 mod group;
 mod offset;
@@ -19,6 +20,7 @@ mod topic;
 mod transaction;
 mod value;
 
+pub use access::*;
 pub use client::*;
 pub use group::*;
 pub use offset::*;

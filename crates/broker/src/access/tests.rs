@@ -1,0 +1,255 @@
+use super::*;
+
+const PUB: ActionSet = ActionSet::of(&[Action::Pub]);
+const SUB: ActionSet = ActionSet::of(&[Action::Sub]);
+const SUB_OR_GET: ActionSet = ActionSet::of(&[Action::Sub, Action::Get]);
+
+/// An entry as `resource actions decision [sources]`.
+fn entry(text: &str) -> PolicyEntry {
+    let mut parts = text.split(' ');
+    let mut next = || parts.next().unwrap_or_default();
+    let (resource, actions, decision) = (next(), next(), next());
+    let sources = next();
+    let sources = sources.split(',').filter(|source| !source.is_empty());
+    PolicyEntry::read(resource, actions.split(','), sources, decision).unwrap()
+}
+
+fn policy(kind: PolicyKind, entries: &[&str]) -> Policy {
+    let entries = entries.iter().map(|text| entry(text)).collect();
+    Policy { kind, entries }
+}
+
+fn user(policies: Vec<Policy>) -> User {
+    User {
+        name: "alice".to_owned(),
+        secret: Secret::new("secret"),
+        user_type: UserType::Normal,
+        status: UserStatus::Enabled,
+        policies,
+    }
+}
+
+fn may(user: &User, kind: ResourceKind, name: &str, any_of: ActionSet) -> bool {
+    may_from(user, kind, name, any_of, "10.0.0.1")
+}
+
+fn may_from(user: &User, kind: ResourceKind, name: &str, any_of: ActionSet, source: &str) -> bool {
+    let wanted = Wanted { kind, name, any_of };
+    user.may(&wanted, source.parse().unwrap()).is_ok()
+}
+
+#[test]
+fn the_most_exact_entry_decides() {
+    use ResourceKind::Topic;
+    for (entries, orders, others) in [
+        (&[] as &[&str], false, false),
+        (&["* Pub Allow"], true, true),
+        (&["Topic:* Pub Allow"], true, true),
+        (&["Topic:ord* Pub Allow"], true, false),
+        (&["Topic:orders Pub Allow"], true, false),
+        (&["Group:* Pub Allow"], false, false),
+        (&["Topic:orders Sub Allow"], false, false),
+        (&["Topic:orders All Allow"], true, false),
+        (&["Topic:orders Pub Deny", "Topic:* Pub Allow"], false, true),
+        (&["Topic:* Pub Deny", "Topic:orders Pub Allow"], true, false),
+        (&["Topic:* Pub Deny", "* Pub Allow"], false, false),
+        (&["* Pub Deny", "Topic:* Pub Allow"], true, true),
+        (&["Topic:o* Pub Deny", "Topic:ord* Pub Allow"], true, false),
+        (&["Topic:ord* Pub Deny", "Topic:o* Pub Allow"], false, false),
+        (
+            &["Topic:ord* Pub Deny", "Topic:orders Pub Allow"],
+            true,
+            false,
+        ),
+        (
+            &["Topic:ord* Pub Allow", "Topic:orders Pub Deny"],
+            false,
+            false,
+        ),
+        // Equally exact: Deny wins, in whichever order they were given.
+        (
+            &["Topic:orders Pub Allow", "Topic:orders Pub Deny"],
+            false,
+            false,
+        ),
+        (
+            &["Topic:orders Pub Deny", "Topic:orders Pub Allow"],
+            false,
+            false,
+        ),
+        // An entry about other actions says nothing, however exact it is.
+        (&["Topic:orders Sub Deny", "Topic:* Pub Allow"], true, true),
+    ] {
+        let user = user(vec![policy(PolicyKind::Custom, entries)]);
+        assert_eq!(may(&user, Topic, "orders", PUB), orders, "{entries:?}");
+        assert_eq!(may(&user, Topic, "parcels", PUB), others, "{entries:?}");
+    }
+}
+
+#[test]
+fn the_default_policy_is_asked_where_the_custom_one_says_nothing() {
+    use ResourceKind::Topic;
+    let user = user(vec![
+        policy(
+            PolicyKind::Default,
+            &["Topic:* Pub,Sub Allow", "Topic:secret* All Deny"],
+        ),
+        policy(
+            PolicyKind::Custom,
+            &["Topic:orders Pub Deny", "Topic:secret-1 Sub Allow"],
+        ),
+    ]);
+    assert!(!may(&user, Topic, "orders", PUB));
+    assert!(may(&user, Topic, "orders", SUB));
+    assert!(may(&user, Topic, "parcels", PUB));
+    assert!(!may(&user, Topic, "secret-2", SUB));
+    assert!(may(&user, Topic, "secret-1", SUB));
+}
+
+#[test]
+fn one_of_several_actions_is_enough() {
+    use ResourceKind::Group;
+    let user = user(vec![policy(
+        PolicyKind::Custom,
+        &["Group:billing Get Allow"],
+    )]);
+    assert!(may(&user, Group, "billing", SUB_OR_GET));
+    assert!(!may(&user, Group, "billing", SUB));
+}
+
+#[test]
+fn sources_narrow_an_entry() {
+    use ResourceKind::Topic;
+    let user = user(vec![policy(
+        PolicyKind::Custom,
+        &[
+            "Topic:orders Pub Allow 10.0.0.0/8,192.168.0.7",
+            "Topic:orders* Pub Deny 10.0.0.9",
+        ],
+    )]);
+    let from = |source| may_from(&user, Topic, "orders", PUB, source);
+    assert!(from("10.1.2.3"));
+    assert!(from("::ffff:10.1.2.3"));
+    assert!(from("192.168.0.7"));
+    assert!(!from("192.168.0.8"));
+    // The literal is more exact than the prefix that denies.
+    assert!(from("10.0.0.9"));
+}
+
+#[test]
+fn a_super_user_needs_no_policy() {
+    let mut user = user(vec![policy(PolicyKind::Custom, &["* All Deny"])]);
+    user.user_type = UserType::Super;
+    assert!(may(&user, ResourceKind::Cluster, "DefaultCluster", PUB));
+}
+
+#[test]
+fn a_refusal_says_who_what_and_from_where() {
+    let user = user(vec![policy(PolicyKind::Custom, &["Topic:a Pub Deny"])]);
+    let refusal = |name| {
+        let wanted = Wanted {
+            kind: ResourceKind::Topic,
+            name,
+            any_of: PUB,
+        };
+        let refused = user.may(&wanted, "::ffff:10.0.0.1".parse().unwrap());
+        refused.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal("a"),
+        "User:alice has no permission to access Topic:a from 10.0.0.1, the decision is deny."
+    );
+    assert_eq!(
+        refusal("b"),
+        "User:alice has no permission to access Topic:b from 10.0.0.1, no matched policies."
+    );
+}
+
+#[test]
+fn entries_are_read_as_apache_reads_them() {
+    let read = |resource: &str, actions: &[&str], sources: &[&str], decision: &str| {
+        let actions = actions.iter().copied();
+        PolicyEntry::read(resource, actions, sources.iter().copied(), decision)
+    };
+    let kept = read("topic:a", &["PUB", "nonsense", "sub"], &[], "ALLOW").unwrap();
+    assert_eq!(kept.actions(), [Action::Pub, Action::Sub]);
+    for (entry, error) in [
+        (read("a", &["Pub"], &[], "Allow"), PolicyError::Resource),
+        (
+            read("Topic:a", &["nonsense"], &[], "Allow"),
+            PolicyError::NoAction,
+        ),
+        (
+            read("Topic:a", &["Pub", "Any"], &[], "Allow"),
+            PolicyError::AnyAction,
+        ),
+        (
+            read("Topic:a", &["Pub"], &[" "], "Allow"),
+            PolicyError::EmptySource,
+        ),
+        (
+            read("Topic:a", &["Pub"], &["10.0.0.0/40"], "Allow"),
+            PolicyError::Source,
+        ),
+        (
+            read("Topic:a", &["Pub"], &[], "Perhaps"),
+            PolicyError::Decision,
+        ),
+        (
+            read("Topic:a", &["Pub"], &["10.0.0.1"; 65], "Allow"),
+            PolicyError::TooManySources { count: 65, max: 64 },
+        ),
+    ] {
+        assert_eq!(entry, Err(error));
+    }
+}
+
+#[test]
+fn a_signature_is_of_one_content_under_one_secret() {
+    let secret = Secret::new("sk");
+    // HMAC-SHA1 of "ak12ordershello" under "sk".
+    let signature = [
+        0x2d, 0x24, 0xf3, 0xd6, 0x3e, 0x8d, 0x82, 0x2d, 0x6e, 0x3e, 0x54, 0xd5, 0xc9, 0x20, 0x06,
+        0x41, 0x3b, 0xf6, 0x80, 0xc2,
+    ];
+    let signed = |secret: &Secret, content: &[&str], signature: &[u8]| {
+        secret.signed(content.iter().map(|part| part.as_bytes()), signature)
+    };
+    assert!(signed(
+        &secret,
+        &["ak", "12", "orders", "hello"],
+        &signature
+    ));
+    assert!(!signed(
+        &secret,
+        &["ak", "12", "orders", "hellO"],
+        &signature
+    ));
+    assert!(!signed(
+        &secret,
+        &["ak", "12", "orders", "hello"],
+        &signature[..19]
+    ));
+    assert!(!signed(&secret, &["ak", "12", "orders", "hello"], &[]));
+    assert!(!signed(
+        &Secret::new("sK"),
+        &["ak12ordershello"],
+        &signature
+    ));
+}
+
+#[test]
+fn a_user_is_kept_with_all_its_parts_and_shows_no_secret() {
+    let user = user(vec![
+        policy(
+            PolicyKind::Custom,
+            &["Topic:a* Pub,Get Deny 10.0.0.0/8,::1", "* All Allow"],
+        ),
+        policy(PolicyKind::Default, &["Cluster:* List Allow"]),
+    ]);
+    let value = stored::write(&user);
+    assert_eq!(stored::read("alice", &value), Ok(user.clone()));
+    assert!(!format!("{user:?}").contains("secret\""), "{user:?}");
+    let error = stored::read("alice", b"{\"secret\":\"hidden\"}").unwrap_err();
+    assert!(!error.contains("hidden"), "{error}");
+}
