@@ -13,6 +13,7 @@ mod transactions;
 use rocketmq_runtime::RuntimeOwner;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tracing_subscriber::EnvFilter;
 
 use self::connection::Connection;
 use self::consuming::Consumer;
@@ -96,6 +97,12 @@ fn main() -> Result<(), Failure> {
     if flag != "--endpoint" {
         return Err(format!("unknown argument {flag}").into());
     }
+    // RUST_LOG=rocketmq_client_rust=info shows what the client does.
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let owner = RuntimeOwner::new()?;
     let driver = Driver {
         connection: Connection::new(&owner, endpoint.clone())?,
