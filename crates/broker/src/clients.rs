@@ -158,6 +158,8 @@ pub enum ClientQuestion {
     TakeReply {
         /// The reply, which is stored nowhere.
         reply: Message,
+        /// The group that its producer is in, as it says itself.
+        group: String,
         /// The topic that the reply was sent to.
         topic: TopicName,
         /// When the reply came.

@@ -20,7 +20,7 @@ use wire::{
     },
 };
 
-use super::connection::Connection;
+use super::{connection::Connection, route::TEMPLATE_TOPIC};
 
 /// A command for the peer, ready but for its number.
 pub(super) struct Pushed {
@@ -187,14 +187,17 @@ fn ask(connection: &Connection, question: ClientQuestion) -> Command {
         }
         ClientQuestion::TakeReply {
             reply,
+            group,
             topic,
             arrived,
             store_host,
         } => {
             let header = ReplyMessageRequest {
-                producer_group: "",
+                // Nobody needs the group and the template, but there are clients that take an empty
+                // text for a missing field.
+                producer_group: &group,
                 topic: topic.as_str(),
-                default_topic: "",
+                default_topic: TEMPLATE_TOPIC,
                 default_topic_queue_count: 0,
                 queue_id: 0,
                 sys_flag: reply.sys_flag,

@@ -67,6 +67,7 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
             body: request.body.clone(),
             properties: stamped.into(),
         },
+        group: header.producer_group.to_owned(),
         topic: named.topic,
         arrived: now,
         store_host: connection.store_host(),

@@ -23,9 +23,9 @@ use wire::{
             ConsumerGroupRequest, CreateTopicRequest, DeleteGroupRequest, GetConsumeStatsRequest,
             GetMaxOffsetRequest, GetRouteRequest, GroupRequest, OffsetResponse, PullMessageRequest,
             PullMessageResponse, QueryConsumerOffsetRequest, QueryMessageRequest, QueueRequest,
-            SearchOffsetRequest, SendMessageRequest, SendMessageRequestV2, SendMessageResponse,
-            TimestampResponse, TopicRequest, UnregisterClientRequest, UpdateConsumerOffsetRequest,
-            ViewMessageRequest, pull_sys_flag,
+            ReplyMessageRequest, SearchOffsetRequest, SendMessageRequest, SendMessageRequestV2,
+            SendMessageResponse, TimestampResponse, TopicRequest, UnregisterClientRequest,
+            UpdateConsumerOffsetRequest, ViewMessageRequest, pull_sys_flag,
         },
     },
 };

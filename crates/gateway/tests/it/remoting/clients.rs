@@ -72,6 +72,46 @@ async fn members_of_a_group_hear_of_each_other() {
 }
 
 #[tokio::test]
+async fn a_reply_goes_to_the_client_that_asked() {
+    let server = Server::start().await;
+    let mut asking = server.peer().await;
+    tell_subscription(&mut asking, "billing", "orders", "*").await;
+    let changed = asking.pushed().await;
+    assert_eq!(
+        changed.request_code(),
+        Some(RequestCode::NotifyConsumerIdsChanged)
+    );
+    let mut answering = server.peer().await;
+    let properties = "REPLY_TO_CLIENT\u{1}client-of-billing\u{2}CORRELATION_ID\u{1}17\u{2}";
+    let header = send_header("DefaultCluster_REPLY_TOPIC", properties);
+    let reply = answering
+        .command(RequestCode::SendReplyMessageV2, &header)
+        .with_body("yes");
+    answering.send(&reply).await;
+
+    let pushed = asking.pushed().await;
+    assert_eq!(
+        pushed.request_code(),
+        Some(RequestCode::PushReplyMessageToClient)
+    );
+    assert_eq!(pushed.body, "yes");
+    let taken: ReplyMessageRequest<'_> = pushed.header().unwrap();
+    // There are clients that refuse a reply where one of these is empty.
+    assert_eq!(taken.producer_group, "shop");
+    assert_eq!(taken.topic, "DefaultCluster_REPLY_TOPIC");
+    assert_eq!(taken.default_topic, "TBW102");
+    assert_eq!((taken.flag, taken.born_timestamp), (7, 1_700_000_000_000));
+    let stamped = taken.properties.unwrap();
+    assert_eq!(properties::get(stamped, "CORRELATION_ID"), Some("17"));
+    assert!(properties::get(stamped, properties::PUSH_REPLY_TIME).is_some());
+
+    asking.send(&pushed.response(ResponseCode::Success)).await;
+    let answer = answering.receive().await.unwrap();
+    assert_eq!(answer.opaque, reply.opaque);
+    succeeded(&answer);
+}
+
+#[tokio::test]
 async fn a_queue_is_locked_by_one_client_at_a_time() {
     let server = Server::start().await;
     send_some(&server, "orders", 1).await;
