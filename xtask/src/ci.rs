@@ -22,6 +22,8 @@ struct Sizes {
     fuzz_seconds: u32,
     simulation_seeds: u32,
     bad_client_seconds: u32,
+    timers_pending: u64,
+    timers_due: u64,
     deny: bool,
 }
 
@@ -31,6 +33,8 @@ const CI: Sizes = Sizes {
     fuzz_seconds: 20,
     simulation_seeds: 0,
     bad_client_seconds: 10,
+    timers_pending: 100_000,
+    timers_due: 10_000,
     deny: false,
 };
 
@@ -39,6 +43,8 @@ const VERIFY: Sizes = Sizes {
     fuzz_seconds: 300,
     simulation_seeds: 5_000,
     bad_client_seconds: 60,
+    timers_pending: 1_000_000,
+    timers_due: 50_000,
     deny: true,
 };
 
@@ -112,6 +118,9 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     steps.test("full disk", || crash::full_disk(&crash))?;
     steps.test("bad clients", || {
         crash::bad_clients(&crash, sizes.bad_client_seconds)
+    })?;
+    steps.test("timers", || {
+        crash::timers(&crash, sizes.timers_pending, sizes.timers_due)
     })?;
     steps.test("conformance", || conformance(&binary))
 }

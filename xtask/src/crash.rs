@@ -16,6 +16,7 @@ mod outlet;
 mod reader;
 mod server;
 mod system_calls;
+mod timers;
 mod trace;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) use self::bad_clients::run as bad_clients;
 pub(crate) use self::full_disk::run as full_disk;
 pub(crate) use self::kill::run as kill;
 pub(crate) use self::system_calls::run as system_calls;
+pub(crate) use self::timers::run as timers;
 
 /// What every crash test needs to know.
 #[derive(Clone, clap::Args)]

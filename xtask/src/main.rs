@@ -48,6 +48,17 @@ enum Command {
     Fulldisk(crash::Options),
     /// Trace a send: `fdatasync` returns before the reply is written.
     Syscalls(crash::Options),
+    /// Keep many timers pending, and have many due at once.
+    Timers {
+        #[command(flatten)]
+        options: crash::Options,
+        /// Timers that stay pending.
+        #[arg(long, default_value_t = 1_000_000)]
+        pending: u64,
+        /// Timers that are due within one second.
+        #[arg(long, default_value_t = 50_000)]
+        due: u64,
+    },
     /// Attack every port while an ordinary client is served.
     Badclients {
         #[command(flatten)]
@@ -67,6 +78,11 @@ fn main() -> Result<()> {
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),
         Command::Syscalls(options) => crash::system_calls(&options),
+        Command::Timers {
+            options,
+            pending,
+            due,
+        } => crash::timers(&options, pending, due),
         Command::Badclients { options, seconds } => crash::bad_clients(&options, seconds),
     }
 }

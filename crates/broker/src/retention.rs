@@ -10,7 +10,7 @@ use base::{GroupId, LogPosition, StreamKey, Timestamp};
 use bytes::Bytes;
 use store::{
     kv::KvError,
-    log::{Appended, NewRecord, Urgency},
+    log::{AppendError, Appended, NewRecord, Urgency},
 };
 
 use crate::{
@@ -57,7 +57,7 @@ pub enum RetainError {
     },
     /// A message still owed could not be appended again.
     #[error("append a message that is still owed")]
-    Log(#[from] store::log::AppendError),
+    Log(#[from] AppendError),
     /// The segments could not be removed.
     #[error("remove segments before log position {position}")]
     Disk {
@@ -76,6 +76,19 @@ pub(crate) struct Upkeep {
     pub(crate) checkpoint: LogPosition,
     /// Key at which the next sweep goes on.
     sweep_from: Vec<u8>,
+    /// What the last run appended again.
+    copied: Copied,
+}
+
+/// Copies of held messages that a run made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Copied {
+    /// Where the log ended before them.
+    from: LogPosition,
+    /// Where it ended after them.
+    to: LogPosition,
+    /// Their bytes.
+    bytes: u64,
 }
 
 /// Keys that one sweep looks at: a few milliseconds of work.
@@ -96,7 +109,12 @@ impl Shard {
             return Ok(nothing);
         }
         self.keep_owed(goal).await?;
-        self.keep_held(goal).await?;
+        let from = self.log.tail();
+        let bytes = self.keep_held(goal).await?;
+        if bytes > 0 {
+            let to = self.log.tail();
+            self.upkeep.lock().copied = Copied { from, to, bytes };
+        }
         // The copies and all that was applied must be in the checkpoint before the originals go.
         let checkpoint = self.checkpoint()?;
         let position = goal.min(checkpoint);
@@ -120,9 +138,14 @@ impl Shard {
         let segments = self.log.segments();
         let mut kept_bytes: u64 = segments.iter().map(|segment| segment.disk_bytes).sum();
         let mut goal = self.log.start();
+        let copied = self.upkeep.lock().copied;
+        // Held messages may take more than the limit by themselves: to copy them again and again
+        // would give nothing back. As much as they are must have come since.
+        let copies_stay = self.log.tail().get() - copied.to.get() < copied.bytes;
         for segment in segments {
             let too_old = segment.end <= old_before;
-            let too_much = retention.bytes.is_some_and(|limit| kept_bytes > limit);
+            let is_copies = copies_stay && segment.end > copied.from;
+            let too_much = retention.bytes.is_some_and(|limit| kept_bytes > limit) && !is_copies;
             if segment.active || !(too_old || too_much) {
                 break;
             }
@@ -176,13 +199,14 @@ impl Shard {
         }
     }
 
-    /// Appends again what is held outside its queue and stored before `goal`.
-    async fn keep_held(&self, goal: LogPosition) -> Result<(), RetainError> {
+    /// Appends again what is held outside its queue and stored before `goal`; returns its bytes.
+    async fn keep_held(&self, goal: LogPosition) -> Result<u64, RetainError> {
         let (mut from, to) = (vec![keys::HELD], keys::held(goal));
+        let mut bytes = 0;
         loop {
             let page = self.state.lock().range(&from, &to, HELD_PAGE)?;
             let Some((last, _)) = page.last() else {
-                return Ok(());
+                return Ok(bytes);
             };
             from = next_key(last);
             let mut end = None;
@@ -195,6 +219,7 @@ impl Shard {
                 let appended = if self.is_forgotten(held.place.stream, None) {
                     self.append_dropped(id, &held)?
                 } else {
+                    bytes += u64::from(held.place.len);
                     self.keep_one_held(id, &held).await?
                 };
                 end = Some(appended.end);
@@ -216,12 +241,17 @@ impl Shard {
             stream: held.place.stream,
             payload_len: payload.len(),
         };
-        // Not urgent, as with what is in flight.
-        let appended = self.log.append(&[new], Urgency::Ride, &mut |_, _, out| {
-            held.head(id).encode(out);
-            out.extend_from_slice(message);
-        });
-        Ok(appended?)
+        loop {
+            // Not urgent, as with what is in flight.
+            let appended = self.log.append(&[new], Urgency::Ride, &mut |_, _, out| {
+                held.head(id).encode(out);
+                out.extend_from_slice(message);
+            });
+            match appended {
+                Err(AppendError::Busy { .. }) => self.log.writable().await,
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// Where a message in flight is, if it is stored before `goal` and its topic and group live.

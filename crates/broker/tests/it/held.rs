@@ -346,3 +346,36 @@ fn the_release_wakes_for_what_is_due_first() {
     bench.shard.drain();
     assert!(crate::support::poll(releasing.as_mut()).is_ready());
 }
+
+#[test]
+fn a_limit_of_bytes_copies_held_messages_once_for_as_much_that_comes() {
+    let bench = Bench::new();
+    let day = (24 * 3_600_000).to_string();
+    let mut request = request_with(&[("TIMER_DELAY_MS", &day)]);
+    request.messages[0].body = vec![7; 4 * 1_024].into();
+    for _ in 0..60 {
+        bench.run(bench.shard.send(request.clone())).unwrap();
+    }
+    bench.send(0, &["visible"]);
+    let retention = Retention {
+        time: Duration::from_secs(3_600_000),
+        bytes: Some(64 * 1_024),
+    };
+    bench.shard.checkpoint().unwrap();
+    assert!(bench.run(bench.shard.retain(retention)).unwrap().bytes > 0);
+    let tail = bench.shard.log().tail();
+    for _ in 0..3 {
+        assert_eq!(bench.run(bench.shard.retain(retention)).unwrap().bytes, 0);
+    }
+    assert!(bench.shard.log().tail().get() - tail.get() < 4_096);
+    // As much as they are comes in: then space can be given back again.
+    let large = "x".repeat(4 * 1_024);
+    for _ in 0..80 {
+        bench.send(1, &[&large]);
+    }
+    assert!(bench.run(bench.shard.retain(retention)).unwrap().bytes > 0);
+    bench.clock.advance(Duration::from_secs(24 * 3_600));
+    bench.release();
+    let range = bench.shard.queue_range(&topic("orders"), QueueId::new(0));
+    assert_eq!(range.unwrap().max.get(), 61);
+}
