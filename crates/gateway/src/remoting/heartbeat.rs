@@ -39,6 +39,8 @@ pub(super) async fn beat(connection: &Connection, request: &Command) -> Answer {
     let mut told = Told::default();
     for producer in &data.producers {
         let GroupIn { instance, group } = connection.group(&producer.group_name)?;
+        told.groups
+            .insert(group.clone(), producer.group_name.clone());
         in_instance(&mut said, instance).producer_groups.push(group);
     }
     for consumer in &data.consumers {
