@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and the help that people read.
 
+use std::fmt;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{admin, bench, config::ServerFlags};
@@ -33,6 +35,12 @@ pub(crate) enum Command {
     /// Send messages, and find them again
     #[command(subcommand)]
     Message(admin::MessageCommand),
+    /// Create, list, change and delete users
+    #[command(subcommand)]
+    User(admin::UserCommand),
+    /// Say what users may do, and list it
+    #[command(subcommand)]
+    Acl(admin::AclCommand),
     /// Measure a server: throughput and latency under load
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -90,6 +98,13 @@ pub(crate) struct ServerOptions {
     /// Instance of the topics and groups [default: the server's default instance]
     #[arg(long, value_name = "ID")]
     pub(crate) instance: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+}
+
+/// As whom to ask.
+#[derive(Clone, Args)]
+pub(crate) struct Keys {
     /// Access key to sign requests with
     #[arg(
         long,
@@ -98,7 +113,7 @@ pub(crate) struct ServerOptions {
         hide_env_values = true,
         requires = "secret_key"
     )]
-    pub(crate) access_key: Option<String>,
+    access_key: Option<String>,
     /// Secret key to sign requests with; better given in the environment
     #[arg(
         long,
@@ -107,7 +122,25 @@ pub(crate) struct ServerOptions {
         hide_env_values = true,
         requires = "access_key"
     )]
-    pub(crate) secret_key: Option<String>,
+    secret_key: Option<String>,
+}
+
+impl Keys {
+    /// Both keys, if they were given.
+    pub(crate) fn credentials(&self) -> Option<client::Credentials> {
+        Some(client::Credentials {
+            access_key: self.access_key.clone()?,
+            secret_key: self.secret_key.clone()?,
+        })
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How to print answers.

@@ -35,6 +35,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Topic(command) => administer(AdminCommand::Topic(command)),
         Command::Group(command) => administer(AdminCommand::Group(command)),
         Command::Message(command) => administer(AdminCommand::Message(command)),
+        Command::User(command) => administer(AdminCommand::User(command)),
+        Command::Acl(command) => administer(AdminCommand::Acl(command)),
         Command::Bench(command) => bench::run(command),
         Command::Config(ConfigCommand::Sample) => Ok(admin::print(&config::sample())?),
         Command::Config(ConfigCommand::Reference) => Ok(admin::print(&config::reference())?),

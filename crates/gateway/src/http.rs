@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use broker::access::UserStatus;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -34,11 +36,17 @@ pub(crate) fn answer<B>(
             text(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
         }
         "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-        "/metrics" if !(connection.admin || connection.peer.ip().to_canonical().is_loopback()) => {
-            refuse(
-                StatusCode::FORBIDDEN,
-                "metrics are shown to loopback clients and on administration listeners only",
-            )
+        "/metrics" if !may_see_metrics(front, connection, request) => {
+            let mut refused = refuse(
+                StatusCode::UNAUTHORIZED,
+                "metrics are shown to loopback clients, on administration listeners, and to super \
+                 users who give access key and secret key as user and password (Basic)",
+            );
+            let challenge = header::HeaderValue::from_static("Basic realm=\"carrack\"");
+            refused
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+            refused
         }
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, front.scrape()),
         "/rocketmq/nsaddr" => text(StatusCode::OK, front.advertised(connection).to_string()),
@@ -47,6 +55,31 @@ pub(crate) fn answer<B>(
             &format!("path {path} is not served here"),
         ),
     }
+}
+
+fn may_see_metrics<B>(front: &Front, connection: &ConnectionInfo, request: &Request<B>) -> bool {
+    connection.admin
+        || connection.peer.ip().to_canonical().is_loopback()
+        || is_administrator(front, request).unwrap_or(false)
+}
+
+/// Whether the request has the keys of an administrator, as user and password (RFC 7617).
+fn is_administrator<B>(front: &Front, request: &Request<B>) -> Option<bool> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, keys) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let keys = STANDARD.decode(keys.trim()).ok()?;
+    let (access_key, secret_key) = str::from_utf8(&keys).ok()?.split_once(':')?;
+    let id = &front.settings.default_instance;
+    let user = front.router.instance(id).ok()?.access().user(access_key)?;
+    let enabled = user.status() == UserStatus::Enabled;
+    Some(user.secret().is(secret_key.as_bytes()) && user.is_super() && enabled)
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
@@ -102,8 +135,72 @@ mod tests {
         };
         assert_eq!(status("127.0.0.1:5000", false), StatusCode::OK);
         assert_eq!(status("[::ffff:127.0.0.1]:5000", false), StatusCode::OK);
-        assert_eq!(status("10.0.0.2:5000", false), StatusCode::FORBIDDEN);
+        assert_eq!(status("10.0.0.2:5000", false), StatusCode::UNAUTHORIZED);
         assert_eq!(status("10.0.0.2:5000", true), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_for_who_shows_the_keys_of_an_administrator() {
+        use broker::access::{Secret, UserChange, UserType};
+        let folder = tempfile::tempdir().unwrap();
+        let disk = store::fs::FolderDisk::open(folder.path()).unwrap();
+        let metadata = store::meta::EmbeddedMetadata::open(disk, Arc::new(StoppedClock)).unwrap();
+        let id = InstanceId::default_instance();
+        let settings = broker::InstanceSettings::default();
+        let instance =
+            broker::Instance::open(id.clone(), settings, metadata, Arc::new(StoppedClock));
+        let instance = instance.await.unwrap();
+        for (name, user_type) in [("root", UserType::Super), ("alice", UserType::Normal)] {
+            let change = UserChange {
+                secret: Some(Secret::new("s:1")),
+                user_type: Some(user_type),
+                status: None,
+            };
+            instance.access().create_user(name, change).await.unwrap();
+        }
+        let router = broker::Router::default();
+        router.add(instance.clone());
+        let settings = FrontSettings {
+            advertise: None,
+            default_instance: id,
+        };
+        let front = Arc::new(Front::new(
+            Arc::new(router),
+            Arc::new(StoppedClock),
+            settings,
+        ));
+        let connection = ConnectionInfo {
+            id: 1,
+            peer: "10.0.0.2:5000".parse().unwrap(),
+            local: "10.0.0.1:8080".parse().unwrap(),
+            tls: false,
+            admin: false,
+            trusted: false,
+        };
+        let status = |authorization: &str| {
+            let request = Request::get("/metrics").header("authorization", authorization);
+            answer(&front, &connection, &request.body(()).unwrap()).status()
+        };
+        let basic = |keys: &str| format!("Basic {}", STANDARD.encode(keys));
+        assert_eq!(status(&basic("root:s:1")), StatusCode::OK);
+        let wrong = ["root:s:2", "root:", "root", "alice:s:1", "eve:s:1"].map(basic);
+        for wrong in wrong
+            .iter()
+            .map(String::as_str)
+            .chain(["Basic ?", "Bearer x", ""])
+        {
+            assert_eq!(status(wrong), StatusCode::UNAUTHORIZED, "{wrong}");
+        }
+        let disabled = UserChange {
+            status: Some(UserStatus::Disabled),
+            ..UserChange::default()
+        };
+        instance
+            .access()
+            .update_user("root", disabled)
+            .await
+            .unwrap();
+        assert_eq!(status(&basic("root:s:1")), StatusCode::UNAUTHORIZED);
     }
 
     #[test]

@@ -1,18 +1,22 @@
-//! The administration commands: topics, groups and messages of a running server.
+//! The administration commands: topics, groups, messages, users and policies of a running server.
 //!
 //! They speak Remoting's administration codes, so they work against Apache RocketMQ as well.
 
+mod acl;
 mod group;
 mod message;
 mod servers;
 mod show;
 mod time;
 mod topic;
+mod user;
 
+pub(crate) use acl::AclCommand;
 pub(crate) use group::GroupCommand;
 pub(crate) use message::MessageCommand;
 pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
+pub(crate) use user::{UserCommand, make_up};
 
 use crate::exit::Failure;
 
@@ -24,6 +28,10 @@ pub(crate) enum AdminCommand {
     Group(GroupCommand),
     /// On messages.
     Message(MessageCommand),
+    /// On users.
+    User(UserCommand),
+    /// On policies.
+    Acl(AclCommand),
 }
 
 /// Carries out one command.
@@ -32,5 +40,7 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
         AdminCommand::Topic(command) => topic::run(command).await,
         AdminCommand::Group(command) => group::run(command).await,
         AdminCommand::Message(command) => message::run(command).await,
+        AdminCommand::User(command) => user::run(command).await,
+        AdminCommand::Acl(command) => acl::run(command).await,
     }
 }

@@ -20,7 +20,7 @@ impl Servers {
     /// Connects to the named server.
     pub(super) async fn connect(options: &ServerOptions) -> Result<Self, ClientError> {
         let remoting = RemotingOptions {
-            credentials: credentials(&options.access_key, &options.secret_key),
+            credentials: options.keys.credentials(),
             ..RemotingOptions::default()
         };
         let entry = RemotingClient::connect(&options.server, remoting.clone()).await?;
@@ -90,15 +90,4 @@ impl Servers {
             .and_then(|instance| name.strip_prefix(instance)?.strip_prefix('%'))
             .unwrap_or(name)
     }
-}
-
-/// Both keys, if they were given.
-fn credentials(
-    access_key: &Option<String>,
-    secret_key: &Option<String>,
-) -> Option<client::Credentials> {
-    Some(client::Credentials {
-        access_key: access_key.clone()?,
-        secret_key: secret_key.clone()?,
-    })
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use wire::remoting::SerializeType;
 
-use crate::cli::Output;
+use crate::cli::{Keys, Output};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -79,6 +79,9 @@ pub(crate) struct BenchOptions {
     /// Encrypt; any certificate is taken
     #[arg(long)]
     pub(super) tls: bool,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) keys: Keys,
     /// When receiving, stop at the messages that were there at the start
     #[arg(long)]
     pub(super) until_end: bool,

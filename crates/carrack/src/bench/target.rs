@@ -170,6 +170,7 @@ pub(super) fn remoting_options(options: &BenchOptions) -> RemotingOptions {
     RemotingOptions {
         serialize_type: options.headers.into(),
         tls: options.tls,
+        credentials: options.keys.credentials(),
         in_flight_max: options.in_flight.max(1_024),
         ..RemotingOptions::default()
     }
@@ -179,6 +180,7 @@ pub(super) fn remoting_options(options: &BenchOptions) -> RemotingOptions {
 pub(super) fn grpc_options(options: &BenchOptions, connection: usize) -> GrpcOptions {
     GrpcOptions {
         tls: options.tls,
+        credentials: options.keys.credentials(),
         client_id: format!("carrack-bench@{}@{connection}", std::process::id()),
         ..GrpcOptions::default()
     }

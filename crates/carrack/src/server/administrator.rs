@@ -1,6 +1,6 @@
 //! The first administrator: without one, nobody could let anybody in.
 
-use std::{fs::File, io, io::Read};
+use std::io;
 
 use anyhow::Context;
 use base::InstanceId;
@@ -9,16 +9,10 @@ use broker::{
     access::{Secret, UserChange, UserType},
 };
 
-use crate::{config::Settings, exit::Failure};
-
-/// Letters of made-up keys; 32, so that five random bits choose one evenly.
-const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+use crate::{admin, config::Settings, exit::Failure};
 
 /// Random letters of a made-up access key, after its prefix.
 const ACCESS_KEY_LETTERS: usize = 12;
-
-/// Letters of a made-up secret key: 200 random bits.
-const SECRET_KEY_LETTERS: usize = 40;
 
 /// Keys that nobody knows yet.
 pub(super) struct MadeUp {
@@ -79,12 +73,9 @@ pub(super) async fn ensure(
 }
 
 fn make_up() -> io::Result<MadeUp> {
-    let mut random = [0; ACCESS_KEY_LETTERS + SECRET_KEY_LETTERS];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let letters = random.map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
-    let (access_key, secret_key) = letters.split_at(ACCESS_KEY_LETTERS);
+    let letters = admin::make_up()?;
     Ok(MadeUp {
-        access_key: format!("admin-{}", access_key.iter().collect::<String>()),
-        secret_key: secret_key.iter().collect(),
+        access_key: format!("admin-{}", &letters[..ACCESS_KEY_LETTERS]),
+        secret_key: admin::make_up()?,
     })
 }

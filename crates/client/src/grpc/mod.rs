@@ -19,16 +19,22 @@ use wire::grpc_v2::{
 
 use self::channel::Channel;
 pub use self::telemetry::TelemetrySession;
-use crate::ClientError;
+use crate::{ClientError, Credentials};
 
 /// Largest answer that is taken: a full receive of the largest messages.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What requests sign: the value of `x-mq-date-time`. Servers check that it was signed, not when,
+/// so that one text serves for all requests of a connection.
+const SIGNED_TEXT: &str = "19700101T000000Z";
 
 /// How to connect and how long to wait.
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// Whether to encrypt; any certificate is taken.
     pub tls: bool,
+    /// Who sends the requests; `None` signs nothing.
+    pub credentials: Option<Credentials>,
     /// How this client is called.
     pub client_id: String,
     /// Namespace of topics and groups, empty for none.
@@ -43,6 +49,7 @@ impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
             tls: false,
+            credentials: None,
             client_id: "carrack".to_owned(),
             namespace: String::new(),
             connect_timeout: Duration::from_secs(3),
@@ -91,6 +98,10 @@ impl GrpcClient {
         put("x-mq-protocol", "v2")?;
         if !options.namespace.is_empty() {
             put("x-mq-namespace", &options.namespace)?;
+        }
+        if let Some(credentials) = &options.credentials {
+            put("x-mq-date-time", SIGNED_TEXT)?;
+            put("authorization", &credentials.authorization(SIGNED_TEXT))?;
         }
         let stub = MessagingServiceClient::with_origin(channel, origin)
             .max_decoding_message_size(ANSWER_BYTES_MAX);

@@ -1,5 +1,6 @@
 //! The Remoting protocol: a connection, and calls by what they are for, one file each.
 
+mod access;
 mod connection;
 mod group;
 mod heartbeat;

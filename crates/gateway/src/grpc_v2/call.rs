@@ -100,7 +100,8 @@ impl Call {
         self.front.clock.now()
     }
 
-    fn text(&self, name: &str) -> &str {
+    /// The value of a header, empty where it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
         self.metadata
             .get(name)
             .and_then(|value| value.to_str().ok())

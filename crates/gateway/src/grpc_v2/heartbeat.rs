@@ -31,7 +31,7 @@ pub(super) fn heartbeat(
     })
 }
 
-fn consumes(kind: ClientType) -> bool {
+pub(super) fn consumes(kind: ClientType) -> bool {
     match kind {
         ClientType::PushConsumer
         | ClientType::SimpleConsumer

@@ -5,6 +5,7 @@
 //! answer: at the level of gRPC nearly every call succeeds, which is what SDKs expect. Streams end
 //! with the connection, with their client, and when the server drains.
 
+mod access;
 mod ack;
 mod call;
 mod change_invisible_duration;
@@ -92,7 +93,15 @@ answers!(
 );
 
 impl Messaging {
-    fn call<T>(&self, request: Request<T>) -> (Call, T) {
+    /// A call with its message, if its sender may ask that.
+    fn call<T: access::Guarded>(&self, request: Request<T>) -> (Call, Result<T, Refusal>) {
+        let (call, message) = self.open(request);
+        let allowed = access::check(&call, &message);
+        (call, allowed.map(|()| message))
+    }
+
+    /// A call that is looked at later.
+    fn open<T>(&self, request: Request<T>) -> (Call, T) {
         let (metadata, _, message) = request.into_parts();
         (
             Call::new(self.front.clone(), self.connection, metadata),
@@ -160,8 +169,8 @@ impl MessagingService for Messaging {
         request: Request<v2::QueryRouteRequest>,
     ) -> Result<Response<v2::QueryRouteResponse>, Status> {
         let (call, request) = self.call(request);
-        self.answer("query_route", &call, route::query_route(&call, request))
-            .await
+        let work = async { route::query_route(&call, request?).await };
+        self.answer("query_route", &call, work).await
     }
 
     async fn query_assignment(
@@ -169,7 +178,7 @@ impl MessagingService for Messaging {
         request: Request<v2::QueryAssignmentRequest>,
     ) -> Result<Response<v2::QueryAssignmentResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = route::query_assignment(&call, request);
+        let work = async { route::query_assignment(&call, request?).await };
         self.answer("query_assignment", &call, work).await
     }
 
@@ -178,7 +187,7 @@ impl MessagingService for Messaging {
         request: Request<v2::HeartbeatRequest>,
     ) -> Result<Response<v2::HeartbeatResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = async { heartbeat::heartbeat(&call, &request) };
+        let work = async { heartbeat::heartbeat(&call, &request?) };
         self.answer("heartbeat", &call, work).await
     }
 
@@ -187,7 +196,7 @@ impl MessagingService for Messaging {
         request: Request<v2::NotifyClientTerminationRequest>,
     ) -> Result<Response<v2::NotifyClientTerminationResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = async { heartbeat::notify_client_termination(&call, &request) };
+        let work = async { heartbeat::notify_client_termination(&call, &request?) };
         self.answer("notify_client_termination", &call, work).await
     }
 
@@ -197,7 +206,7 @@ impl MessagingService for Messaging {
         &self,
         request: Request<Streaming<v2::TelemetryCommand>>,
     ) -> Result<Response<Self::TelemetryStream>, Status> {
-        let (call, incoming) = self.call(request);
+        let (call, incoming) = self.open(request);
         call.client_id()
             .map_err(|refusal| refusal.end_of_stream())?;
         Ok(Response::new(telemetry::telemetry(call, incoming)))
@@ -208,8 +217,8 @@ impl MessagingService for Messaging {
         request: Request<v2::SendMessageRequest>,
     ) -> Result<Response<v2::SendMessageResponse>, Status> {
         let (call, request) = self.call(request);
-        self.answer("send_message", &call, send::send(&call, request))
-            .await
+        let work = async { send::send(&call, request?).await };
+        self.answer("send_message", &call, work).await
     }
 
     type ReceiveMessageStream = Handout;
@@ -220,9 +229,9 @@ impl MessagingService for Messaging {
     ) -> Result<Response<Self::ReceiveMessageStream>, Status> {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
-        let result = match call.client_id() {
-            Ok(_) => receive::receive(&call, request).await,
-            Err(refusal) => Err(refusal),
+        let result = match (call.client_id(), request) {
+            (Ok(_), Ok(request)) => receive::receive(&call, request).await,
+            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
         self.measure("receive_message", code, true, begun);
@@ -235,8 +244,8 @@ impl MessagingService for Messaging {
         request: Request<v2::AckMessageRequest>,
     ) -> Result<Response<v2::AckMessageResponse>, Status> {
         let (call, request) = self.call(request);
-        self.answer("ack_message", &call, ack::ack(&call, request))
-            .await
+        let work = async { ack::ack(&call, request?).await };
+        self.answer("ack_message", &call, work).await
     }
 
     async fn change_invisible_duration(
@@ -245,6 +254,7 @@ impl MessagingService for Messaging {
     ) -> Result<Response<v2::ChangeInvisibleDurationResponse>, Status> {
         let (call, request) = self.call(request);
         let work = async {
+            let request = request?;
             let result = change_invisible_duration::change_invisible_duration(&call, &request);
             // Compat: Python (5.1) takes over the handle before it looks at the status.
             Ok(result
@@ -262,7 +272,7 @@ impl MessagingService for Messaging {
         request: Request<v2::ForwardMessageToDeadLetterQueueRequest>,
     ) -> Result<Response<v2::ForwardMessageToDeadLetterQueueResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = forward_to_dead_letter::forward_to_dead_letter(&call, request);
+        let work = async { forward_to_dead_letter::forward_to_dead_letter(&call, request?).await };
         self.answer("forward_message_to_dead_letter_queue", &call, work)
             .await
     }
@@ -271,31 +281,27 @@ impl MessagingService for Messaging {
         &self,
         request: Request<v2::EndTransactionRequest>,
     ) -> Result<Response<v2::EndTransactionResponse>, Status> {
-        let (call, _) = self.call(request);
-        self.answer("end_transaction", &call, async { not_yet("transaction") })
-            .await
+        let (call, request) = self.call(request);
+        let work = async { request.and_then(|_| not_yet("transaction")) };
+        self.answer("end_transaction", &call, work).await
     }
 
     async fn recall_message(
         &self,
         request: Request<v2::RecallMessageRequest>,
     ) -> Result<Response<v2::RecallMessageResponse>, Status> {
-        let (call, _) = self.call(request);
-        self.answer("recall_message", &call, async {
-            not_yet("recall of messages")
-        })
-        .await
+        let (call, request) = self.call(request);
+        let work = async { request.and_then(|_| not_yet("recall of messages")) };
+        self.answer("recall_message", &call, work).await
     }
 
     async fn sync_lite_subscription(
         &self,
         request: Request<v2::SyncLiteSubscriptionRequest>,
     ) -> Result<Response<v2::SyncLiteSubscriptionResponse>, Status> {
-        let (call, _) = self.call(request);
-        self.answer("sync_lite_subscription", &call, async {
-            not_yet("LiteTopic")
-        })
-        .await
+        let (call, request) = self.call(request);
+        let work = async { request.and_then(|_| not_yet("LiteTopic")) };
+        self.answer("sync_lite_subscription", &call, work).await
     }
 
     type PullMessageStream =

@@ -84,7 +84,10 @@ fn group_name(name: &str) -> Result<GroupName, Refusal> {
 }
 
 /// The instance that a resource names, if it names one, and the plain name inside it.
-fn parse(call: &Call, resource: Option<&v2::Resource>) -> (Option<Arc<Instance>>, String) {
+pub(super) fn parse(
+    call: &Call,
+    resource: Option<&v2::Resource>,
+) -> (Option<Arc<Instance>>, String) {
     let name = resource.map_or("", |resource| resource.name.as_str());
     let namespace = match resource.map_or("", |resource| resource.resource_namespace.as_str()) {
         "" => call.namespace(),

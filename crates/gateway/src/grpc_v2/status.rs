@@ -11,6 +11,7 @@ use broker::{
     AckError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError, FilterError,
     ForwardToDeadLetterError, HeartbeatError, PullError, ReceiptHandleError, ReceiveError,
     SendError,
+    access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
 use wire::{
@@ -60,6 +61,8 @@ impl Refusal {
     /// blame the request, from 50000 on the server, as in Apache's `processTelemetryException`.
     pub(super) fn end_of_stream(&self) -> tonic::Status {
         let code = match self.code as i32 {
+            40_100..40_200 => tonic::Code::Unauthenticated,
+            40_300..40_400 => tonic::Code::PermissionDenied,
             40_400..40_500 => tonic::Code::NotFound,
             42_900..43_000 => tonic::Code::ResourceExhausted,
             40_000..50_000 => tonic::Code::InvalidArgument,
@@ -103,6 +106,24 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+impl From<NotAuthenticated> for Refusal {
+    fn from(error: NotAuthenticated) -> Self {
+        let code = match &error {
+            NotAuthenticated::NoName
+            | NotAuthenticated::Unknown { .. }
+            | NotAuthenticated::Disabled { .. }
+            | NotAuthenticated::Signature => Code::Unauthorized,
+        };
+        Self::of(code, &error)
+    }
+}
+
+impl From<NotAllowed> for Refusal {
+    fn from(error: NotAllowed) -> Self {
+        Self::of(Code::Forbidden, &error)
+    }
 }
 
 /// What is left to say of an error that names no thing of the protocol.

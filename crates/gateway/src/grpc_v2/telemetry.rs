@@ -11,6 +11,7 @@ use tonic::Streaming;
 use wire::grpc_v2::{self as v2, telemetry_command::Command};
 
 use super::{
+    access,
     call::Call,
     settings,
     status::{self, Refusal},
@@ -72,6 +73,7 @@ impl Conversation {
 
     async fn settings(&self, settings: v2::Settings) -> Result<v2::TelemetryCommand, Refusal> {
         let call = &self.call;
+        access::check(call, &settings)?;
         let agent = settings.user_agent.clone();
         let settled = settings::settle(call, settings).await?;
         let identity = call.identity(agent.as_ref())?;

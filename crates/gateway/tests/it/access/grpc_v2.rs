@@ -1,0 +1,185 @@
+//! gRPC: who is believed, and what they may do.
+
+use tonic::{Request, metadata::AsciiMetadataValue};
+use wire::grpc_v2::{self as v2, Code};
+
+use super::*;
+use crate::grpc_v2::{Sdk, code, message, receive, resource, text};
+
+const DATE_TIME: &str = "20260102T030405Z";
+
+/// The request as an SDK with these keys sends it.
+fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, keys.secret.as_bytes());
+    let tag = hmac::sign(&key, DATE_TIME.as_bytes());
+    let hex: String = tag
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    let authorization = format!(
+        "MQv2-HMAC-SHA1 Credential={}, SignedHeaders=x-mq-date-time, Signature={hex}",
+        keys.access
+    );
+    let mut request = sdk.request(message);
+    let metadata = request.metadata_mut();
+    metadata.insert("x-mq-date-time", AsciiMetadataValue::from_static(DATE_TIME));
+    metadata.insert("authorization", authorization.parse().unwrap());
+    request
+}
+
+fn send(topic: &str) -> v2::SendMessageRequest {
+    v2::SendMessageRequest {
+        messages: vec![message(topic, "hello")],
+    }
+}
+
+#[tokio::test]
+async fn a_call_must_be_signed_by_its_sender() {
+    let server = guarded(&["Topic:orders Pub Allow"]).await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    let wrong = Keys {
+        secret: "root-secret",
+        ..ALICE
+    };
+    let unknown = Keys {
+        access: "mallory",
+        ..ALICE
+    };
+    let unsigned = sdk.request(send("orders"));
+    for (request, refusal) in [
+        (unsigned, "username cannot be null."),
+        (
+            signed(&sdk, send("orders"), wrong),
+            "check signature failed.",
+        ),
+        (
+            signed(&sdk, send("orders"), unknown),
+            "User:mallory is not found.",
+        ),
+    ] {
+        let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+        assert_eq!(
+            (code(&answer.status), text(&answer.status)),
+            (Code::Unauthorized, refusal)
+        );
+    }
+    let mut other_time = signed(&sdk, send("orders"), ALICE);
+    let later = AsciiMetadataValue::from_static("20260102T030406Z");
+    other_time.metadata_mut().insert("x-mq-date-time", later);
+    let answer = sdk
+        .client
+        .send_message(other_time)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(code(&answer.status), Code::Unauthorized);
+
+    for keys in [ALICE, ROOT] {
+        let request = signed(&sdk, send("orders"), keys);
+        let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+        assert_eq!(code(&answer.status), Code::Ok, "{answer:?}");
+    }
+    let mut two = send("orders");
+    two.messages.push(message("parcels", "hello"));
+    let request = signed(&sdk, two, ALICE);
+    let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::Forbidden);
+    assert_eq!(
+        text(&answer.status),
+        "User:alice has no permission to access Topic:parcels from 127.0.0.1, no matched policies."
+    );
+}
+
+#[tokio::test]
+async fn no_call_is_done_without_permission() {
+    let server = guarded(&["Topic:other All Allow", "Group:other All Allow"]).await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    macro_rules! forbidden {
+        ($($method:ident($request:expr);)*) => {
+            $(
+                let request = signed(&sdk, $request, ALICE);
+                let answer = sdk.client.$method(request).await.unwrap().into_inner();
+                assert_eq!(code(&answer.status), Code::Forbidden, stringify!($method));
+                let request = sdk.request($request);
+                let answer = sdk.client.$method(request).await.unwrap().into_inner();
+                assert_eq!(code(&answer.status), Code::Unauthorized, stringify!($method));
+            )*
+        };
+    }
+    let (topic, group) = (resource("orders"), resource("billing"));
+    forbidden! {
+        query_route(v2::QueryRouteRequest {
+            topic: topic.clone(),
+            endpoints: None,
+        });
+        query_assignment(v2::QueryAssignmentRequest {
+            topic: topic.clone(),
+            group: group.clone(),
+            endpoints: None,
+        });
+        heartbeat(v2::HeartbeatRequest {
+            group: group.clone(),
+            client_type: v2::ClientType::PushConsumer.into(),
+        });
+        notify_client_termination(v2::NotifyClientTerminationRequest { group: group.clone() });
+        send_message(send("orders"));
+        ack_message(v2::AckMessageRequest {
+            group: group.clone(),
+            topic: topic.clone(),
+            ..Default::default()
+        });
+        change_invisible_duration(v2::ChangeInvisibleDurationRequest {
+            group: group.clone(),
+            topic: topic.clone(),
+            ..Default::default()
+        });
+        forward_message_to_dead_letter_queue(v2::ForwardMessageToDeadLetterQueueRequest {
+            group: group.clone(),
+            topic: topic.clone(),
+            ..Default::default()
+        });
+        end_transaction(v2::EndTransactionRequest {
+            topic: topic.clone(),
+            ..Default::default()
+        });
+        recall_message(v2::RecallMessageRequest {
+            topic: topic.clone(),
+            ..Default::default()
+        });
+        sync_lite_subscription(v2::SyncLiteSubscriptionRequest {
+            group: group.clone(),
+            topic: topic.clone(),
+            ..Default::default()
+        });
+    }
+    let request = signed(&sdk, receive("orders", "billing", 1), ALICE);
+    let mut handed = sdk
+        .client
+        .receive_message(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let first = handed.message().await.unwrap().unwrap().content;
+    let Some(v2::receive_message_response::Content::Status(status)) = first else {
+        panic!("{first:?}");
+    };
+    assert_eq!(status.code(), Code::Forbidden);
+
+    let settings = v2::Settings {
+        pub_sub: Some(v2::settings::PubSub::Publishing(v2::Publishing {
+            topics: topic.into_iter().collect(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let command = v2::TelemetryCommand {
+        command: Some(v2::telemetry_command::Command::Settings(settings)),
+        ..Default::default()
+    };
+    let command = command.clone();
+    let request = signed(&sdk, futures::stream::iter([command]), ALICE);
+    let mut told = sdk.client.telemetry(request).await.unwrap().into_inner();
+    let end = told.message().await.unwrap_err();
+    assert_eq!(end.code(), tonic::Code::PermissionDenied, "{end:?}");
+}
