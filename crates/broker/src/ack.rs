@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{ErrorKind, GroupId, GroupName, StreamKey, TopicName};
+use base::{ErrorKind, GroupId, GroupName, QueueId, QueueOffset, StreamKey, TopicName};
 
 use crate::{
     Group, GroupNotFound, ReceiptHandle, Shard, Topic, TopicNotFound, consumption::InFlight,
@@ -84,6 +84,46 @@ impl Shard {
         Ok(())
     }
 
+    /// The receipt handle of a delivery that is named by its nonce alone: what a protocol has that
+    /// lets its clients carry no more. Says nothing of whether its time has ended.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] where no such delivery is in flight.
+    pub fn receipt_handle(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+        offset: QueueOffset,
+        nonce: u32,
+    ) -> Result<ReceiptHandle, AckError> {
+        let topic = self.catalogue.known_topic(topic)?;
+        let group = self.catalogue.known_group(group)?;
+        let expired = AckError::Expired {
+            queue: queue.get(),
+            offset: offset.get(),
+        };
+        if topic.queue(queue).is_err() {
+            return Err(expired);
+        }
+        let stream = Self::stream(&topic, queue);
+        let mut state = self.state.lock();
+        let delivery = self
+            .consumption_of(&mut state, &group, stream)?
+            .get(offset.get())
+            .filter(|delivery| delivery.state.nonce == nonce)
+            .ok_or(expired)?;
+        Ok(ReceiptHandle {
+            shard: self.id,
+            topic: topic.id,
+            group: group.id,
+            queue,
+            offset,
+            attempt: delivery.state.attempt,
+            nonce,
+        })
+    }
+
     /// The topic and group that a handle was made for, if those are the ones named.
     pub(crate) fn owner_of(
         &self,
@@ -160,7 +200,8 @@ impl Shard {
             for offset in &offsets {
                 consumption.remove(*offset);
             }
-            if was_full && consumption.has_room() {
+            let is_next = consumption.in_order && consumption.in_flight_count() == 0;
+            if is_next || was_full && consumption.has_room() {
                 state.wake_group(stream, group);
             }
         }

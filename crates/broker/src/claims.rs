@@ -30,6 +30,8 @@ pub(crate) struct Claims<'a> {
     shard: &'a Shard,
     topic: &'a Topic,
     pub(crate) group: &'a Group,
+    /// That of every delivery made here. One for all: some protocols name it once per answer.
+    pub(crate) nonce: u32,
     pub(crate) unread: VecDeque<Claim>,
     read: Vec<(Claim, StoredMessage)>,
     /// Retention came before the read: the next look finds the copy it kept, or that there is none.
@@ -43,6 +45,7 @@ impl<'a> Claims<'a> {
             shard,
             topic,
             group,
+            nonce: shard.nonce(),
             unread: VecDeque::new(),
             read: Vec::new(),
             trimmed: Vec::new(),

@@ -50,6 +50,8 @@ pub(crate) struct Consumption {
     in_flight: BTreeMap<u64, InFlight>,
     /// `(until, offset)` of everything in flight.
     due: BTreeSet<(Timestamp, u64)>,
+    /// Whether somebody receives in order, and so waits for the last delivery in flight.
+    pub(crate) in_order: bool,
 }
 
 impl Consumption {
@@ -137,6 +139,24 @@ impl Consumption {
             .collect()
     }
 
+    /// The deliveries in the order of their messages if all their times have ended, none if one of
+    /// them is still with its consumer; at most [`limits::PULL_MESSAGES_MAX`].
+    pub(crate) fn due_in_order(&self, now: Timestamp) -> Vec<(u64, InFlight)> {
+        if self.last_due().is_none_or(|last| last > now) {
+            return Vec::new();
+        }
+        self.in_flight
+            .iter()
+            .take(limits::PULL_MESSAGES_MAX)
+            .map(|(offset, delivery)| (*offset, delivery.clone()))
+            .collect()
+    }
+
+    /// When the time of the last delivery ends.
+    pub(crate) fn last_due(&self) -> Option<Timestamp> {
+        self.due.last().map(|(until, _)| *until)
+    }
+
     /// When the next delivery's time ends.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(until, _)| *until)
@@ -171,6 +191,17 @@ mod tests {
         assert_eq!(consumption.committed(), Some(1));
         consumption.remove(1);
         assert_eq!(consumption.committed(), Some(3));
+    }
+
+    #[test]
+    fn in_order_nothing_is_due_before_everything_is() {
+        let mut consumption = Consumption::new(Some(3), []);
+        consumption.put(0, delivery(100));
+        consumption.put(1, delivery(50));
+        assert_eq!(consumption.due_in_order(Timestamp::from_ms(99)), []);
+        assert_eq!(consumption.last_due(), Some(Timestamp::from_ms(100)));
+        let due = consumption.due_in_order(Timestamp::from_ms(100));
+        assert_eq!(due, [(0, delivery(100)), (1, delivery(50))]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Consumer groups: what an instance keeps about them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use base::{ErrorKind, GroupId, GroupName, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
+
+use crate::RequestMode;
 
 /// When a message that failed is delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub struct Group {
     pub id: GroupId,
     /// What it was created or last changed to be.
     pub spec: GroupSpec,
+    /// How it asks for messages, for topics where that was said.
+    pub(crate) request_modes: BTreeMap<TopicName, RequestMode>,
 }
 
 impl Group {

@@ -56,7 +56,7 @@ impl Default for InstanceSettings {
 /// One tenant. All methods may be called from any thread.
 pub struct Instance {
     access: Access,
-    catalogue: Arc<Catalogue>,
+    pub(crate) catalogue: Arc<Catalogue>,
     clients: Arc<Clients>,
     clock: Arc<dyn Clock>,
     shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
@@ -397,6 +397,7 @@ impl Catalogue {
                 self.put_group(Group {
                     id: before.id,
                     spec,
+                    request_modes: before.request_modes.clone(),
                 })
                 .await
                 .map_err(|source| CreateGroupError::Metadata { group, source })
@@ -414,7 +415,13 @@ impl Catalogue {
         let group = spec.name.clone();
         let put = async {
             let id = GroupId::new(self.new_id().await?);
-            self.put_group(Group { id, spec }).await
+            let request_modes = BTreeMap::new();
+            self.put_group(Group {
+                id,
+                spec,
+                request_modes,
+            })
+            .await
         };
         put.await
             .map_err(|source| CreateGroupError::Metadata { group, source })

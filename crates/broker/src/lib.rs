@@ -14,6 +14,7 @@
 pub mod access;
 mod ack;
 mod apply;
+mod available;
 mod change_invisible_duration;
 mod checkpoint;
 mod claims;
@@ -42,6 +43,7 @@ mod receipt;
 mod receive;
 mod records;
 mod release;
+mod request_mode;
 mod retention;
 mod router;
 mod send;
@@ -53,6 +55,7 @@ mod wait;
 
 pub use ack::AckError;
 pub use apply::ApplyError;
+pub use available::Receiver;
 pub use change_invisible_duration::ChangeInvisibleDurationError;
 pub use clients::{
     AskError, ClientAnswer, ClientCommand, ClientIdentity, ClientQuestion, ConsumeFrom,
@@ -74,9 +77,10 @@ pub use pull::{PullError, PullOutcome, PullRequest, Pulled};
 pub use query::{QueryError, QueryRequest};
 pub use recall::RecallError;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
-pub use receive::{ReceiveError, ReceiveRequest, Received};
+pub use receive::{ReceiveError, ReceiveRequest, Received, Start};
 pub use records::MalformedRecord;
 pub use release::ReleaseError;
+pub use request_mode::{RequestMode, SetRequestModeError};
 pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};

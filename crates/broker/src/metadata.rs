@@ -5,7 +5,7 @@
 //! | `instances/<id>/last-id` | the last topic or group id given out, as decimal text |
 //! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes |
 //! | `instances/<id>/access/...` | users and policies, see `access/mod.rs` |
-//! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic |
+//! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic, request_modes |
 //!
 //! Fields are only ever added, with a default.
 
@@ -14,13 +14,13 @@ use std::{
     sync::Arc,
 };
 
-use base::{GroupId, GroupName, InstanceId, TopicId, TopicName};
+use base::{GroupId, GroupName, InstanceId, NameError, TopicId, TopicName};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use store::meta::{Entry, Expected, MetadataError, MetadataStore};
 
 use crate::{
-    Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RetryPolicy, Topic,
+    Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RequestMode, RetryPolicy, Topic,
     TopicNotFound, TopicSpec, TopicType,
 };
 
@@ -43,6 +43,8 @@ struct StoredGroup {
     retry: RetryPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lite_topic: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    request_modes: BTreeMap<String, RequestMode>,
 }
 
 #[derive(Default)]
@@ -102,6 +104,9 @@ impl Catalogue {
             let group: StoredGroup =
                 serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
             let lite_topic = group.lite_topic.as_deref().map(TopicName::new).transpose();
+            let modes = group.request_modes.iter();
+            let modes = modes.map(|(topic, mode)| Ok((TopicName::new(topic)?, *mode)));
+            let modes: Result<_, NameError> = modes.collect();
             tables.insert_group(Group {
                 id: GroupId::new(group.id),
                 spec: GroupSpec {
@@ -111,6 +116,7 @@ impl Catalogue {
                     retry: group.retry,
                     lite_topic: lite_topic.map_err(|error| unreadable(&entry, error))?,
                 },
+                request_modes: modes.map_err(|error| unreadable(&entry, error))?,
             });
         }
         let tables = RwLock::new(tables);
@@ -246,6 +252,11 @@ impl Catalogue {
             max_attempts: group.spec.max_attempts,
             retry: group.spec.retry.clone(),
             lite_topic: group.spec.lite_topic.as_ref().map(TopicName::to_string),
+            request_modes: group
+                .request_modes
+                .iter()
+                .map(|(topic, mode)| (topic.to_string(), *mode))
+                .collect(),
         };
         let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
         self.put(&self.group_key(group.name()), Some(value)).await?;

@@ -32,11 +32,36 @@ pub struct ReceiveRequest {
     pub invisible: Duration,
     /// Which messages; others are passed over and count as consumed.
     pub filter: Filter,
+    /// Where a group begins in a queue that it has never consumed.
+    pub start: Start,
+    /// Whether the messages of a queue come strictly in order: none while an earlier one is with
+    /// somebody else, and those that failed before any other.
+    pub in_order: bool,
     /// How long to wait if there is none.
     pub wait: Duration,
     /// The client whose messages stay invisible for as long as it is alive (gRPC push consumers ask
     /// for that), each for at most [`base::limits::INVISIBLE_MS_MAX`].
     pub renew_while_alive: Option<String>,
+}
+
+/// Where a group begins that is new to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest message: nothing is skipped.
+    Oldest,
+    /// With the newest one, unless the queue still has its first message: then nothing is skipped
+    /// either. Source: `PopMessageProcessor.getInitOffset` of Apache 5.5, whose test for a young
+    /// queue is that it begins at 0 and is in memory.
+    Newest,
+}
+
+impl Start {
+    pub(crate) fn offset(self, min: u64, max: u64) -> u64 {
+        match self {
+            Self::Newest if min > 0 => max.saturating_sub(1).max(min),
+            Self::Oldest | Self::Newest => min,
+        }
+    }
 }
 
 /// A message taken.
@@ -142,7 +167,7 @@ impl Shard {
         }
     }
 
-    fn check_alive(&self, topic: &Topic, group: &Group) -> Result<(), ReceiveError> {
+    pub(crate) fn check_alive(&self, topic: &Topic, group: &Group) -> Result<(), ReceiveError> {
         if self.catalogue.topic_by_id(topic.id).is_none() {
             let (topic, instance) = (topic.name().clone(), self.catalogue.instance.clone());
             return Err(PullError::from(TopicNotFound { topic, instance }).into());
@@ -206,7 +231,12 @@ impl Shard {
         if let Some(lock) = state.lock_holder(group.id, stream, self.clock.now()) {
             return Ok(Some(lock.until));
         }
-        Ok(consumption(&mut state, stream, group, &request.topic)?.next_due())
+        let consumption = consumption(&mut state, stream, group, &request.topic)?;
+        Ok(if request.in_order {
+            consumption.last_due()
+        } else {
+            consumption.next_due()
+        })
     }
 
     /// Claims deliveries whose time has ended. Returns those without an attempt left, with their
@@ -227,7 +257,11 @@ impl Shard {
         }
         let (mut again, mut exhausted, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let begun = consumption(&mut state, stream, group, &request.topic)?;
-        let due = begun.due(now);
+        let due = if request.in_order {
+            begun.due_in_order(now)
+        } else {
+            begun.due(now)
+        };
         let Some(next) = begun.next() else {
             return Ok(Vec::new());
         };
@@ -268,7 +302,7 @@ impl Shard {
                     let claim = ReceiptState {
                         until,
                         attempt,
-                        nonce: self.nonce(),
+                        nonce: claims.nonce,
                     };
                     again.push(Claim {
                         stream,
@@ -304,10 +338,13 @@ impl Shard {
         let mut window = 32;
         while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
             let (min, max) = self.range_of(&request.topic, stream)?;
-            let (from, has_room) =
-                self.group_state(request, group, stream, |c| (c.next(), c.has_room()))?;
-            // A group that is new here starts with the oldest message: nothing is skipped.
-            let mut next = from.unwrap_or(min).max(min);
+            let (from, has_room) = self.group_state(request, group, stream, |c| {
+                c.in_order |= request.in_order;
+                let is_free = !request.in_order || c.in_flight_count() == 0;
+                (c.next(), is_free && c.has_room())
+            })?;
+            let start = request.start.offset(min, max);
+            let mut next = from.unwrap_or(start).max(min);
             if next >= max || !has_room {
                 return Ok(false);
             }
@@ -323,7 +360,7 @@ impl Shard {
             }
             scanned += 1;
             let consumption = consumption(&mut state, stream, group, &request.topic)?;
-            if consumption.next() != from {
+            if consumption.next() != from || request.in_order && consumption.in_flight_count() > 0 {
                 // Another receive was here meanwhile: look again.
                 continue;
             }
@@ -340,7 +377,7 @@ impl Shard {
                     let claim = ReceiptState {
                         until,
                         attempt: 1,
-                        nonce: self.nonce(),
+                        nonce: claims.nonce,
                     };
                     taken.push(Claim {
                         stream,
@@ -419,7 +456,7 @@ impl Shard {
         request: &ReceiveRequest,
         group: &Group,
         stream: StreamKey,
-        look: impl FnOnce(&Consumption) -> T,
+        look: impl FnOnce(&mut Consumption) -> T,
     ) -> Result<T, ReceiveError> {
         let mut state = self.state.lock();
         Ok(look(consumption(
@@ -492,15 +529,15 @@ fn consumption<'a>(
 }
 
 /// A receive that waits, or may come to wait: registered for as long as this lives.
-struct Waiting<'a> {
+pub(crate) struct Waiting<'a> {
     shard: &'a Shard,
     place: WaitingPlace,
     group: base::GroupId,
-    notify: Arc<Notify>,
+    pub(crate) notify: Arc<Notify>,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(shard: &'a Shard, place: WaitingPlace, group: &Group) -> Self {
+    pub(crate) fn new(shard: &'a Shard, place: WaitingPlace, group: &Group) -> Self {
         let notify = shard.state.lock().start_receiving(place, group.id);
         Self {
             shard,
@@ -517,5 +554,18 @@ impl Drop for Waiting<'_> {
             .state
             .lock()
             .stop_receiving(self.place, self.group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_at_the_newest_skips_only_what_has_a_past() {
+        assert_eq!(Start::Newest.offset(0, 9), 0);
+        assert_eq!(Start::Newest.offset(3, 9), 8);
+        assert_eq!(Start::Newest.offset(9, 9), 9);
+        assert_eq!(Start::Oldest.offset(3, 9), 3);
     }
 }

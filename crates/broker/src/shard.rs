@@ -273,9 +273,10 @@ impl Shard {
         Ok(kept.as_deref().and_then(IndexEntry::decode))
     }
 
-    /// A random number that tells one delivery from another. Never zero.
+    /// A random number that tells one delivery of a message from another. Never zero, and of 31
+    /// bits: Remoting carries it as a signed number.
     pub(crate) fn nonce(&self) -> u32 {
-        (self.random.next() >> 32) as u32 | 1
+        (self.random.next() >> 33) as u32 | 1
     }
 
     /// The ids under which the state keeps a group on a queue of a topic.

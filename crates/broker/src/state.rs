@@ -283,6 +283,15 @@ impl State {
         receivers.notify.clone()
     }
 
+    /// Receives of `group` that are under way at `place`.
+    pub(crate) fn receiver_count(&self, place: WaitingPlace, group: GroupId) -> usize {
+        let receivers = self
+            .receivers
+            .get(&place)
+            .and_then(|groups| groups.get(&group));
+        receivers.map_or(0, |receivers| receivers.count)
+    }
+
     /// Forgets what a receive waited on, if it was the last one.
     pub(crate) fn stop_receiving(&mut self, place: WaitingPlace, group: GroupId) {
         let Some(groups) = self.receivers.get_mut(&place) else {

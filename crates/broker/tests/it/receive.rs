@@ -13,7 +13,7 @@ use std::{
 };
 
 use base::{QueueId, QueueOffset};
-use broker::{Filter, ReceiveError};
+use broker::{AckError, Filter, ReceiveError, Receiver, Start};
 
 use crate::support::{Bench, group, offsets, poll, receive_request, topic};
 
@@ -217,4 +217,62 @@ fn no_more_than_one_receive_gets_a_message() {
     assert_eq!(offsets(poll(first.as_mut())), Some(vec![0]));
     assert_eq!(offsets(poll(second.as_mut())), Some(vec![1]));
     assert_eq!(offsets(poll(third.as_mut())), Some(vec![]));
+}
+
+#[test]
+fn a_new_group_starts_where_it_is_asked_to() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b", "c"]);
+    // A queue that has lost nothing: whatever is asked, nothing is skipped.
+    let mut request = receive_request(Some(0), 10_000, 0);
+    request.start = Start::Newest;
+    let received = bench.run(bench.shard.receive(request)).unwrap();
+    assert_eq!(received[0].message.queue_offset(), 0);
+}
+
+#[test]
+fn who_waits_for_a_message_leaves_it_to_others() {
+    let bench = Bench::new();
+    // The group is made by its first receive.
+    assert!(bench.receive(10_000).is_none());
+    let receiver = Receiver {
+        group: group("billing"),
+        topic: topic("orders"),
+        queue: None,
+        start: Start::Oldest,
+    };
+    let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let wait = Duration::from_secs(30);
+    let mut watching = pin!(bench.shard.wait_for_message(&receiver, wait));
+    let mut taking = pin!(bench.shard.receive(receive_request(None, 10_000, 30_000)));
+    assert!(drive!(watching, first).is_pending());
+    assert!(drive!(taking, second).is_pending());
+    assert_eq!(bench.shard.receives_under_way(&receiver).unwrap(), 2);
+    bench.send(0, &["a"]);
+    assert!(matches!(
+        drive_if_woken!(watching, first),
+        Poll::Ready(Ok(true))
+    ));
+    assert_eq!(offsets(drive_if_woken!(taking, second)), Some(vec![0]));
+    assert_eq!(bench.shard.unseen_count(&receiver).unwrap(), 0);
+}
+
+#[test]
+fn a_handle_is_found_by_its_nonce_alone() {
+    let bench = Bench::new();
+    bench.send(0, &["a"]);
+    let taken = bench.receive(10_000).unwrap();
+    let (billing, orders) = (group("billing"), topic("orders"));
+    let find = |queue, offset, nonce| {
+        let (queue, offset) = (QueueId::new(queue), QueueOffset::new(offset));
+        let shard = &bench.shard;
+        shard.receipt_handle(&billing, &orders, queue, offset, nonce)
+    };
+    assert_eq!(find(0, 0, taken.handle.nonce).unwrap(), taken.handle);
+    for (queue, offset, nonce) in [(0, 0, 0), (0, 1, taken.handle.nonce), (99, 0, 1)] {
+        assert!(matches!(
+            find(queue, offset, nonce),
+            Err(AckError::Expired { .. })
+        ));
+    }
 }

@@ -13,7 +13,7 @@ use base::{
 };
 use broker::{
     Filter, GroupSpec, Instance, InstanceSettings, Message, PullRequest, QueueChoice, ReceiveError,
-    ReceiveRequest, Received, SendRequest, Sent, Shard, ShardParts, ShardState, TopicSpec,
+    ReceiveRequest, Received, SendRequest, Sent, Shard, ShardParts, ShardState, Start, TopicSpec,
 };
 use store::{
     fs::FolderDisk,
@@ -299,6 +299,8 @@ pub(crate) fn receive_request(
         max_messages: 1,
         invisible: Duration::from_millis(invisible_ms),
         filter: Filter::All,
+        start: Start::Oldest,
+        in_order: false,
         wait: Duration::from_millis(wait_ms),
         renew_while_alive: None,
     }

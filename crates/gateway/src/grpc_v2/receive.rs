@@ -68,6 +68,8 @@ pub(super) async fn receive(
         max_messages: usize::try_from(request.batch_size).unwrap_or(0).max(1),
         invisible,
         filter,
+        start: broker::Start::Oldest,
+        in_order: false,
         wait,
         renew_while_alive,
     });

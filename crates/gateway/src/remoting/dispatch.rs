@@ -4,11 +4,11 @@ use tracing::{Instrument, debug_span};
 use wire::remoting::{Command, RequestCode, ResponseCode};
 
 use super::{
-    access, acl,
+    access, ack, acl, assignment, change_invisible_duration,
     connection::Connection,
     end_transaction,
     exchange::{Arrival, Done},
-    group, heartbeat, lock, offset, pull, query, recall,
+    group, heartbeat, lock, notification, offset, peek, pop, pull, query, recall,
     reply::{Answer, Refusal},
     route, send, send_back, send_reply, topic, user,
 };
@@ -43,6 +43,17 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
             let pull = pull::handle(connection, &command, may_wait);
             Box::pin(pull.instrument(debug_span!("pull"))).await
         }
+        (Some(RequestCode::PopMessage), None) => {
+            let pop = pop::handle(connection, &command, may_wait);
+            Box::pin(pop.instrument(debug_span!("pop"))).await
+        }
+        (Some(RequestCode::AckMessage), None) => {
+            let ack = ack::one(connection, &command);
+            Box::pin(ack.instrument(debug_span!("ack"))).await
+        }
+        (Some(RequestCode::Notification), None) => {
+            Box::pin(notification::handle(connection, &command, may_wait)).await
+        }
         (Some(code), None) => Box::pin(rare(connection, &command, code)).await,
         (None, None) => not_supported(&command),
     };
@@ -75,6 +86,16 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
     match code {
         Code::QueryMessage => query::by_key(c, r).instrument(debug_span!("query")).await,
         Code::ViewMessageById => query::by_id(c, r).instrument(debug_span!("query")).await,
+        Code::BatchAckMessage => ack::batch(c, r).instrument(debug_span!("ack")).await,
+        Code::ChangeInvisibleDuration => {
+            change_invisible_duration::handle(c, r)
+                .instrument(debug_span!("change_invisible_duration"))
+                .await
+        }
+        Code::PeekMessage => peek::handle(c, r).instrument(debug_span!("peek")).await,
+        Code::PollingInfo => notification::polling_info(c, r).await,
+        Code::QueryAssignment => assignment::query(c, r),
+        Code::SetMessageRequestMode => assignment::set_mode(c, r).await,
         Code::QueryConsumerOffset => offset::query(c, r),
         Code::UpdateConsumerOffset => offset::commit(c, r).instrument(debug_span!("offset")).await,
         Code::SearchOffsetByTimestamp => offset::by_time(c, r),

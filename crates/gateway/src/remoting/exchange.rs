@@ -301,11 +301,16 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             self.asked.answered(command);
             return;
         }
-        let is_pull = matches!(
+        let is_poll = matches!(
             command.request_code(),
-            Some(RequestCode::PullMessage | RequestCode::LitePullMessage)
+            Some(
+                RequestCode::PullMessage
+                    | RequestCode::LitePullMessage
+                    | RequestCode::PopMessage
+                    | RequestCode::Notification
+            )
         );
-        let may_wait = is_pull && self.polls < limits::REMOTING_LONG_POLLS_MAX;
+        let may_wait = is_poll && self.polls < limits::REMOTING_LONG_POLLS_MAX;
         if may_wait {
             self.polls += 1;
         } else {

@@ -6,7 +6,10 @@
 //! `dispatch.rs` names the file of each request.
 
 mod access;
+mod ack;
 mod acl;
+mod assignment;
+mod change_invisible_duration;
 mod connection;
 mod dispatch;
 mod end_transaction;
@@ -14,8 +17,11 @@ mod exchange;
 mod group;
 mod heartbeat;
 mod lock;
+mod notification;
 mod offset;
 mod output;
+mod peek;
+mod pop;
 mod pull;
 mod push;
 mod query;

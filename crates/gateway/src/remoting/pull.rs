@@ -21,22 +21,7 @@ const SQL: &str = "SQL92";
 pub(super) async fn handle(connection: &Connection, request: &Command, may_wait: bool) -> Answer {
     let header: PullMessageRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
-    if names.instance.group(&names.group).is_none()
-        && names
-            .instance
-            .group_or_create(&names.group)
-            .await?
-            .is_none()
-    {
-        return Err(Refusal::new(
-            ResponseCode::GroupNotExist,
-            format!(
-                "group `{}` not found in instance `{}`",
-                names.group,
-                names.instance.id()
-            ),
-        ));
-    }
+    require_group(&names).await?;
     let queue = queue_id(header.queue_id)?;
     let filter = filter(connection, &header, &names)?;
     let shard = connection.shard(names.instance.id())?;
@@ -89,6 +74,19 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
     };
     let pulled = pull_or_drain(connection, &shard, pull).await?;
     answer(request, &header, &names, &pulled)
+}
+
+/// Makes the group where that is allowed; else it must be there.
+pub(super) async fn require_group(names: &TopicAndGroup) -> Result<(), Refusal> {
+    let TopicAndGroup {
+        instance, group, ..
+    } = names;
+    if instance.group(group).is_some() || instance.group_or_create(group).await?.is_some() {
+        return Ok(());
+    }
+    let instance = instance.id();
+    let remark = format!("group `{group}` not found in instance `{instance}`");
+    Err(Refusal::new(ResponseCode::GroupNotExist, remark))
 }
 
 /// A long poll that ends at once, and empty, when the process is to stop.

@@ -92,19 +92,33 @@ pub(super) fn push_message(
     message: &StoredMessage,
     shown: &Shown<'_>,
 ) -> Result<(), Refusal> {
-    let Some(topic) = shown.topic else {
+    push_delivery(messages, message, 1, shown)
+}
+
+/// As [`push_message`], for a delivery of which there have been some before.
+pub(super) fn push_delivery(
+    messages: &mut Vec<Bytes>,
+    message: &StoredMessage,
+    attempt: u32,
+    shown: &Shown<'_>,
+) -> Result<(), Refusal> {
+    if shown.topic.is_none() && attempt <= 1 {
         messages.push(message.bytes().clone());
         return Ok(());
-    };
+    }
+    let failed = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+    let reconsume_times = message.reconsume_times().saturating_add(failed);
     let retried = message
         .property(wire::message::properties::RETRY_TOPIC)
+        .filter(|_| shown.topic.is_some())
         .map(|plain| crate::instance::prefixed(shown.instance, plain));
     let set: &[(&str, &str)] = match &retried {
         Some(topic) => &[(wire::message::properties::RETRY_TOPIC, topic.as_str())],
         None => &[],
     };
     let rewrite = Rewrite {
-        topic: Some(topic),
+        topic: shown.topic,
+        reconsume_times: Some(reconsume_times),
         set_properties: set,
         ..Rewrite::default()
     };

@@ -7,12 +7,17 @@
 //! another code.
 
 use broker::{
-    AskError, CreateGroupError, CreateTopicError, DeleteTopicError, EndTransactionError,
-    HeartbeatError, LockError, OffsetError, PullError, QueryError, RecallError, SendBackError,
-    SendError, access::AccessError,
+    AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
+    DeleteTopicError, EndTransactionError, HeartbeatError, LockError, OffsetError, PullError,
+    QueryError, RecallError, ReceiveError, SendBackError, SendError, SetRequestModeError,
+    access::AccessError,
 };
 use store::log::AppendError;
-use wire::remoting::{HeaderError, ResponseCode as Code, body::BodyError};
+use wire::remoting::{
+    HeaderError, ResponseCode as Code,
+    body::{BitSetError, BodyError},
+    pop_receipt::PopReceiptError,
+};
 
 use super::reply::Refusal;
 use crate::instance::InstanceError;
@@ -30,6 +35,9 @@ macro_rules! refusals {
 refusals! {
     SendError => send,
     PullError => pull,
+    ReceiveError => receive,
+    AckError => ack,
+    ChangeInvisibleDurationError => change_invisible_duration,
     OffsetError => offset,
     QueryError => query,
     LockError => lock,
@@ -42,9 +50,12 @@ refusals! {
     DeleteTopicError => delete_topic,
     CreateGroupError => create_group,
     AccessError => access,
+    SetRequestModeError => set_request_mode,
     InstanceError => instance,
     HeaderError => header,
     BodyError => body,
+    PopReceiptError => pop_receipt,
+    BitSetError => bit_set,
 }
 
 fn append(error: &AppendError) -> Code {
@@ -80,6 +91,33 @@ fn pull(error: &PullError) -> Code {
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::SystemError
         }
+    }
+}
+
+fn receive(error: &ReceiveError) -> Code {
+    match error {
+        ReceiveError::Pull(error) => pull(error),
+        ReceiveError::GroupNotFound(_) => Code::GroupNotExist,
+        ReceiveError::CreateGroup(error) => create_group(error),
+        ReceiveError::Invisible { .. } => Code::InvalidParameter,
+        ReceiveError::Log { source, .. } => append(source),
+    }
+}
+
+fn ack(error: &AckError) -> Code {
+    match error {
+        AckError::TopicNotFound(_) => Code::TopicNotExist,
+        AckError::GroupNotFound(_) => Code::GroupNotExist,
+        AckError::Foreign { .. } | AckError::Expired { .. } => Code::NoMessage,
+        AckError::Log { source, .. } => append(source),
+        AckError::State { .. } => Code::SystemError,
+    }
+}
+
+fn change_invisible_duration(error: &ChangeInvisibleDurationError) -> Code {
+    match error {
+        ChangeInvisibleDurationError::Receipt(error) => ack(error),
+        ChangeInvisibleDurationError::Invisible { .. } => Code::InvalidParameter,
     }
 }
 
@@ -200,6 +238,15 @@ fn access(error: &AccessError) -> Code {
     }
 }
 
+fn set_request_mode(error: &SetRequestModeError) -> Code {
+    match error {
+        SetRequestModeError::TopicNotFound(_) => Code::TopicNotExist,
+        SetRequestModeError::GroupNotFound(_) => Code::GroupNotExist,
+        SetRequestModeError::RetryTopic { .. } => Code::NoPermission,
+        SetRequestModeError::Metadata { .. } => Code::SystemError,
+    }
+}
+
 fn instance(error: &InstanceError) -> Code {
     match error {
         InstanceError::NotFound(_) | InstanceError::Disagree { .. } | InstanceError::Name(_) => {
@@ -220,4 +267,12 @@ fn body(error: &BodyError) -> Code {
             Code::InvalidParameter
         }
     }
+}
+
+fn pop_receipt(PopReceiptError { .. }: &PopReceiptError) -> Code {
+    Code::InvalidParameter
+}
+
+fn bit_set(BitSetError { .. }: &BitSetError) -> Code {
+    Code::InvalidParameter
 }

@@ -4,6 +4,7 @@ pub(crate) mod administration;
 mod clients;
 mod filter;
 mod messages;
+mod pop;
 mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet};

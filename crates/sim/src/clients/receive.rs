@@ -63,6 +63,8 @@ impl Client {
             max_messages: self.node.world.between(1, 8) as usize,
             invisible,
             filter,
+            start: broker::Start::Oldest,
+            in_order: false,
             wait,
             renew_while_alive: None,
         };

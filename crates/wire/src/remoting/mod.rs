@@ -13,6 +13,7 @@ pub mod header;
 mod header_binary;
 mod header_json;
 mod language;
+pub mod pop_receipt;
 mod request_code;
 mod response_code;
 

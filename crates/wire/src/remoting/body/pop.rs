@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 use super::value::lenient_enum;
@@ -73,6 +74,29 @@ pub struct BatchAck {
     pub topic: String,
 }
 
+/// The offsets of an acknowledgement are no bits in base 64.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("offsets of a batch acknowledgement are `{start}`, expected bits in base 64")]
+pub struct BitSetError {
+    /// First characters of the text.
+    pub start: String,
+}
+
+impl BatchAck {
+    /// The offsets acknowledged, in their order. At most eight for each byte of the bits.
+    ///
+    /// # Errors
+    /// When the bits are not base 64.
+    pub fn offsets(&self) -> Result<impl Iterator<Item = i64> + use<>, BitSetError> {
+        let bytes = BASE64.decode(&self.bit_set).map_err(|_| BitSetError {
+            start: self.bit_set.chars().take(64).collect(),
+        })?;
+        let start = self.start_offset;
+        let bits = (0..bytes.len() * 8).filter(move |bit| bytes[bit / 8] & (1 << (bit % 8)) != 0);
+        Ok(bits.map(move |bit| start.saturating_add(i64::try_from(bit).unwrap_or(i64::MAX))))
+    }
+}
+
 /// Body of `QueryAssignment` (400): which queues a client is to consume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,13 +118,14 @@ pub struct QueryAssignmentRequest {
 /// Answer to `QueryAssignment`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryAssignmentResponse {
-    /// The queues of the client.
+    /// The queues of the client; `None` where there is nothing to say, so that it keeps what it
+    /// has.
     #[serde(
         rename = "messageQueueAssignments",
         default,
-        deserialize_with = "value::or_default"
+        skip_serializing_if = "Option::is_none"
     )]
-    pub assignments: Vec<QueueAssignment>,
+    pub assignments: Option<Vec<QueueAssignment>>,
 }
 
 /// A queue and how it is to be consumed.
