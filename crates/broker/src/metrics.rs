@@ -53,6 +53,10 @@ pub struct InstanceMetrics {
     pub log_bytes: u64,
     /// Appended and not yet durable, in bytes.
     pub log_pending_bytes: u64,
+    /// Timed messages that wait for their time.
+    pub timed_messages: u64,
+    /// Half messages whose transactions are open.
+    pub half_messages: u64,
     /// Connected clients that produce.
     pub producers: usize,
     /// Connected clients that consume.
@@ -70,6 +74,10 @@ impl Shard {
         metrics.log_bytes += durable.get().saturating_sub(start.get());
         metrics.log_pending_bytes += tail.get().saturating_sub(durable.get());
         let state = self.state.lock();
+        // A KV that cannot be read has worse to tell than this.
+        let [timed, half] = state.held_counts().unwrap_or_default();
+        metrics.timed_messages += timed;
+        metrics.half_messages += half;
         for topic in self.catalogue.topics() {
             let count = state.in_counts.get(&topic.id).copied().unwrap_or_default();
             metrics.topics.push(TopicMetrics {

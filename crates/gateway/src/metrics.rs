@@ -414,6 +414,18 @@ fn storage(instances: &Measured, encoder: &mut DescriptorEncoder<'_>) -> fmt::Re
         help: "Bytes appended to the log and not yet durable",
         samples: of(|metrics| metrics.log_pending_bytes),
     }
+    .gauge(encoder)?;
+    Samples {
+        name: "rocketmq_timing_messages",
+        help: "Timed messages that wait for their time",
+        samples: of(|metrics| metrics.timed_messages),
+    }
+    .gauge(encoder)?;
+    Samples {
+        name: "rocketmq_half_messages",
+        help: "Half messages whose transactions are open",
+        samples: of(|metrics| metrics.half_messages),
+    }
     .gauge(encoder)
 }
 

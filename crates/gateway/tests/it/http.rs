@@ -66,6 +66,8 @@ async fn metrics_have_rocketmq_names() {
         "rocketmq_topic_number{cluster=\"DefaultCluster\",node_type=\"broker\",node_id=\"default\"} 1",
         "# TYPE rocketmq_consumer_lag_messages gauge",
         "# TYPE rocketmq_storage_size gauge",
+        "# TYPE rocketmq_timing_messages gauge",
+        "# TYPE rocketmq_half_messages gauge",
     ] {
         assert!(page.contains(line), "{line}\nnot in\n{page}");
     }
