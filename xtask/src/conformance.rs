@@ -243,7 +243,7 @@ fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Vec<Line>
 fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in client.consumers {
-        for scenario in &SCENARIOS {
+        for scenario in SCENARIOS {
             let asked = run
                 .scenario
                 .as_ref()

@@ -35,6 +35,8 @@ pub(crate) enum Feature {
     RequestReply,
     /// Traces that the library writes to a topic.
     Trace,
+    /// Signed requests.
+    Credentials,
     /// Names inside a namespace of the client.
     Namespace,
     /// The namespace is taken off the topics that an application sees.
@@ -77,6 +79,10 @@ pub(crate) const ONS_1: &[Lack] = &[
         "the ONS API holds messages back until a point in time only",
     ),
     (Feature::Recall, "the ONS API has no recall"),
+    (
+        Feature::Trace,
+        "ons-client writes no traces to a server of the default region",
+    ),
     (
         Feature::Batch,
         "the ONS API consumes in batches but sends one by one",

@@ -114,7 +114,7 @@ pub(crate) fn compat(lines: &[Line]) -> String {
          `conformance/`.\n\n\
          ## Scenarios\n\n",
     );
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS {
         let _ = writeln!(text, "- **{}**: {}.", scenario.name, scenario.shows);
     }
     let _ = writeln!(

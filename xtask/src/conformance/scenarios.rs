@@ -16,6 +16,7 @@ mod thousand_messages;
 mod timed;
 mod trace;
 mod transaction;
+mod wrong_secret;
 
 use std::path::{Path, PathBuf};
 
@@ -71,7 +72,7 @@ impl Scenario {
 }
 
 /// Every scenario for one client; the order is the order of the run.
-pub(crate) const SCENARIOS: [Scenario; 18] = [
+pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "thousand-messages",
         shows: "1,000 messages arrive exactly once and stay acknowledged when client and server restart",
@@ -206,6 +207,15 @@ pub(crate) const SCENARIOS: [Scenario; 18] = [
         applies: push,
         needs: &[Feature::Trace],
         run: trace::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "wrong-secret",
+        shows: "with access control, a producer with a wrong secret or none is refused with a reason",
+        applies: push,
+        needs: &[Feature::Credentials],
+        settings: wrong_secret::SETTINGS,
+        run: wrong_secret::run,
         ..Scenario::PLAIN
     },
     Scenario {

@@ -16,6 +16,12 @@ const QUEUES: &str = "8";
 /// Name and value of a setting of the server.
 pub(crate) type Setting = (&'static str, &'static str);
 
+/// The administrator of servers with access control.
+pub(crate) const ADMIN_ACCESS_KEY: &str = "conformance";
+
+/// The secret of the administrator.
+pub(crate) const ADMIN_SECRET_KEY: &str = "conformance-secret";
+
 /// How often a pair of free ports is looked for.
 const PORT_ATTEMPTS_MAX: u32 = 100;
 
@@ -130,6 +136,9 @@ impl Target {
         let output = Command::new(&self.administration)
             .args(arguments)
             .args(["--server", &self.remoting])
+            // Servers without access control ignore them.
+            .env("CARRACK_ACCESS_KEY", ADMIN_ACCESS_KEY)
+            .env("CARRACK_SECRET_KEY", ADMIN_SECRET_KEY)
             .output()
             .with_context(|| format!("run {}", self.administration.display()))?;
         if !output.status.success() {

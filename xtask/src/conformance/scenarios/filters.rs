@@ -51,7 +51,7 @@ pub(super) fn by_sql(round: &mut Round<'_>) -> Result<()> {
     ];
     let matching = [
         message("lowest", "5", "north"),
-        message("fraction", "9.5", "east"),
+        message("middle", "7", "east"),
         message("urgent", "10", "north").property("urgent", "true"),
     ];
     filter(round, &start, &others, &matching)

@@ -1,0 +1,73 @@
+//! With access control, a server serves who signs with the right secret and refuses everybody else.
+
+use anyhow::{Result, bail};
+
+use super::Round;
+use crate::conformance::event::{ConsumerStart, Outgoing, ProducerStart, Session};
+use crate::conformance::inbox::Inbox;
+use crate::conformance::target::{ADMIN_ACCESS_KEY, ADMIN_SECRET_KEY, Setting};
+
+/// A server with access control and one administrator.
+pub(super) const SETTINGS: &[Setting] = &[
+    ("access_control", "true"),
+    ("admin_access_key", ADMIN_ACCESS_KEY),
+    ("admin_secret_key", ADMIN_SECRET_KEY),
+];
+
+/// What a refusal must not look like: then the application would try again.
+const NOT_REASONS: [&str; 3] = ["timeout", "timed out", "closed"];
+
+pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
+    let session = |secret_key: &str| Session {
+        access_key: Some(ADMIN_ACCESS_KEY.to_owned()),
+        secret_key: Some(secret_key.to_owned()),
+        ..Session::default()
+    };
+    let right = session(ADMIN_SECRET_KEY);
+    let mut driver = round.start_driver()?;
+    driver.start_producer_as(&ProducerStart {
+        session: right.clone(),
+        ..ProducerStart::of(&round.topic)
+    })?;
+    driver.start_consumer(&ConsumerStart {
+        session: right,
+        ..round.consumer()
+    })?;
+    driver.send(&message(round, "signed"))?.all()?;
+    let mut inbox = Inbox::default();
+    inbox.settle(&mut driver, ["signed"])?;
+
+    let mut other = round.start_driver()?;
+    for (key, session) in [
+        ("wrong-secret", session("not-the-secret")),
+        ("unsigned", Session::default()),
+    ] {
+        other.start_producer_as(&ProducerStart {
+            session,
+            ..ProducerStart::of(&round.topic)
+        })?;
+        let report = other.send(&message(round, key))?;
+        match report.failed.first() {
+            None => bail!("`{key}` was taken"),
+            Some((_, error)) => {
+                let lower = error.to_lowercase();
+                if NOT_REASONS.iter().any(|text| lower.contains(text)) {
+                    bail!("`{key}` fails without a reason: {error}");
+                }
+            }
+        }
+        other.stop_producer()?;
+    }
+    other.exit()?;
+
+    driver.send(&message(round, "last"))?.all()?;
+    inbox.settle(&mut driver, ["last"])?;
+    inbox.expect_exactly(["signed", "last"])?;
+    driver.stop_consumer()?;
+    driver.stop_producer()?;
+    driver.exit()
+}
+
+fn message(round: &Round<'_>, key: &str) -> Outgoing {
+    Outgoing::keyed(&round.topic, key)
+}
