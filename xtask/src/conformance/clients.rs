@@ -279,6 +279,8 @@ fn java(name: &str, products: &Path, home: &Path) -> Command {
     command
         .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
         .arg(format!("-Duser.home={}", home.display()))
+        // A retry topic that appears is consumed soon; by default it takes up to 20 s.
+        .arg("-Drocketmq.client.rebalance.waitInterval=2000")
         .args(["-cp", &class_path])
         .arg(format!("carrack.conformance.{main}"));
     command

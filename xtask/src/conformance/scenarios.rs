@@ -71,6 +71,10 @@ impl Scenario {
     }
 }
 
+/// A topic of the Remoting protocol: there, nothing tells an ordered message from another, and timed
+/// ones go beside them.
+const MIXED: &str = "mixed";
+
 /// Every scenario for one client; the order is the order of the run.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -112,7 +116,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         shows: "messages of a sharding key arrive in order, and wait behind one that fails",
         applies: push,
         needs: &[Feature::Ordered],
-        messages: "fifo",
+        messages: MIXED,
         run: ordered::run,
         ..Scenario::PLAIN
     },
@@ -131,7 +135,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         shows: "messages with a delay level come when it is over",
         applies: push,
         needs: &[Feature::DelayLevels],
-        messages: "delay",
+        messages: MIXED,
         run: timed::by_level,
         ..Scenario::PLAIN
     },
@@ -140,7 +144,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         shows: "messages for an exact time come then, none early",
         applies: push,
         needs: &[Feature::DeliveryTime],
-        messages: "delay",
+        messages: MIXED,
         run: timed::at_time,
         ..Scenario::PLAIN
     },
@@ -149,7 +153,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         shows: "a timed message that is taken back never comes",
         applies: push,
         needs: &[Feature::Recall],
-        messages: "delay",
+        messages: MIXED,
         run: timed::recall,
         ..Scenario::PLAIN
     },

@@ -11,6 +11,9 @@ import java.util.UUID;
 
 /** What producers and consumers have in common. */
 final class Connection {
+    /** How soon a retry topic that appears is seen; by default it takes up to 30 s. */
+    private static final int ROUTE_POLL_MS = 2_000;
+
     private Connection() {}
 
     /** Everything but the credentials, which go into a constructor. */
@@ -18,6 +21,7 @@ final class Connection {
         session.refuseUnless(false, true, false);
         client.setNamesrvAddr(endpoint);
         client.setInstanceName(UUID.randomUUID().toString());
+        client.setPollNameServerInteval(ROUTE_POLL_MS);
     }
 
     static RPCHook signature(Session session) {

@@ -17,6 +17,9 @@ final class Connection {
     /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
     private static final int REQUEST_TIMEOUT_MS = 10_000;
 
+    /** How soon a retry topic that appears is seen; by default it takes up to 30 s. */
+    private static final int ROUTE_POLL_MS = 2_000;
+
     private Connection() {}
 
     /** Everything but the credentials, which go into a constructor. */
@@ -24,6 +27,7 @@ final class Connection {
         client.setNamesrvAddr(endpoint);
         client.setInstanceName(UUID.randomUUID().toString());
         client.setMqClientApiTimeout(REQUEST_TIMEOUT_MS);
+        client.setPollNameServerInterval(ROUTE_POLL_MS);
         if (session.namespace() != null) {
             client.setNamespace(session.namespace());
         }
