@@ -79,8 +79,10 @@ public final class Driver {
         String topic = Json.text(command, "topic");
         String prefix = Json.text(command, "prefix");
         int count = command.get("count").getAsInt();
+        // Some libraries fail when many threads are the first to ask for a route at the same time.
+        send(Outgoing.numbered(topic, prefix + 0));
         ExecutorService senders = Executors.newFixedThreadPool(command.get("concurrency").getAsInt());
-        for (int index = 0; index < count; index++) {
+        for (int index = 1; index < count; index++) {
             String key = prefix + index;
             senders.execute(() -> send(Outgoing.numbered(topic, key)));
         }
