@@ -11,13 +11,13 @@ import com.aliyun.openservices.ons.api.ONSFactory;
 import com.aliyun.openservices.ons.api.Producer;
 import com.aliyun.openservices.ons.api.PropertyKeyConst;
 import com.aliyun.openservices.ons.api.SendResult;
-import com.aliyun.openservices.ons.api.exception.ONSClientException;
 import com.aliyun.openservices.ons.api.impl.rocketmq.ProducerImpl;
 import com.aliyun.openservices.ons.api.order.OrderProducer;
 import com.aliyun.openservices.ons.api.transaction.TransactionProducer;
 import com.aliyun.openservices.ons.api.transaction.TransactionStatus;
 import com.aliyun.openservices.shade.com.alibaba.rocketmq.client.producer.DefaultMQProducer;
 import java.util.Properties;
+import java.util.UUID;
 
 /** The producer of a driver: the library has one for each sort of message. */
 final class Producing {
@@ -65,7 +65,7 @@ final class Producing {
         Message message = message(outgoing);
         try {
             return sent(transactions.send(message, (half, argument) -> status(local), null));
-        } catch (ONSClientException reason) {
+        } catch (RuntimeException reason) {
             if (local == Decision.ROLLBACK) {
                 // The library reports the application's own rollback in this way.
                 return new Sent(message.getMsgID());
@@ -88,6 +88,8 @@ final class Producing {
 
     private synchronized OrderProducer ordered() {
         if (ordered == null) {
+            // Two producers of a group must not share a client.
+            properties.setProperty(PropertyKeyConst.InstanceName, UUID.randomUUID().toString());
             ordered = ONSFactory.createOrderProducer(properties);
             ordered.start();
         }
