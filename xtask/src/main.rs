@@ -7,6 +7,7 @@
 mod ci;
 mod conformance;
 mod crash;
+mod mqadmin;
 mod setup;
 mod steps;
 mod tidy;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Run released clients against a built server.
     Conformance(conformance::Arguments),
+    /// Compare Apache's administration tool against Carrack and against Apache RocketMQ.
+    Mqadmin(mqadmin::Arguments),
     /// Run everything that CI runs, in the same order.
     Ci,
     /// Run everything that CI runs at full size, and more.
@@ -72,6 +75,7 @@ enum Command {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Mqadmin(arguments) => mqadmin::run(&arguments),
         Command::Ci => ci::ci(),
         Command::Verify => ci::verify(),
         Command::Tidy { fix } => tidy::run(fix),

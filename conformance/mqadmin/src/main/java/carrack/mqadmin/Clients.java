@@ -1,0 +1,157 @@
+package carrack.mqadmin;
+
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+
+/**
+ * What clients do between commands.
+ *
+ * <ul>
+ *   <li>{@code !ready} waits until the broker is known to the name server.
+ *   <li>{@code !routed TOPIC} waits until the topic has a route.
+ *   <li>{@code !producer GROUP traced|plain} starts a producer.
+ *   <li>{@code !send GROUP TOPIC QUEUE TAG KEY BODY NAME} sends one message; its ids become the
+ *       values {@code NAME.unique} and {@code NAME.offset}.
+ *   <li>{@code !consumer GROUP TOPIC FILTER clustering|broadcasting} starts a push consumer.
+ *   <li>{@code !consumed GROUP COUNT} waits until it has had so many, and says what is done.
+ *   <li>{@code !stop GROUP} stops a producer or consumer.
+ *   <li>{@code !sleep MILLISECONDS} lets time pass.
+ *   <li>{@code !now NAME} leaves the time in milliseconds.
+ * </ul>
+ */
+final class Clients {
+    private static final long WAIT_MILLISECONDS = 30_000;
+
+    private final Map<String, String> values;
+    private final Map<String, DefaultMQProducer> producers = new HashMap<>();
+    private final Map<String, DefaultMQPushConsumer> consumers = new HashMap<>();
+    private final Map<String, AtomicInteger> counts = new HashMap<>();
+
+    Clients(Map<String, String> values) {
+        this.values = values;
+    }
+
+    void step(String[] words, PrintStream out) throws Exception {
+        switch (words[0]) {
+            case "!ready" -> ready();
+            case "!routed" -> routed(words[1]);
+            case "!producer" -> producer(words[1], words[2].equals("traced"));
+            case "!send" -> send(words);
+            case "!consumer" -> consumer(words[1], words[2], words[3], words[4]);
+            case "!consumed" -> consumed(words[1], Integer.parseInt(words[2]), out);
+            case "!stop" -> stop(words[1]);
+            case "!sleep" -> Thread.sleep(Long.parseLong(words[1]));
+            case "!now" -> values.put(words[1], Long.toString(System.currentTimeMillis()));
+            default -> throw new IllegalArgumentException("step " + words[0]);
+        }
+    }
+
+    private void ready() throws Exception {
+        DefaultMQAdminExt admin = new DefaultMQAdminExt();
+        admin.setNamesrvAddr(values.get("namesrv"));
+        admin.setInstanceName("ready");
+        admin.start();
+        long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
+        while (admin.examineBrokerClusterInfo().getBrokerAddrTable().isEmpty()
+            && System.currentTimeMillis() < end) {
+            Thread.sleep(50);
+        }
+        admin.shutdown();
+    }
+
+    /** Waits until a route is known for a topic, which brokers register a moment after it is made. */
+    private void routed(String topic) throws Exception {
+        DefaultMQAdminExt admin = new DefaultMQAdminExt();
+        admin.setNamesrvAddr(values.get("namesrv"));
+        admin.setInstanceName("routed");
+        admin.start();
+        long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
+        while (System.currentTimeMillis() < end) {
+            try {
+                admin.examineTopicRouteInfo(topic);
+                break;
+            } catch (MQClientException error) {
+                Thread.sleep(50);
+            }
+        }
+        admin.shutdown();
+    }
+
+    private void producer(String group, boolean traced) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer(group);
+        producer.setEnableTrace(traced);
+        producer.setNamesrvAddr(values.get("namesrv"));
+        producer.setInstanceName(group);
+        producer.start();
+        producers.put(group, producer);
+    }
+
+    private void send(String[] words) throws Exception {
+        String topic = words[2];
+        Message message = new Message(
+            topic, words[4], words[5], words[6].getBytes(StandardCharsets.UTF_8));
+        message.putUserProperty("colour", "blue");
+        MessageQueue queue =
+            new MessageQueue(topic, values.get("broker"), Integer.parseInt(words[3]));
+        SendResult sent = producers.get(words[1]).send(message, queue, 10_000);
+        values.put(words[7] + ".unique", sent.getMsgId());
+        values.put(words[7] + ".offset", sent.getOffsetMsgId());
+    }
+
+    private void consumer(String group, String topic, String filter, String model)
+        throws Exception {
+        AtomicInteger count = new AtomicInteger();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(values.get("namesrv"));
+        consumer.setInstanceName(group);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        if (model.equals("broadcasting")) {
+            consumer.setMessageModel(MessageModel.BROADCASTING);
+        }
+        consumer.subscribe(topic, filter);
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            count.addAndGet(messages.size());
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        consumers.put(group, consumer);
+        counts.put(group, count);
+        values.put(group + ".client",
+            consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+    }
+
+    private void consumed(String group, int wanted, PrintStream out) throws Exception {
+        long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
+        AtomicInteger count = counts.get(group);
+        while (count.get() < wanted && System.currentTimeMillis() < end) {
+            Thread.sleep(20);
+        }
+        consumers.get(group).getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        out.println("consumed " + count.get());
+    }
+
+    private void stop(String group) {
+        DefaultMQProducer producer = producers.remove(group);
+        if (producer != null) {
+            producer.shutdown();
+        }
+        DefaultMQPushConsumer consumer = consumers.remove(group);
+        if (consumer != null) {
+            consumer.shutdown();
+        }
+    }
+}
