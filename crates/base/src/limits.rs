@@ -121,6 +121,29 @@ pub const DELIVERY_ATTEMPTS_DEFAULT: u32 = 17;
 /// Most results of one message query by key. Apache's `maxMsgsNumBatch` is 64.
 pub const QUERY_MESSAGES_MAX: usize = 64;
 
+/// Entries of one answer about the progress of groups: one per group, topic and queue. About 100
+/// bytes each on the wire, and so below [`REMOTING_FRAME_BYTES_MAX`].
+pub const PROGRESS_ENTRIES_MAX: usize = 100_000;
+
+/// Clients of a group that are asked one after the other for one answer about it.
+pub const STATUS_CLIENTS_MAX: usize = 64;
+
+/// Topics or groups in one request that creates several. Tools read them from a file.
+pub const CREATE_BATCH_MAX: usize = 1_000;
+
+/// Bytes of a namespace and of a key of the values that administrators keep.
+pub const KV_CONFIG_NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of such a value. With the largest number of keys a namespace stays below
+/// [`METADATA_ENTRY_BYTES_MAX`].
+pub const KV_CONFIG_VALUE_BYTES_MAX: usize = 512;
+
+/// Keys of one namespace of such values.
+pub const KV_CONFIG_KEYS_MAX: usize = 1_024;
+
+/// Namespaces of such values in one instance.
+pub const KV_CONFIG_NAMESPACES_MAX: usize = 64;
+
 /// Clients known to one instance at a time. Each costs under 1 KiB; a connection that registers
 /// ever new ids is refused past this.
 pub const CLIENTS_PER_INSTANCE_MAX: usize = 100_000;

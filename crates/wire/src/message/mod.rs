@@ -35,6 +35,7 @@ mod rewrite;
 mod stored;
 pub mod sys_flag;
 mod tags;
+mod trace;
 mod view;
 
 pub use encode::{NewMessage, Placement};
@@ -45,4 +46,5 @@ pub use properties::Properties;
 pub use rewrite::{Rewrite, RewriteError, Rewritten};
 pub use stored::{Split, StoredMessage, split};
 pub use tags::tags_code;
+pub use trace::{TraceKind, TraceRecord, trace_records};
 pub use view::MessageView;

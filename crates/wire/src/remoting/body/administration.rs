@@ -64,6 +64,34 @@ pub struct ProducerConnections {
     pub connections: Vec<Connection>,
 }
 
+/// Answer to `GetAllProducerInfo` (328).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerTable {
+    /// The clients by group.
+    #[serde(default, deserialize_with = "value::or_default")]
+    pub data: BTreeMap<String, Vec<ProducerInfo>>,
+}
+
+/// One client of a producer group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerInfo {
+    /// Its id.
+    pub client_id: String,
+    /// Name of its language, see [`crate::remoting::LanguageCode::name`].
+    #[serde(default, deserialize_with = "value::or_default")]
+    pub language: String,
+    /// When it was last heard of, ms since 1970.
+    #[serde(default, deserialize_with = "value::number")]
+    pub last_update_timestamp: i64,
+    /// Its address, `host:port`.
+    #[serde(rename = "remoteIP", default, deserialize_with = "value::or_default")]
+    pub address: String,
+    /// Its version.
+    #[serde(default, deserialize_with = "value::number")]
+    pub version: i32,
+}
+
 /// Names and values: answer to `GetBrokerRuntimeInfo` (28) and `GetKvListByNamespace` (219).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextTable {
@@ -72,4 +100,9 @@ pub struct TextTable {
     pub table: BTreeMap<String, String>,
 }
 
-bodies!(ConsumerConnections, ProducerConnections, TextTable);
+bodies!(
+    ConsumerConnections,
+    ProducerConnections,
+    ProducerTable,
+    TextTable,
+);

@@ -1,5 +1,7 @@
 //! How far groups have come, and where they are sent.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,62 @@ impl Body for ConsumeStats {
         let mut json = format!("{{\"consumeTps\":{tps:?},\"offsetTable\":").into_bytes();
         self.offset_table.write(&mut json);
         json.push(b'}');
+        json.into()
+    }
+}
+
+/// Answer of a client to `GetConsumerStatusFromClient` (221).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ClientStatus {
+    /// Offsets by queue, as the client has them.
+    #[serde(rename = "messageQueueTable", default)]
+    pub queues: QueueTable<i64>,
+}
+
+impl Body for ClientStatus {
+    const NAME: &'static str = "ClientStatus";
+
+    fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        super::read(body, Self::NAME)
+    }
+
+    fn encode(&self) -> Bytes {
+        let mut json = b"{\"messageQueueTable\":".to_vec();
+        self.queues.write(&mut json);
+        json.push(b'}');
+        json.into()
+    }
+}
+
+/// Answer to `InvokeBrokerToGetConsumerStatus` (223): offsets by queue, by client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerStatuses(pub BTreeMap<String, QueueTable<i64>>);
+
+impl Body for ConsumerStatuses {
+    const NAME: &'static str = "ConsumerStatuses";
+
+    fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        #[derive(Deserialize)]
+        struct Statuses {
+            #[serde(rename = "consumerTable", default)]
+            clients: BTreeMap<String, QueueTable<i64>>,
+        }
+        let statuses: Statuses = super::read(body, Self::NAME)?;
+        Ok(Self(statuses.clients))
+    }
+
+    fn encode(&self) -> Bytes {
+        let mut json = b"{\"consumerTable\":{".to_vec();
+        for (index, (client, queues)) in self.0.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            let client = serde_json::Value::from(client.as_str()).to_string();
+            json.extend_from_slice(client.as_bytes());
+            json.push(b':');
+            queues.write(&mut json);
+        }
+        json.extend_from_slice(b"}}");
         json.into()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataVersion, bodies, value};
+use super::{DataVersion, SubscriptionData, bodies, value};
 
 /// Settings of a group: body of `UpdateAndCreateGroup` (200), answer to `GetGroupConfig` (352).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,6 +147,42 @@ pub struct GroupConfigTable {
     pub groups: BTreeMap<String, GroupConfig>,
 }
 
+/// Body of `UpdateAndCreateGroupList` (225).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupConfigList {
+    /// The groups.
+    #[serde(
+        rename = "groupConfigList",
+        default,
+        deserialize_with = "value::or_default"
+    )]
+    pub groups: Vec<GroupConfig>,
+}
+
+/// Answer to `QuerySubscriptionByConsumer` (345).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuerySubscriptionResponse {
+    /// The group.
+    pub group: String,
+    /// What it subscribes to; `null` if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_data: Option<SubscriptionData>,
+    /// The topic.
+    pub topic: String,
+}
+
+/// Answer to `UpdateAndGetGroupForbidden` (353).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupForbidden {
+    /// The group.
+    pub group: String,
+    /// Whether the group may read the topic.
+    pub readable: bool,
+    /// The topic.
+    pub topic: String,
+}
+
 /// Answer to `GetConsumerListByGroup` (38).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsumerList {
@@ -167,4 +203,12 @@ pub struct GroupList {
     pub groups: Vec<String>,
 }
 
-bodies!(GroupConfig, GroupConfigTable, ConsumerList, GroupList);
+bodies!(
+    GroupConfig,
+    GroupConfigList,
+    GroupConfigTable,
+    ConsumerList,
+    GroupForbidden,
+    GroupList,
+    QuerySubscriptionResponse,
+);

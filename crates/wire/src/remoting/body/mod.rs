@@ -15,6 +15,7 @@ mod lenient;
 mod pop;
 mod queue;
 mod route;
+mod stats;
 mod topic;
 mod value;
 
@@ -29,6 +30,7 @@ pub use heartbeat::*;
 pub use pop::*;
 pub use queue::*;
 pub use route::*;
+pub use stats::*;
 pub use topic::*;
 
 /// Why a body cannot be read.

@@ -77,6 +77,18 @@ pub struct TopicConfigTable {
     pub topics: BTreeMap<String, TopicConfig>,
 }
 
+/// Body of `UpdateAndCreateTopicList` (18).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicConfigList {
+    /// The topics.
+    #[serde(
+        rename = "topicConfigList",
+        default,
+        deserialize_with = "value::or_default"
+    )]
+    pub topics: Vec<TopicConfig>,
+}
+
 /// Offsets of one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,4 +132,4 @@ impl Body for TopicStatsTable {
     }
 }
 
-bodies!(TopicConfig, TopicConfigTable);
+bodies!(TopicConfig, TopicConfigList, TopicConfigTable);

@@ -8,6 +8,7 @@
 //! Source: the `*RequestHeader` and `*ResponseHeader` classes of RocketMQ 5.5.0.
 
 mod access;
+mod broker;
 mod client;
 mod group;
 mod offset;
@@ -21,6 +22,7 @@ mod transaction;
 mod value;
 
 pub use access::*;
+pub use broker::*;
 pub use client::*;
 pub use group::*;
 pub use offset::*;
