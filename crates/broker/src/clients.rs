@@ -528,6 +528,36 @@ impl Clients {
             .collect()
     }
 
+    pub(crate) fn all_producers(
+        &self,
+        now: Timestamp,
+    ) -> BTreeMap<GroupName, Vec<RegisteredClient>> {
+        let groups: Vec<GroupName> = self.tables.lock().producers.keys().cloned().collect();
+        groups
+            .into_iter()
+            .map(|group| {
+                let clients = self.producers(&group, now);
+                (group, clients)
+            })
+            .filter(|(_, clients)| !clients.is_empty())
+            .collect()
+    }
+
+    pub(crate) fn subscribed_groups(
+        &self,
+        topic: &TopicName,
+        now: Timestamp,
+    ) -> BTreeSet<GroupName> {
+        let mut tables = self.tables.lock();
+        let changed = tables.expire(now);
+        tables.notify(&changed);
+        let consumers = tables.clients.values().flat_map(|k| &k.heartbeat.consumers);
+        consumers
+            .filter(|consumer| consumer.subscriptions.iter().any(|s| s.topic == *topic))
+            .map(|consumer| consumer.group.clone())
+            .collect()
+    }
+
     /// Connected producers and consumers, counted.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let tables = self.tables.lock();

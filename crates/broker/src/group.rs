@@ -64,6 +64,8 @@ pub struct GroupSpec {
     pub retry: RetryPolicy,
     /// The topic whose LiteTopics this group consumes, if it is a LiteTopic group.
     pub lite_topic: Option<TopicName>,
+    /// Other settings of RocketMQ groups and their values, kept and shown but not interpreted.
+    pub settings: BTreeMap<String, String>,
 }
 
 impl GroupSpec {
@@ -75,6 +77,7 @@ impl GroupSpec {
             max_attempts: limits::DELIVERY_ATTEMPTS_DEFAULT,
             retry: RetryPolicy::Backoff,
             lite_topic: None,
+            settings: BTreeMap::new(),
         }
     }
 }

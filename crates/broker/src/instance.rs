@@ -1,12 +1,19 @@
 //! An instance: the tenant of topics, groups, clients and shards.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use base::{
     Clock, GroupId, GroupName, InstanceId, QueueId, QueueOffset, ShardId, TopicId, TopicName,
     limits,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use store::meta::{MetadataError, MetadataStore};
 use tokio::sync::oneshot;
 
@@ -14,7 +21,7 @@ use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
     DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
     RegisteredClient, SendError, Shard, ShardParts, Topic, TopicSpec, access::Access,
-    clients::Clients, metadata::Catalogue, wait,
+    clients::Clients, metadata::Catalogue, rates::Rates, wait,
 };
 
 /// What an operator sets for an instance.
@@ -58,8 +65,10 @@ pub struct Instance {
     access: Access,
     pub(crate) catalogue: Arc<Catalogue>,
     clients: Arc<Clients>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
+    pub(crate) rates: Mutex<Rates>,
+    writes_offered: AtomicBool,
 }
 
 impl Instance {
@@ -78,8 +87,10 @@ impl Instance {
             access,
             catalogue,
             clients,
+            rates: Mutex::new(Rates::new(clock.elapsed(), clock.now())),
             clock,
             shards,
+            writes_offered: AtomicBool::new(true),
         }))
     }
 
@@ -242,6 +253,7 @@ impl Instance {
 
     /// Notes what a client says of itself. Members of its groups hear of it if anything changed.
     pub fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), HeartbeatError> {
+        self.sample();
         self.clients.heartbeat(heartbeat, self.clock.now())
     }
 
@@ -263,6 +275,27 @@ impl Instance {
     /// Live producers of a group, by client id.
     pub fn producers(&self, group: &GroupName) -> Vec<RegisteredClient> {
         self.clients.producers(group, self.clock.now())
+    }
+
+    /// Live producers of all groups.
+    pub fn all_producers(&self) -> BTreeMap<GroupName, Vec<RegisteredClient>> {
+        self.clients.all_producers(self.clock.now())
+    }
+
+    /// Groups of which a live member subscribes to `topic`.
+    pub fn subscribed_groups(&self, topic: &TopicName) -> BTreeSet<GroupName> {
+        self.clients.subscribed_groups(topic, self.clock.now())
+    }
+
+    /// Whether routes offer queues to write to. While they do not, producers go elsewhere; what
+    /// they send all the same is taken. Forgotten at a restart.
+    pub fn offers_writes(&self) -> bool {
+        self.writes_offered.load(Ordering::Relaxed)
+    }
+
+    /// Makes routes offer queues to write to, or not.
+    pub fn offer_writes(&self, offered: bool) {
+        self.writes_offered.store(offered, Ordering::Relaxed);
     }
 
     /// What the instance counts.

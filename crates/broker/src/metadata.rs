@@ -5,7 +5,9 @@
 //! | `instances/<id>/last-id` | the last topic or group id given out, as decimal text |
 //! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes |
 //! | `instances/<id>/access/...` | users and policies, see `access/mod.rs` |
-//! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic, request_modes |
+//! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic, |
+//! | | `request_modes`, `settings` |
+//! | `instances/<id>/kv-config/<namespace>` | JSON: values by key |
 //!
 //! Fields are only ever added, with a default.
 
@@ -45,6 +47,8 @@ struct StoredGroup {
     lite_topic: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     request_modes: BTreeMap<String, RequestMode>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    settings: BTreeMap<String, String>,
 }
 
 #[derive(Default)]
@@ -53,6 +57,7 @@ struct Tables {
     topics_by_id: HashMap<TopicId, Arc<Topic>>,
     groups: BTreeMap<GroupName, Arc<Group>>,
     group_ids: HashSet<GroupId>,
+    kv_configs: BTreeMap<String, Arc<BTreeMap<String, String>>>,
 }
 
 /// Topics and groups of one instance.
@@ -115,9 +120,17 @@ impl Catalogue {
                     max_attempts: group.max_attempts,
                     retry: group.retry,
                     lite_topic: lite_topic.map_err(|error| unreadable(&entry, error))?,
+                    settings: group.settings,
                 },
                 request_modes: modes.map_err(|error| unreadable(&entry, error))?,
             });
+        }
+        let kv_configs = format!("instances/{instance}/kv-config/");
+        for entry in store.range(&kv_configs).await?.0 {
+            let values: BTreeMap<String, String> =
+                serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
+            let namespace = entry.key[kv_configs.len()..].to_owned();
+            tables.kv_configs.insert(namespace, Arc::new(values));
         }
         let tables = RwLock::new(tables);
         Ok(Self {
@@ -257,6 +270,7 @@ impl Catalogue {
                 .iter()
                 .map(|(topic, mode)| (topic.to_string(), *mode))
                 .collect(),
+            settings: group.spec.settings.clone(),
         };
         let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
         self.put(&self.group_key(group.name()), Some(value)).await?;
@@ -268,6 +282,34 @@ impl Catalogue {
         let mut tables = self.tables.write();
         tables.groups.remove(group.name());
         tables.group_ids.remove(&group.id);
+        Ok(())
+    }
+
+    /// The values of a namespace; `None` if there is none.
+    pub(crate) fn kv_config(&self, namespace: &str) -> Option<Arc<BTreeMap<String, String>>> {
+        self.tables.read().kv_configs.get(namespace).cloned()
+    }
+
+    pub(crate) fn kv_namespace_count(&self) -> usize {
+        self.tables.read().kv_configs.len()
+    }
+
+    pub(crate) async fn put_kv_config(
+        &self,
+        namespace: &str,
+        values: BTreeMap<String, String>,
+    ) -> Result<(), MetadataError> {
+        let key = format!("instances/{}/kv-config/{namespace}", self.instance);
+        let value = serde_json::to_vec(&values).expect("texts become JSON");
+        self.put(&key, (!values.is_empty()).then_some(value))
+            .await?;
+        let mut tables = self.tables.write();
+        if values.is_empty() {
+            tables.kv_configs.remove(namespace);
+        } else {
+            let values = Arc::new(values);
+            tables.kv_configs.insert(namespace.to_owned(), values);
+        }
         Ok(())
     }
 

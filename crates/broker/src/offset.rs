@@ -1,6 +1,9 @@
 //! Offsets: how far a group has come in a queue, and where a queue starts and ends.
 
-use base::{ErrorKind, GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName};
+use base::{
+    ErrorKind, GroupName, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp, TopicName,
+    limits,
+};
 use store::kv::KvError;
 
 use crate::{GroupNotFound, QueueNotFound, Shard, TopicNotFound, records::Offset, state::State};
@@ -12,6 +15,17 @@ pub struct QueueRange {
     pub min: QueueOffset,
     /// Offset of the next message to come.
     pub max: QueueOffset,
+}
+
+/// Where one message of a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueEntry {
+    /// Where it is stored.
+    pub physical_offset: PhysicalOffset,
+    /// Bytes of its record.
+    pub bytes: u32,
+    /// Java hash of its tag, 0 without one.
+    pub tag_hash: i32,
 }
 
 /// Which message an offset by time means where several share the time.
@@ -200,6 +214,52 @@ impl Shard {
             };
             Ok(QueueOffset::new(found))
         })
+    }
+
+    /// When the message of an offset was stored, `None` if it is not there.
+    pub fn store_time(
+        &self,
+        topic: &TopicName,
+        queue: QueueId,
+        offset: QueueOffset,
+    ) -> Result<Option<Timestamp>, OffsetError> {
+        let stream = self.queue_stream(topic, queue)?;
+        let range = self.queue_range(topic, queue)?;
+        if offset < range.min || offset >= range.max {
+            return Ok(None);
+        }
+        let entry = self.offsets(topic, |state| state.entry(stream, offset.get()))?;
+        Ok(entry.map(|entry| entry.stored))
+    }
+
+    /// Up to `count` entries of a queue's index, from `first` on; `None` if `first` is not there.
+    /// Capped at [`limits::PULL_MESSAGES_MAX`].
+    pub fn queue_entries(
+        &self,
+        topic: &TopicName,
+        queue: QueueId,
+        first: QueueOffset,
+        count: usize,
+    ) -> Result<Option<Vec<QueueEntry>>, OffsetError> {
+        let stream = self.queue_stream(topic, queue)?;
+        let range = self.queue_range(topic, queue)?;
+        if first < range.min || first >= range.max {
+            return Ok(None);
+        }
+        let count = count.min(limits::PULL_MESSAGES_MAX) as u64;
+        let end = range.max.get().min(first.get().saturating_add(count));
+        let mut entries = Vec::new();
+        for offset in first.get()..end {
+            let Some(entry) = self.offsets(topic, |state| state.entry(stream, offset))? else {
+                break;
+            };
+            entries.push(QueueEntry {
+                physical_offset: PhysicalOffset::new(self.id, entry.position),
+                bytes: entry.len,
+                tag_hash: entry.tag_hash,
+            });
+        }
+        Ok(Some(entries))
     }
 
     /// When the first message still in the queue was stored, `None` if there is none.

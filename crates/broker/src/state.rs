@@ -211,6 +211,18 @@ impl State {
             .expect("inserted above"))
     }
 
+    /// The first offset that `group` has in flight on `stream`, as far as it is durable.
+    pub(crate) fn first_in_flight(
+        &self,
+        stream: StreamKey,
+        group: GroupId,
+    ) -> Result<Option<u64>, KvError> {
+        let from = keys::receipt(stream, group, 0);
+        let to = next_key(&keys::receipt(stream, group, u64::MAX));
+        let first = self.range(&from, &to, 1)?;
+        Ok(first.first().and_then(|(key, _)| keys::tail_of(key)))
+    }
+
     /// The index entry of a message, wherever it is. The KV may be asked.
     pub(crate) fn entry(
         &mut self,
