@@ -4,7 +4,7 @@ use tracing::{Instrument, debug_span};
 use wire::remoting::{Command, RequestCode, ResponseCode};
 
 use super::{
-    access, ack, acl, assignment, change_invisible_duration,
+    access, ack, acl, administration, assignment, change_invisible_duration,
     connection::Connection,
     end_transaction,
     exchange::{Arrival, Done},
@@ -126,8 +126,6 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::UnlockQueues => lock::unlock(c, r),
         Code::GetRouteByTopic => route::by_topic(c, r),
         Code::GetBrokerClusterInfo => route::cluster(c, r),
-        Code::GetBrokerRuntimeInfo => route::runtime(c, r),
-        Code::GetKvConfig => route::kv_config(r),
         Code::UpdateAndCreateTopic => topic::create(c, r).await,
         Code::DeleteTopicInBroker => topic::delete(c, r).await,
         Code::DeleteTopicInNameServer => topic::delete_in_name_server(r),
@@ -149,7 +147,7 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::AuthDeleteAcl => acl::delete(c, r).await,
         Code::AuthGetAcl => acl::get(c, r),
         Code::AuthListAcl => acl::list(c, r),
-        _ => not_supported(r),
+        other => Box::pin(administration::run(c, r, other)).await,
     }
 }
 

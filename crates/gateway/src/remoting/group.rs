@@ -1,14 +1,20 @@
 //! Groups (codes 38, 200, 201, 207, 208, 352): their members, settings and progress.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use base::{GroupName, TopicName};
-use broker::{Group, GroupSpec, Instance, RetryPolicy};
+use base::{GroupName, QueueOffset, Timestamp, TopicName};
+use broker::{
+    Counter, Group, GroupSpec, Instance, OffsetError, ProgressOf, RetryPolicy, Shard, Topic, Window,
+};
 use wire::remoting::{
     Command, ResponseCode,
     body::{
         Body, ConsumeOffset, ConsumeStats, ConsumerList, CustomizedRetryPolicy, DataVersion,
-        GroupConfig, GroupConfigTable, GroupRetryPolicy, GroupRetryPolicyKind, QueueTable,
+        GroupConfig, GroupConfigList, GroupConfigTable, GroupRetryPolicy, GroupRetryPolicyKind,
+        QueueTable,
     },
     header::{ConsumerGroupRequest, DeleteGroupRequest, GetConsumeStatsRequest, GroupRequest},
 };
@@ -17,10 +23,22 @@ use super::{
     connection::{Connection, GroupIn},
     reply::{Answer, Refusal, Reply},
     route::queue_names,
+    topic::check_count,
 };
 
 /// The attribute that makes a group one of LiteTopics; of a change it begins with `+`.
 const LITE_ATTRIBUTE: &str = "lite.bind.topic";
+
+/// Names under which settings are kept that mean nothing here; those of the protocol.
+const BROKER_ID: &str = "brokerId";
+const BROADCAST: &str = "consumeBroadcastEnable";
+const CONSUME: &str = "consumeEnable";
+const FROM_MIN: &str = "consumeFromMinEnable";
+const TIMEOUT: &str = "consumeTimeoutMinute";
+const SYS_FLAG: &str = "groupSysFlag";
+const NOTIFY: &str = "notifyConsumerIdsChangedEnable";
+const RETRY_QUEUES: &str = "retryQueueNums";
+const WHICH_BROKER: &str = "whichBrokerWhenConsumeSlowly";
 
 /// Code 38.
 pub(super) fn consumers(connection: &Connection, request: &Command) -> Answer {
@@ -39,9 +57,30 @@ pub(super) fn consumers(connection: &Connection, request: &Command) -> Answer {
     Ok(Reply::body(request, &ConsumerList { client_ids }))
 }
 
-/// Code 200. The body is the whole of the settings; those that mean nothing here are not kept.
+/// Code 200. The body is the whole of the settings; those that mean nothing here are only kept.
 pub(super) async fn create(connection: &Connection, request: &Command) -> Answer {
     let config = GroupConfig::decode(&request.body)?;
+    let (instance, spec) = spec(connection, &config)?;
+    instance.create_group(spec).await?;
+    Ok(Reply::success(request))
+}
+
+/// Code 225: all or none, as far as the requests themselves can be wrong.
+pub(super) async fn create_list(connection: &Connection, request: &Command) -> Answer {
+    let list = GroupConfigList::decode(&request.body)?;
+    check_count("groupConfigList", list.groups.len())?;
+    let specs = list.groups.iter().map(|config| spec(connection, config));
+    for (instance, spec) in specs.collect::<Result<Vec<_>, _>>()? {
+        instance.create_group(spec).await?;
+    }
+    Ok(Reply::success(request))
+}
+
+/// What a group is asked to be.
+fn spec(
+    connection: &Connection,
+    config: &GroupConfig,
+) -> Result<(Arc<Instance>, GroupSpec), Refusal> {
     let GroupIn { instance, group } = connection.group(&config.group_name)?;
     let lite_topic = match lite_topic(&config.attributes) {
         Some(name) => Some(connection.topic_of(name, &config.group_name)?.topic),
@@ -58,10 +97,38 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
             }),
         retry: retry(&config.group_retry_policy),
         lite_topic,
+        settings: settings(config),
         ..GroupSpec::new(group)
     };
-    instance.create_group(spec).await?;
-    Ok(Reply::success(request))
+    Ok((instance, spec))
+}
+
+/// What is kept and shown only: the settings that are not the default.
+fn settings(config: &GroupConfig) -> BTreeMap<String, String> {
+    let default = GroupConfig::default();
+    let mut settings = BTreeMap::new();
+    let mut keep = |name: &str, value: String, default: String| {
+        if value != default {
+            settings.insert(name.to_owned(), value);
+        }
+    };
+    macro_rules! keep {
+        ($($field:ident $name:ident,)*) => {
+            $(keep($name, config.$field.to_string(), default.$field.to_string());)*
+        };
+    }
+    keep! {
+        broker_id BROKER_ID,
+        consume_broadcast_enable BROADCAST,
+        consume_enable CONSUME,
+        consume_from_min_enable FROM_MIN,
+        consume_timeout_minute TIMEOUT,
+        group_sys_flag SYS_FLAG,
+        notify_consumer_ids_changed_enable NOTIFY,
+        retry_queue_count RETRY_QUEUES,
+        which_broker_when_consume_slowly WHICH_BROKER,
+    }
+    settings
 }
 
 fn lite_topic(attributes: &BTreeMap<String, String>) -> Option<&str> {
@@ -126,7 +193,25 @@ fn config(group: &Group, shown: Option<&str>) -> GroupConfig {
     let spec = &group.spec;
     let lite = spec.lite_topic.as_ref();
     let lite = lite.map(|topic| (LITE_ATTRIBUTE.to_owned(), topic.to_string()));
+    let default = GroupConfig::default();
+    let kept = |name: &str| spec.settings.get(name);
+    macro_rules! kept {
+        ($name:ident $field:ident) => {
+            kept($name).map_or(default.$field, |value| {
+                value.parse().unwrap_or(default.$field)
+            })
+        };
+    }
     GroupConfig {
+        broker_id: kept!(BROKER_ID broker_id),
+        consume_broadcast_enable: kept!(BROADCAST consume_broadcast_enable),
+        consume_enable: kept!(CONSUME consume_enable),
+        consume_from_min_enable: kept!(FROM_MIN consume_from_min_enable),
+        consume_timeout_minute: kept!(TIMEOUT consume_timeout_minute),
+        group_sys_flag: kept!(SYS_FLAG group_sys_flag),
+        notify_consumer_ids_changed_enable: kept!(NOTIFY notify_consumer_ids_changed_enable),
+        retry_queue_count: kept!(RETRY_QUEUES retry_queue_count),
+        which_broker_when_consume_slowly: kept!(WHICH_BROKER which_broker_when_consume_slowly),
         attributes: lite.into_iter().collect(),
         consume_message_orderly: spec.fifo,
         group_name: shown.unwrap_or(spec.name.as_str()).to_owned(),
@@ -141,7 +226,6 @@ fn config(group: &Group, shown: Option<&str>) -> GroupConfig {
                 }),
             },
         },
-        ..GroupConfig::default()
     }
 }
 
@@ -153,43 +237,58 @@ pub(super) fn stats(connection: &Connection, request: &Command) -> Answer {
         return Err(not_found(&instance, &group));
     }
     let shard = connection.shard(instance.id())?;
-    let mut table = Vec::new();
-    for topic in stats_topics(connection, &header, &instance, &group)? {
+    let mut all = ConsumeStats::default();
+    for topic in stats_topics(connection, &header, &shard, &group)? {
         let Some(topic) = instance.topic(&topic) else {
             continue;
         };
-        let names = queue_names(&instance, &topic, topic.name().as_str());
-        for (name, queue) in names.into_iter().zip(topic.queues()) {
-            let end = shard
-                .queue_range(topic.name(), queue)?
-                .max
-                .get()
-                .cast_signed();
-            let committed = shard.committed_offset(&group, topic.name(), queue)?;
-            let committed = committed.map_or(0, |offset| offset.get().cast_signed());
-            let offsets = ConsumeOffset {
-                broker_offset: end,
-                consumer_offset: committed,
-                last_timestamp: 0,
-                pull_offset: committed,
-            };
-            table.push((name, offsets));
-        }
+        let shown = topic.name().as_str();
+        let stats = topic_stats(&instance, &shard, &group, &topic, shown)?;
+        all.consume_tps += stats.consume_tps;
+        all.offset_table.0.extend(stats.offset_table.0);
     }
-    Ok(Reply::body(
-        request,
-        &ConsumeStats {
-            consume_tps: 0.0,
-            offset_table: QueueTable(table),
-        },
-    ))
+    Ok(Reply::body(request, &all))
 }
 
-/// The topics asked for, else those of which the group has offsets or to which it subscribes now.
+/// The progress of a group on one topic, which the asker calls `shown`.
+pub(super) fn topic_stats(
+    instance: &Instance,
+    shard: &Shard,
+    group: &GroupName,
+    topic: &Topic,
+    shown: &str,
+) -> Result<ConsumeStats, OffsetError> {
+    let mut table = Vec::new();
+    let names = queue_names(instance, topic, shown);
+    for (name, queue) in names.into_iter().zip(topic.queues()) {
+        let range = shard.queue_range(topic.name(), queue)?;
+        let committed = shard.committed_offset(group, topic.name(), queue)?;
+        let committed = committed.map_or(0, QueueOffset::get);
+        let last = match committed.checked_sub(1).map(QueueOffset::new) {
+            Some(last) => shard.store_time(topic.name(), queue, last)?,
+            None => None,
+        };
+        let committed = committed.cast_signed();
+        let offsets = ConsumeOffset {
+            broker_offset: range.max.get().cast_signed(),
+            consumer_offset: committed,
+            last_timestamp: last.map_or(0, Timestamp::ms),
+            pull_offset: committed,
+        };
+        table.push((name, offsets));
+    }
+    let counter = Counter::MessagesOut(topic.name().clone(), group.clone());
+    Ok(ConsumeStats {
+        consume_tps: instance.rate(&counter, Window::Minute).per_second,
+        offset_table: QueueTable(table),
+    })
+}
+
+/// The topics asked for, else those of which the group has offsets.
 fn stats_topics(
     connection: &Connection,
     header: &GetConsumeStatsRequest<'_>,
-    instance: &Instance,
+    shard: &Shard,
     group: &GroupName,
 ) -> Result<BTreeSet<TopicName>, Refusal> {
     let asked = header
@@ -207,17 +306,8 @@ fn stats_topics(
         topics.insert(connection.topic_of(name, header.consumer_group)?.topic);
     }
     if topics.is_empty() {
-        let metrics = instance.metrics();
-        let known = metrics
-            .groups
-            .into_iter()
-            .filter(|entry| entry.group == *group);
-        topics.extend(known.map(|entry| entry.topic));
-        let members = instance
-            .consumers(group)
-            .into_iter()
-            .filter_map(|client| client.consumer);
-        topics.extend(members.flat_map(|c| c.subscriptions).map(|s| s.topic));
+        let progress = shard.progress(ProgressOf::Group(group))?;
+        topics.extend(progress.into_iter().map(|progress| progress.topic));
     }
     Ok(topics)
 }

@@ -8,6 +8,7 @@
 mod access;
 mod ack;
 mod acl;
+mod administration;
 mod assignment;
 mod change_invisible_duration;
 mod connection;
@@ -32,6 +33,7 @@ mod send;
 mod send_back;
 mod send_reply;
 mod status;
+mod system_topic;
 mod topic;
 mod user;
 

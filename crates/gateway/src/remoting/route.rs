@@ -1,13 +1,13 @@
-//! Routes (105) and the rest of the name-server role: cluster (106), runtime (28), settings (101).
+//! Routes (105) and the cluster (106).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use base::TopicName;
-use broker::{Instance, Topic};
+use broker::{Instance, ORDER_NAMESPACE, Topic};
 use wire::remoting::{
     Command, ResponseCode,
-    body::{BrokerData, ClusterInfo, QueueData, TextTable, TopicRouteData},
-    header::{GetRouteRequest, KvConfigRequest, permission},
+    body::{BrokerData, ClusterInfo, QueueData, TopicRouteData},
+    header::{GetRouteRequest, permission},
 };
 
 use super::{
@@ -33,29 +33,21 @@ pub(super) fn by_topic(connection: &Connection, request: &Command) -> Answer {
     let read_write = permission::READ | permission::WRITE;
     if let Some(topic) = instance.topic(&named.topic) {
         let bits = i32::from(topic.spec.permission.bits());
-        return Ok(route(
-            connection,
-            request,
-            instance,
-            topic.spec.queues,
-            bits,
-        ));
+        let queues = (topic.spec.queues, bits);
+        let order = instance.kv_config(ORDER_NAMESPACE, named.topic.as_str());
+        return Ok(route(connection, request, instance, queues, order));
     }
     let name = named.topic.as_str();
     if name == TEMPLATE_TOPIC && instance.settings().create_automatically {
         let queues = instance.settings().automatic_queues;
         let bits = read_write | permission::INHERIT;
-        return Ok(route(connection, request, instance, queues, bits));
+        let queues = (queues, bits);
+        return Ok(route(connection, request, instance, queues, None));
     }
     // Compat: `createTopic` of the administration client (4.9, 5.0) finds its brokers so.
     if name == CLUSTER_NAME || is_broker(instance, name) {
-        return Ok(route(
-            connection,
-            request,
-            instance,
-            ADMINISTRATION_QUEUES,
-            read_write,
-        ));
+        let queues = (ADMINISTRATION_QUEUES, read_write);
+        return Ok(route(connection, request, instance, queues, None));
     }
     let reason = if instance.settings().create_automatically {
         "it is created by its first message"
@@ -86,10 +78,16 @@ fn route(
     connection: &Connection,
     request: &Command,
     instance: &Instance,
-    queues: u32,
-    bits: i32,
+    (queues, bits): (u32, i32),
+    order: Option<String>,
 ) -> Reply {
     let count = queues.cast_signed();
+    // As after `wipeWritePerm` on Apache's name server.
+    let bits = if instance.offers_writes() {
+        bits
+    } else {
+        bits & !permission::WRITE
+    };
     let brokers = brokers(connection, instance);
     let queues = brokers
         .iter()
@@ -104,7 +102,7 @@ fn route(
     let route = TopicRouteData {
         brokers,
         filter_server_table: BTreeMap::new(),
-        order_configuration: None,
+        order_configuration: order,
         queues,
     };
     Reply::body(request, &route)
@@ -132,48 +130,6 @@ pub(super) fn cluster(connection: &Connection, request: &Command) -> Answer {
     let names = brokers.keys().cloned().collect();
     let clusters = BTreeMap::from([(CLUSTER_NAME.to_owned(), names)]);
     Ok(Reply::body(request, &ClusterInfo { brokers, clusters }))
-}
-
-/// Code 28: the few numbers that are true here too.
-pub(super) fn runtime(connection: &Connection, request: &Command) -> Answer {
-    let front = &connection.front;
-    let instance = front.settle([])?;
-    let metrics = instance.metrics();
-    let messages_in: u64 = metrics
-        .topics
-        .iter()
-        .map(|topic: &_| topic.messages_in)
-        .sum();
-    let messages_out: u64 = metrics.groups.iter().map(|group| group.messages_out).sum();
-    let uptime_ms = i64::try_from(front.uptime().as_millis()).unwrap_or(i64::MAX);
-    let table = [
-        (
-            "bootTimestamp",
-            (front.clock.now().ms() - uptime_ms).to_string(),
-        ),
-        ("brokerActive", (!front.drain.is_draining()).to_string()),
-        (
-            "brokerVersionDesc",
-            format!("Carrack {}", env!("CARGO_PKG_VERSION")),
-        ),
-        ("commitLogMaxOffset", metrics.log_bytes.to_string()),
-        ("msgPutTotalSinceStart", messages_in.to_string()),
-        ("msgGetTotalSinceStart", messages_out.to_string()),
-        ("runtime", format!("{} ms", uptime_ms)),
-    ];
-    let table = table
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    Ok(Reply::body(request, &TextTable { table }))
-}
-
-/// Code 101: settings that tools keep in the name server. Nothing is kept here.
-pub(super) fn kv_config(request: &Command) -> Answer {
-    let header: KvConfigRequest<'_> = request.header()?;
-    let KvConfigRequest { namespace, key } = header;
-    let remark = format!("key `{key}` not found in namespace `{namespace}`");
-    Err(Refusal::new(ResponseCode::QueryNotFound, remark))
 }
 
 /// The queues of a topic with the names that clients call them by.

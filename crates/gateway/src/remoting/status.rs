@@ -8,9 +8,9 @@
 
 use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
-    DeleteTopicError, EndTransactionError, HeartbeatError, LockError, OffsetError, PullError,
-    QueryError, RecallError, ReceiveError, SendBackError, SendError, SetRequestModeError,
-    access::AccessError,
+    DeleteTopicError, EndTransactionError, HeartbeatError, KvConfigError, LockError, OffsetError,
+    ProgressError, PullError, QueryError, RecallError, ReceiveError, ResetOffsetError,
+    SendBackError, SendError, SetRequestModeError, access::AccessError,
 };
 use store::log::AppendError;
 use wire::remoting::{
@@ -51,6 +51,9 @@ refusals! {
     CreateGroupError => create_group,
     AccessError => access,
     SetRequestModeError => set_request_mode,
+    ProgressError => progress,
+    ResetOffsetError => reset_offset,
+    KvConfigError => kv_config,
     InstanceError => instance,
     HeaderError => header,
     BodyError => body,
@@ -244,6 +247,33 @@ fn set_request_mode(error: &SetRequestModeError) -> Code {
         SetRequestModeError::GroupNotFound(_) => Code::GroupNotExist,
         SetRequestModeError::RetryTopic { .. } => Code::NoPermission,
         SetRequestModeError::Metadata { .. } => Code::SystemError,
+    }
+}
+
+fn progress(error: &ProgressError) -> Code {
+    match error {
+        ProgressError::TooMany { .. } | ProgressError::State(_) => Code::SystemError,
+    }
+}
+
+fn reset_offset(error: &ResetOffsetError) -> Code {
+    match error {
+        ResetOffsetError::Offset(error) => offset(error),
+        ResetOffsetError::GroupNotFound(_) => Code::GroupNotExist,
+        // As on Apache.
+        ResetOffsetError::OutOfRange { .. } => Code::SystemError,
+        ResetOffsetError::NoQueue { .. } => Code::InvalidParameter,
+        ResetOffsetError::Progress(error) => progress(error),
+    }
+}
+
+fn kv_config(error: &KvConfigError) -> Code {
+    match error {
+        KvConfigError::Length { .. } | KvConfigError::Namespace { .. } => Code::InvalidParameter,
+        KvConfigError::TooMany { .. } | KvConfigError::TooManyNamespaces { .. } => {
+            Code::FlowControl
+        }
+        KvConfigError::Metadata { .. } => Code::SystemError,
     }
 }
 

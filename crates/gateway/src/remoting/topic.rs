@@ -1,13 +1,14 @@
 //! Administration of topics (codes 17, 21, 202, 206, 215, 216, 224, 351).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use broker::{Permission, Topic, TopicSpec, TopicType};
+use base::{QueueOffset, Timestamp};
+use broker::{Counter, Instance, Permission, Topic, TopicSpec, TopicType, Window};
 use wire::remoting::{
     Command, ResponseCode,
     body::{
-        DataVersion, QueueTable, TopicConfig, TopicConfigTable, TopicFilterType, TopicList,
-        TopicOffset, TopicStatsTable,
+        Body, DataVersion, QueueTable, TopicConfig, TopicConfigList, TopicConfigTable,
+        TopicFilterType, TopicList, TopicOffset, TopicStatsTable,
     },
     header::{CreateTopicRequest, TopicRequest},
 };
@@ -25,6 +26,16 @@ const TYPE_ATTRIBUTE: &str = "message.type";
 /// Code 17.
 pub(super) async fn create(connection: &Connection, request: &Command) -> Answer {
     let header: CreateTopicRequest<'_> = request.header()?;
+    let (instance, spec) = spec(connection, &header)?;
+    instance.create_topic(spec).await?;
+    Ok(Reply::success(request))
+}
+
+/// What a topic is asked to be.
+fn spec(
+    connection: &Connection,
+    header: &CreateTopicRequest<'_>,
+) -> Result<(Arc<Instance>, TopicSpec), Refusal> {
     let TopicIn { instance, topic } = connection.topic(header.topic)?;
     if topic.as_str() == TEMPLATE_TOPIC || topic.as_str() == CLUSTER_NAME {
         let remark = format!("topic name `{topic}` is reserved");
@@ -44,8 +55,52 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
         })?;
     change_attributes(&mut spec, header.attributes.unwrap_or_default())
         .map_err(|remark| Refusal::new(ResponseCode::InvalidParameter, remark))?;
-    instance.create_topic(spec).await?;
+    Ok((instance, spec))
+}
+
+/// Code 18: all or none, as far as the requests themselves can be wrong.
+pub(super) async fn create_list(connection: &Connection, request: &Command) -> Answer {
+    let list = TopicConfigList::decode(&request.body)?;
+    check_count("topicConfigList", list.topics.len())?;
+    let mut specs = Vec::with_capacity(list.topics.len());
+    for config in &list.topics {
+        let attributes = config.attributes.iter().map(|(name, value)| {
+            let sign = if name.starts_with(['+', '-']) {
+                ""
+            } else {
+                "+"
+            };
+            format!("{sign}{name}={value}")
+        });
+        let attributes = attributes.collect::<Vec<_>>().join(",");
+        let header = CreateTopicRequest {
+            topic: &config.topic_name,
+            default_topic: TEMPLATE_TOPIC,
+            read_queue_count: config.read_queue_count,
+            write_queue_count: config.write_queue_count,
+            permission: config.permission,
+            topic_filter_type: "SINGLE_TAG",
+            topic_sys_flag: None,
+            order: config.order,
+            attributes: Some(&attributes),
+            force: false,
+        };
+        specs.push(spec(connection, &header)?);
+    }
+    for (instance, spec) in specs {
+        instance.create_topic(spec).await?;
+    }
     Ok(Reply::success(request))
+}
+
+/// Refuses lists that hold the catalogue for too long.
+pub(super) fn check_count(field: &str, count: usize) -> Result<(), Refusal> {
+    let max = base::limits::CREATE_BATCH_MAX;
+    if count == 0 || count > max {
+        let remark = format!("field `{field}` has {count} entries, expected 1 to {max}");
+        return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
+    }
+    Ok(())
 }
 
 /// Applies `+name=value,-name`, as `AttributeParser` of the tools writes it.
@@ -162,24 +217,31 @@ pub(super) fn stats(connection: &Connection, request: &Command) -> Answer {
         .zip(topic.queues())
     {
         let range = shard.queue_range(topic.name(), queue)?;
+        let last = range.max.get().checked_sub(1).map(QueueOffset::new);
+        let written = match last {
+            Some(last) => shard.store_time(topic.name(), queue, last)?,
+            None => None,
+        };
         let offsets = TopicOffset {
-            last_update_timestamp: 0,
+            last_update_timestamp: written.map_or(0, Timestamp::ms),
             max_offset: range.max.get().cast_signed(),
             min_offset: range.min.get().cast_signed(),
         };
         table.push((name, offsets));
     }
+    let counter = Counter::MessagesIn(topic.name().clone());
+    let sent = named.instance.rate(&counter, Window::Minute);
     let offset_table: QueueTable<TopicOffset> = QueueTable(table);
     Ok(Reply::body(
         request,
         &TopicStatsTable {
             offset_table,
-            topic_put_tps: 0.0,
+            topic_put_tps: sent.per_second,
         },
     ))
 }
 
-fn not_found(named: &TopicIn) -> Refusal {
+pub(super) fn not_found(named: &TopicIn) -> Refusal {
     let TopicIn { instance, topic } = named;
     let remark = format!("topic `{topic}` not found in instance `{}`", instance.id());
     Refusal::new(ResponseCode::TopicNotExist, remark)

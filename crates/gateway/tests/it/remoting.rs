@@ -1,6 +1,7 @@
 //! Remoting verbs, one by one, in both header forms.
 
 pub(crate) mod administration;
+mod bad_input;
 mod clients;
 mod filter;
 mod messages;
