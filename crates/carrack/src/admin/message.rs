@@ -19,7 +19,7 @@ use wire::message::{
 use super::{
     servers::Servers,
     show::{self, Rows},
-    time,
+    time, trace,
 };
 use crate::{cli::ServerOptions, exit::Failure};
 
@@ -51,6 +51,16 @@ pub(crate) enum MessageCommand {
         /// Most messages to show
         #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
         limit: u32,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
+    /// Show what SDKs told of a message's way: who sent it, who consumed it, and when
+    Trace {
+        /// Id that the sender gave the message, or one of its keys
+        id: String,
+        /// Topic that the SDKs send their traces to
+        #[arg(long, value_name = "TOPIC", default_value = "RMQ_SYS_TRACE_TOPIC")]
+        topic: String,
         #[command(flatten)]
         server: ServerOptions,
     },
@@ -115,6 +125,7 @@ struct MessageDescription {
 
 pub(super) async fn run(command: MessageCommand) -> Result<(), Failure> {
     match command {
+        MessageCommand::Trace { id, topic, server } => trace::run(&id, &topic, &server).await,
         MessageCommand::Get { topic, id, server } => get(&topic, &id, &server).await,
         MessageCommand::Query {
             topic,

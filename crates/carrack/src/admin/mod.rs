@@ -9,6 +9,7 @@ mod servers;
 mod show;
 mod time;
 mod topic;
+mod trace;
 mod user;
 
 pub(crate) use acl::AclCommand;
