@@ -1,6 +1,8 @@
 //! The real binary, run as people run it.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod admin;
 #[cfg(test)]
 mod bench;

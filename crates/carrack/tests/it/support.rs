@@ -87,7 +87,17 @@ impl Server {
     }
 
     /// Starts a server and waits until it is ready.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::start_and_read(command, 0).0
+    }
+
+    /// Starts a server that makes up an administrator, and gives what it tells of it.
+    pub(crate) fn spawn_told(command: Command) -> (Self, Vec<String>) {
+        Self::start_and_read(command, 3)
+    }
+
+    /// Starts a server and reads its first line, and so many more.
+    fn start_and_read(mut command: Command, more: usize) -> (Self, Vec<String>) {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -102,10 +112,12 @@ impl Server {
         });
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
-            // Nobody listens any more if it took too long.
-            let _ = sender.send(line);
+            for _ in 0..=more {
+                let mut line = String::new();
+                stdout.read_line(&mut line).unwrap();
+                // Nobody listens any more if it took too long.
+                let _ = sender.send(line);
+            }
         });
         let mut server = Self {
             child,
@@ -123,7 +135,8 @@ impl Server {
             .split_whitespace()
             .map(|address| address.parse().unwrap())
             .collect();
-        server
+        let told = (0..more).map(|_| receiver.recv_timeout(READY_WAIT).unwrap());
+        (server, told.collect())
     }
 
     /// Where it listens.
