@@ -1,5 +1,7 @@
 //! Users and policies: changing them, and finding them again.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use broker::access::{
     Access, AccessError, NotAuthenticated, Policy, PolicyEntry, PolicyKind, Secret, UserChange,
     UserStatus, UserType,
