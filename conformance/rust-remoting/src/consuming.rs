@@ -19,11 +19,13 @@ use tokio::task::JoinHandle;
 use crate::Failure;
 use crate::connection::{Connection, signer};
 use crate::producing::Producer;
-use crate::protocol::{Subscription, acked, keys, received, write};
+use crate::protocol::{Subscription, acked, describe, keys, received, write};
 
 /// By default the client stops without waiting for listeners, and forgets what they have just done.
 const LISTENERS_END_MS: u64 = 10_000;
 const POLL_MS: u64 = 500;
+/// Stopping a lite pull consumer waits for its long polls, of 20 s by default.
+const LONG_POLL_MS: u64 = 3_000;
 
 pub enum Consumer {
     Push(Box<DefaultMQPushConsumer>),
@@ -183,7 +185,7 @@ async fn reply(producer: Arc<DefaultMQProducer>, request: MessageExt) {
         Err(reason) => Err(reason),
     };
     if let Err(reason) = sent {
-        write("warning", json!({ "error": reason.to_string() }));
+        write("warning", json!({ "error": describe(&reason) }));
     }
 }
 
@@ -195,6 +197,7 @@ async fn start_lite_pull(
         .client_options(connection.config("consumer", &subscription.session).into())
         .consumer_group(subscription.group.as_str())
         .consume_from_where(ConsumeFromWhere::ConsumeFromFirstOffset)
+        .broker_suspend_max_time_millis(LONG_POLL_MS)
         .auto_commit(false);
     if let Some(signer) = signer(&subscription.session) {
         builder = builder.rpc_hook(signer);

@@ -10,7 +10,7 @@ mod producing;
 mod protocol;
 mod transactions;
 
-use rocketmq_runtime::RuntimeOwner;
+use rocketmq_runtime::{RuntimeConfig, RuntimeOwner};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tracing_subscriber::EnvFilter;
@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use self::connection::Connection;
 use self::consuming::Consumer;
 use self::producing::Producer;
-use self::protocol::{Envelope, Operation, write};
+use self::protocol::{Envelope, Operation, describe, write};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -86,6 +86,8 @@ impl Driver {
     }
 }
 
+const LISTENER_CALLS_WAITING_MAX: usize = 4096;
+
 const NO_PRODUCER: &str = "no producer is running";
 const NO_CONSUMER: &str = "no consumer is running";
 
@@ -103,7 +105,10 @@ fn main() -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let owner = RuntimeOwner::new()?;
+    // By default a listener's calls beyond 20 at once fail before they reach the application.
+    let mut config = RuntimeConfig::default();
+    config.blocking_lane_policies.metadata_io.max_queue_depth = LISTENER_CALLS_WAITING_MAX;
+    let owner = RuntimeOwner::plan(config)?.build()?;
     let driver = Driver {
         connection: Connection::new(&owner, endpoint.clone())?,
         producer: None,
@@ -125,7 +130,7 @@ async fn obey(mut driver: Driver) -> Result<(), Failure> {
             Err(reason) => {
                 write(
                     "failed",
-                    json!({ "command": envelope.command, "error": reason.to_string() }),
+                    json!({ "command": envelope.command, "error": describe(reason.as_ref()) }),
                 );
             }
         }

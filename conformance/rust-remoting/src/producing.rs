@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::connection::{Connection, signer};
-use crate::protocol::{Outgoing, ProducerOptions, write};
+use crate::protocol::{Outgoing, ProducerOptions, describe, write};
 use crate::transactions::Listener;
 
 /// Runtimes that start side by side on two cores take longer than the default of 3 s.
@@ -224,7 +224,7 @@ fn report(key: &str, result: &Result<SendResult, Failure>) {
 }
 
 fn send_failed(key: &str, reason: &Failure) {
-    let fields = json!({ "key": key, "error": reason.to_string() });
+    let fields = json!({ "key": key, "error": describe(reason.as_ref()) });
     write("send_failed", fields);
 }
 

@@ -1,7 +1,9 @@
 //! The commands and events of the line protocol.
 
 use std::collections::HashMap;
+use std::error::Error;
 
+use rocketmq_client_rust::ClientError;
 use rocketmq_model::common::message::MessageTrait;
 use rocketmq_model::common::message::message_ext::MessageExt;
 use serde::Deserialize;
@@ -187,4 +189,22 @@ pub fn acked(message: &MessageExt) {
 pub fn write(event: &str, mut fields: Value) {
     fields["event"] = json!(event);
     println!("{fields}");
+}
+
+/// An error with its causes, and the code of the server's answer: the client drops the reason that
+/// the server gives.
+pub fn describe(reason: &(dyn Error + 'static)) -> String {
+    let mut text = reason.to_string();
+    let code = reason
+        .downcast_ref::<ClientError>()
+        .and_then(ClientError::broker_response_code);
+    if let Some(code) = code {
+        text = format!("{text}, code {code}");
+    }
+    let mut cause = reason.source();
+    while let Some(reason) = cause {
+        text = format!("{text}: {reason}");
+        cause = reason.source();
+    }
+    text
 }

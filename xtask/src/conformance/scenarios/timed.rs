@@ -25,7 +25,12 @@ struct Due {
 }
 
 pub(super) fn by_level(round: &mut Round<'_>) -> Result<()> {
-    let mut driver = start(round)?;
+    let (level, _) = LEVELS_MS[0];
+    let first = Outgoing {
+        delay_level: Some(level),
+        ..first(round)
+    };
+    let mut driver = start(round, &first)?;
     let mut due = Vec::new();
     for (level, delay_ms) in LEVELS_MS {
         let key = format!("level-{level}");
@@ -43,7 +48,7 @@ pub(super) fn at_time(round: &mut Round<'_>) -> Result<()> {
     /// After now; not in the order of sending, and not at full seconds.
     const AFTER_MS: [u64; 4] = [3_300, 2_100, 2_777, 4_050];
     const DELAY_MS: u64 = 2_345;
-    let mut driver = start(round)?;
+    let mut driver = start(round, &soon(round))?;
     let mut due = Vec::new();
     let now_ms = unix_ms();
     for after_ms in AFTER_MS {
@@ -73,7 +78,7 @@ pub(super) fn at_time(round: &mut Round<'_>) -> Result<()> {
 pub(super) fn recall(round: &mut Round<'_>) -> Result<()> {
     const RECALLED_AFTER_MS: u64 = 4_000;
     const LAST_AFTER_MS: u64 = 5_500;
-    let mut driver = start(round)?;
+    let mut driver = start(round, &soon(round))?;
     let now_ms = unix_ms();
     let message = |key: &str, after_ms: u64| Outgoing {
         deliver_at_ms: Some(now_ms + after_ms),
@@ -90,14 +95,25 @@ pub(super) fn recall(round: &mut Round<'_>) -> Result<()> {
     finish(driver)
 }
 
-fn start(round: &Round<'_>) -> Result<Driver> {
+fn first(round: &Round<'_>) -> Outgoing {
+    Outgoing::keyed(&round.topic, "first")
+}
+
+/// The first message, due as soon as a library that knows times can say.
+fn soon(round: &Round<'_>) -> Outgoing {
+    Outgoing {
+        delay_ms: Some(1),
+        ..first(round)
+    }
+}
+
+/// The topic takes timed messages only, so `first` must be one.
+fn start(round: &Round<'_>, first: &Outgoing) -> Result<Driver> {
     let mut driver = round.start_driver()?;
     driver.start_producer(&round.topic)?;
     driver.start_consumer(&round.consumer())?;
     // The consumer runs before anything is due.
-    driver
-        .send(&Outgoing::keyed(&round.topic, "first"))?
-        .all()?;
+    driver.send(first)?.all()?;
     Inbox::default().settle(&mut driver, ["first"])?;
     Ok(driver)
 }
