@@ -14,6 +14,7 @@ use wire::remoting::{
 
 use super::{
     connection::Connection,
+    pull::require_group,
     reply::{Answer, Reply},
     route::queue_names,
 };
@@ -50,6 +51,7 @@ pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
 pub(super) async fn set_mode(connection: &Connection, request: &Command) -> Answer {
     let body = SetMessageRequestMode::decode(&request.body)?;
     let names = connection.topic_and_group(&body.topic, &body.consumer_group)?;
+    require_group(&names).await?;
     let mode = match body.mode {
         MessageRequestMode::Pull => RequestMode::Pull,
         MessageRequestMode::Pop => RequestMode::Receive {
