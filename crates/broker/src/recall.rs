@@ -52,8 +52,8 @@ impl RecallError {
 }
 
 impl Shard {
-    /// Takes a timed message back: it will never be delivered, which is durable on return. `message`
-    /// is the physical offset that its send returned. Returns the message.
+    /// Takes a timed message back: it will never be delivered, which is durable on return.
+    /// `message` is the physical offset that its send returned. Returns the message.
     pub async fn recall(
         &self,
         topic: &TopicName,

@@ -1,8 +1,8 @@
 //! Retention: how long and how much of the log is kept, and the sweeping up behind it.
 //!
 //! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a
-//! message that somebody has in flight or that is held outside its queue: that one is appended again
-//! first.
+//! message that somebody has in flight or that is held outside its queue: that one is appended
+//! again first.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a scenario needs of a client library beyond sending and receiving, and what a library lacks.
+//! What a scenario needs of a client library beyond sending and receiving, and what a library
+//! lacks.
 
 /// Something that not every library can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

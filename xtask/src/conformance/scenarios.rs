@@ -71,8 +71,8 @@ impl Scenario {
     }
 }
 
-/// A topic of the Remoting protocol: there, nothing tells an ordered message from another, and timed
-/// ones go beside them.
+/// A topic of the Remoting protocol: there, nothing tells an ordered message from another, and
+/// timed ones go beside them.
 const MIXED: &str = "mixed";
 
 /// Every scenario for one client; the order is the order of the run.

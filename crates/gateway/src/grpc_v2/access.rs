@@ -2,10 +2,10 @@
 //!
 //! Every call carries `authorization: MQv2-HMAC-SHA1 Credential=<access key>[/...],
 //! SignedHeaders=x-mq-date-time, Signature=<hex>`; the signature is HMAC-SHA1 over the value of
-//! `x-mq-date-time`. How old that is says nothing: SDKs write local times as universal ones. Source:
-//! `DefaultAuthenticationContextBuilder` and `DefaultAuthorizationContextBuilder` of RocketMQ 5.5.0,
-//! which answer UNAUTHORIZED to everything; here a known user who may not do what it asks is told
-//! FORBIDDEN, which SDKs tell apart.
+//! `x-mq-date-time`. How old that is says nothing: SDKs write local times as universal ones.
+//! Source: `DefaultAuthenticationContextBuilder` and `DefaultAuthorizationContextBuilder` of
+//! RocketMQ 5.5.0, which answer UNAUTHORIZED to everything; here a known user who may not do what
+//! it asks is told FORBIDDEN, which SDKs tell apart.
 
 use broker::access::{Action, ActionSet, NotAuthenticated, ResourceKind, Wanted};
 use wire::grpc_v2::{self as v2, settings::PubSub};

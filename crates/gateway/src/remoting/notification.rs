@@ -1,5 +1,5 @@
-//! Notification (code 200054) and polling info (200055): whether a pop would find a message, and how
-//! many pops wait for one.
+//! Notification (code 200054) and polling info (200055): whether a pop would find a message, and
+//! how many pops wait for one.
 
 use broker::{Receiver, Start};
 use wire::remoting::{

@@ -1,7 +1,7 @@
 //! Users (codes 3001 to 3005).
 //!
-//! Answers hold secrets in clear, as Apache's do: `copyUser` copies them. Only a super user is shown
-//! those of super users, or may change one. Source: `AdminBrokerProcessor` of RocketMQ 5.5.0.
+//! Answers hold secrets in clear, as Apache's do: `copyUser` copies them. Only a super user is
+//! shown those of super users, or may change one. Source: `AdminBrokerProcessor` of RocketMQ 5.5.0.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Messages of one sharding key arrive in the order in which they were sent; one that fails holds up
-//! those behind it until it succeeds.
+//! Messages of one sharding key arrive in the order in which they were sent; one that fails holds
+//! up those behind it until it succeeds.
 
 use anyhow::{Result, bail};
 

@@ -1,5 +1,5 @@
-//! Half messages: commit makes them visible, rollback never does, an answer that is missing is asked
-//! for, and any producer of the group may give it.
+//! Half messages: commit makes them visible, rollback never does, an answer that is missing is
+//! asked for, and any producer of the group may give it.
 
 use anyhow::Result;
 

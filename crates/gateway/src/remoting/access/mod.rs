@@ -223,8 +223,8 @@ fn topic_of(request: &Command) -> Option<&str> {
     topic.filter(|topic| !topic.is_empty())
 }
 
-/// The sender; `None` where the instance of the request has no access control. A request whose names
-/// cannot be read or disagree is one to the default instance until its sender is known.
+/// The sender; `None` where the instance of the request has no access control. A request whose
+/// names cannot be read or disagree is one to the default instance until its sender is known.
 fn caller(
     connection: &Connection,
     request: &Command,

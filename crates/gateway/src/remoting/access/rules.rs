@@ -3,8 +3,8 @@
 //!
 //! Source: `DefaultAuthorizationContextBuilder` and the annotated headers of RocketMQ 5.5.0. Where
 //! Apache's broker lets everybody do what only administrators should (settings of the broker, new
-//! groups, lists of everything, codes whose header has no annotation), a rule here is stricter; each
-//! such rule says so.
+//! groups, lists of everything, codes whose header has no annotation), a rule here is stricter;
+//! each such rule says so.
 
 use broker::access::{Action, ActionSet, ResourceKind};
 use wire::remoting::{

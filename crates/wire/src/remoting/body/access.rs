@@ -40,8 +40,8 @@ impl fmt::Debug for UserInfo {
 #[serde(transparent)]
 pub struct UserList(pub Vec<UserInfo>);
 
-/// The policies of one subject: body of `AuthCreateAcl` (3006) and `AuthUpdateAcl` (3007), answer to
-/// `AuthGetAcl` (3009).
+/// The policies of one subject: body of `AuthCreateAcl` (3006) and `AuthUpdateAcl` (3007), answer
+/// to `AuthGetAcl` (3009).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AclInfo {
