@@ -8,6 +8,8 @@ mod ci;
 mod conformance;
 mod crash;
 mod mqadmin;
+mod differential;
+mod oracle;
 mod setup;
 mod steps;
 mod tidy;
@@ -39,6 +41,8 @@ enum Command {
         #[arg(long)]
         fix: bool,
     },
+    /// Compare what is to be seen of the same operations on Apache RocketMQ and here.
+    Differential(differential::Arguments),
     /// Kill a server under load, again and again, and look for what it lost.
     Kill {
         #[command(flatten)]
@@ -79,6 +83,7 @@ fn main() -> Result<()> {
         Command::Ci => ci::ci(),
         Command::Verify => ci::verify(),
         Command::Tidy { fix } => tidy::run(fix),
+        Command::Differential(arguments) => differential::run(&arguments),
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),
         Command::Syscalls(options) => crash::system_calls(&options),

@@ -1,0 +1,411 @@
+//! `cargo xtask differential`: the same seeded operations over Remoting against Apache RocketMQ
+//! and against Carrack.
+//!
+//! Seeds run side by side, each with topics and groups of its own; the operations of a seed run one
+//! after the other, so that what is to be seen of each is settled. It is compared operation by
+//! operation. What differs is either an accepted difference (`differential/rules.rs`), or fails the
+//! run, which then looks for fewer operations that differ as well.
+
+mod driver;
+mod operation;
+mod outcome;
+mod rules;
+mod workload;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use self::driver::{Addresses, Driver, Fault};
+use self::operation::Operation;
+use self::outcome::Outcome;
+use self::rules::RULES;
+use self::workload::Workload;
+use crate::conformance::deadline::{Deadline, START, STOP, Stopwatch};
+use crate::conformance::process::Process;
+use crate::oracle::{self, Oracle};
+use crate::workspace;
+
+/// Differences of a seed that are printed; later ones mostly follow from the first.
+const PRINTED_MAX: usize = 4;
+
+/// Most runs in search of a shorter list of operations.
+const SHRINKS_MAX: usize = 8;
+
+/// Seeds that run at the same time; mostly they wait.
+const SEEDS_AT_ONCE: usize = 8;
+
+/// Command line of `cargo xtask differential`.
+#[derive(Clone, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 8)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Operations per seed.
+    #[arg(long, default_value_t = 120)]
+    operations: usize,
+    /// The server to test; by default the release build if there is one, else the debug build.
+    #[arg(long, value_name = "PATH")]
+    server_binary: Option<PathBuf>,
+    /// Plant a fault before Carrack, which must be found: the run fails if it is not.
+    #[arg(long, value_enum)]
+    fault: Option<Fault>,
+    /// Print every operation with both outcomes.
+    #[arg(long)]
+    verbose: bool,
+    /// Do not look for fewer operations that differ.
+    #[arg(long)]
+    no_shrink: bool,
+}
+
+/// The two servers.
+struct Pair {
+    apache: Addresses,
+    carrack: Addresses,
+}
+
+/// What came of a seed.
+struct Report {
+    seed: u64,
+    operations: Vec<Operation>,
+    apache: Vec<Outcome>,
+    carrack: Vec<Outcome>,
+}
+
+/// How an operation came out on both sides.
+enum Verdict {
+    Same,
+    Accepted(&'static str),
+    Different,
+    /// Apache does not do what a rule says.
+    Refuted(&'static str),
+}
+
+/// Runs the command. Fails if anything differs that is not an accepted difference.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let root = workspace::root();
+    let binary = arguments
+        .server_binary
+        .clone()
+        .unwrap_or_else(|| built(&root));
+    if !binary.exists() {
+        bail!("{} does not exist: build it first", binary.display());
+    }
+    let logs = root.join("target/differential");
+    fs::create_dir_all(&logs).context("create the folder of logs")?;
+    let watch = Stopwatch::start();
+    let oracle = Oracle::start(&logs).context("start Apache RocketMQ")?;
+    let data = tempfile::tempdir().context("create the data folder")?;
+    let (carrack, address) = start_carrack(&binary, data.path(), &logs)?;
+    println!(
+        "both servers are up after {:.0} s",
+        watch.elapsed().as_secs_f64()
+    );
+    let pair = Pair {
+        apache: Addresses {
+            name_server: oracle.name_server().to_owned(),
+            broker: oracle.broker().to_owned(),
+        },
+        carrack: Addresses {
+            name_server: address.clone(),
+            broker: address,
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime of the clients")?;
+    let result = runtime.block_on(compare(&pair, arguments));
+    // Busy for nothing once it has ended transactions: gone before anything else is done.
+    drop(oracle);
+    stop_carrack(carrack)?;
+    println!("took {:.0} s", watch.elapsed().as_secs_f64());
+    result
+}
+
+async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
+    let mut reports = Vec::new();
+    let seeds: Vec<u64> = (arguments.seed..arguments.seed + arguments.seeds).collect();
+    for seeds in seeds.chunks(SEEDS_AT_ONCE) {
+        let runs = seeds.iter().map(|seed| {
+            let operations = Workload::generate(*seed, arguments.operations);
+            run_seed(pair, *seed, operations, 0, arguments.fault)
+        });
+        for report in futures_all(runs).await {
+            reports.push(report?);
+        }
+    }
+    let (mut compared, mut differing, mut refuted) = (0, Vec::new(), BTreeSet::new());
+    let mut used = BTreeSet::new();
+    for report in &reports {
+        if arguments.verbose {
+            report.print_all();
+        }
+        compared += report.operations.len();
+        for verdict in report.verdicts() {
+            match verdict {
+                Verdict::Same | Verdict::Different => {}
+                Verdict::Accepted(rule) => _ = used.insert(rule),
+                Verdict::Refuted(rule) => _ = refuted.insert(rule),
+            }
+        }
+        if report.first_difference().is_some() {
+            report.print();
+            differing.push(report);
+        }
+    }
+    println!(
+        "{compared} operations of {} seeds compared, {} seeds differ",
+        reports.len(),
+        differing.len()
+    );
+    for rule in RULES {
+        let state = if used.contains(rule.name) {
+            "used"
+        } else {
+            "NEVER USED"
+        };
+        println!("accepted difference `{}`: {state}", rule.name);
+    }
+    if let Some(fault) = arguments.fault {
+        if differing.is_empty() {
+            bail!("the planted fault {fault:?} was not found");
+        }
+        println!("the planted fault {fault:?} was found");
+        return Ok(());
+    }
+    if let Some(report) = differing.first()
+        && !arguments.no_shrink
+    {
+        shrink(pair, report).await?;
+    }
+    if !differing.is_empty() || !refuted.is_empty() {
+        bail!(
+            "{} seeds differ, rules refuted: {refuted:?}",
+            differing.len()
+        );
+    }
+    Ok(())
+}
+
+/// Runs all at the same time.
+async fn futures_all<F: Future>(runs: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut runs: Vec<_> = runs.map(|run| (Box::pin(run), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut is_done = true;
+        for (run, output) in &mut runs {
+            if output.is_none() {
+                match run.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *output = Some(value),
+                    std::task::Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if is_done {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    runs.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Runs the operations against both servers. `attempt` keeps the names of repeated runs apart.
+async fn run_seed(
+    pair: &Pair,
+    seed: u64,
+    operations: Vec<Operation>,
+    attempt: usize,
+    fault: Option<Fault>,
+) -> Result<Report> {
+    let (apache, carrack) = tokio::try_join!(
+        run_side(&pair.apache, seed, &operations, attempt, None),
+        run_side(&pair.carrack, seed, &operations, attempt, fault),
+    )?;
+    Ok(Report {
+        seed,
+        operations,
+        apache,
+        carrack,
+    })
+}
+
+async fn run_side(
+    addresses: &Addresses,
+    seed: u64,
+    operations: &[Operation],
+    attempt: usize,
+    fault: Option<Fault>,
+) -> Result<Vec<Outcome>> {
+    let name = format!("s{seed}-{attempt}");
+    let mut driver = Driver::start(addresses, name, seed, fault)
+        .await
+        .with_context(|| format!("prepare seed {seed} at {}", addresses.broker))?;
+    let mut outcomes = Vec::with_capacity(operations.len());
+    for (index, operation) in operations.iter().enumerate() {
+        outcomes.push(driver.run(index, operation).await);
+    }
+    Ok(outcomes)
+}
+
+/// Looks for a shorter list that differs at the same operation: what comes after it goes, then
+/// halves, quarters and so on of what came before.
+async fn shrink(pair: &Pair, report: &Report) -> Result<()> {
+    let Some(last) = report.first_difference() else {
+        return Ok(());
+    };
+    let mut keep: Vec<usize> = (0..=last).collect();
+    let mut size = last / 2;
+    let mut attempt = 0;
+    while size > 0 && attempt < SHRINKS_MAX {
+        let mut start = 0;
+        while start < keep.len().saturating_sub(1) && attempt < SHRINKS_MAX {
+            let end = (start + size).min(keep.len() - 1);
+            let shorter: Vec<usize> = [&keep[..start], &keep[end..]].concat();
+            attempt += 1;
+            let again = report.again(pair, &shorter, attempt).await?;
+            if again.is_different_at(last) {
+                keep = shorter;
+            } else {
+                start = end;
+            }
+        }
+        size /= 2;
+    }
+    println!(
+        "\nseed {} differs with these operations alone:",
+        report.seed
+    );
+    for index in &keep {
+        println!("{index:>4} {:?}", report.operations[*index]);
+    }
+    Ok(())
+}
+
+impl Report {
+    fn verdict(&self, index: usize) -> Verdict {
+        let (operation, apache, carrack) = (
+            &self.operations[index],
+            &self.apache[index],
+            &self.carrack[index],
+        );
+        let mut rules = RULES.iter().filter(|rule| (rule.speaks_of)(operation));
+        if let Some(rule) = rules.clone().find(|rule| !(rule.apache)(operation, apache)) {
+            return Verdict::Refuted(rule.name);
+        }
+        if apache == carrack {
+            return Verdict::Same;
+        }
+        match rules.find(|rule| (rule.accepts)(operation, apache, carrack)) {
+            Some(rule) => Verdict::Accepted(rule.name),
+            None => Verdict::Different,
+        }
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        (0..self.operations.len()).map(|index| self.verdict(index))
+    }
+
+    fn is_different_at(&self, index: usize) -> bool {
+        matches!(
+            self.verdict(index),
+            Verdict::Different | Verdict::Refuted(_)
+        )
+    }
+
+    fn first_difference(&self) -> Option<usize> {
+        (0..self.operations.len()).find(|index| self.is_different_at(*index))
+    }
+
+    /// The same run with some operations only; the others count as not asked.
+    async fn again(&self, pair: &Pair, keep: &[usize], attempt: usize) -> Result<Self> {
+        let nothing = Operation::Raw {
+            code: 9_999,
+            fields: Vec::new(),
+        };
+        let mut operations = vec![nothing; self.operations.len()];
+        for index in keep {
+            operations[*index] = self.operations[*index].clone();
+        }
+        let end = keep.last().map_or(0, |last| last + 1);
+        operations.truncate(end);
+        run_seed(pair, self.seed, operations, attempt, None).await
+    }
+
+    fn print(&self) {
+        let differences = (0..self.operations.len()).filter(|index| self.is_different_at(*index));
+        for index in differences.clone().take(PRINTED_MAX) {
+            println!(
+                "\nseed {} operation {index}: {:?}",
+                self.seed, self.operations[index]
+            );
+            if let Verdict::Refuted(rule) = self.verdict(index) {
+                println!("  Apache does not do what the rule `{rule}` says");
+            }
+            let (apache, carrack) = (
+                self.apache[index].to_string(),
+                self.carrack[index].to_string(),
+            );
+            for line in apache
+                .lines()
+                .filter(|line| !carrack.lines().any(|other| other == *line))
+            {
+                println!("  Apache  {line}");
+            }
+            for line in carrack
+                .lines()
+                .filter(|line| !apache.lines().any(|other| other == *line))
+            {
+                println!("  Carrack {line}");
+            }
+        }
+        let more = differences.count().saturating_sub(PRINTED_MAX);
+        if more > 0 {
+            println!("  and {more} more in seed {}", self.seed);
+        }
+    }
+
+    fn print_all(&self) {
+        for (index, operation) in self.operations.iter().enumerate() {
+            println!("\nseed {} operation {index}: {operation:?}", self.seed);
+            println!(
+                "Apache: {}\nCarrack: {}",
+                self.apache[index], self.carrack[index]
+            );
+        }
+    }
+}
+
+fn built(root: &Path) -> PathBuf {
+    let built = |profile: &str| root.join("target").join(profile).join("carrack");
+    if built("release").exists() {
+        return built("release");
+    }
+    built("debug")
+}
+
+fn start_carrack(binary: &Path, data: &Path, logs: &Path) -> Result<(Process, String)> {
+    let address = format!("127.0.0.1:{}", oracle::free_ports()? + 3);
+    let mut command = Command::new(binary);
+    command
+        .args(["server", "--data"])
+        .arg(data.join("data"))
+        .args(["--listen", &address]);
+    let mut process = Process::start("carrack", &mut command, &logs.join("carrack.log"))?;
+    let deadline = Deadline::after(START);
+    while !process.next_line(deadline)?.text.starts_with("ready") {}
+    Ok((process, address))
+}
+
+fn stop_carrack(mut process: Process) -> Result<()> {
+    process.terminate()?;
+    process.wait_for_success(Deadline::after(STOP))
+}
