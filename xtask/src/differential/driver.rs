@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result};
 
 use super::operation::{Client, Group, Operation, Topic};
 use super::outcome::{Outcome, Reaction};
-use super::workload::{PLAIN_QUEUES, TIMED_QUEUES};
+use super::workload::{PLAIN_QUEUES, Part, TIMED_QUEUES};
 use crate::conformance::deadline::Deadline;
 
 /// For an answer; a busy machine is slow.
@@ -110,6 +110,22 @@ pub(super) struct Driver {
     keys: HashMap<String, usize>,
 }
 
+/// Parts of the protocol of which the server says that it does not know them.
+pub(super) async fn lacks(addresses: &Addresses) -> Result<Vec<Part>> {
+    let client = RemotingClient::connect(&addresses.broker, RemotingOptions::default()).await?;
+    let mut lacking = Vec::new();
+    for (part, code) in [
+        (Part::Pop, RequestCode::PopMessage),
+        (Part::Reset, RequestCode::InvokeBrokerToResetOffset),
+    ] {
+        let answer = client.request(Command::request(code, &())).await?;
+        if answer.response_code() == Some(ResponseCode::RequestCodeNotSupported) {
+            lacking.push(part);
+        }
+    }
+    Ok(lacking)
+}
+
 impl Driver {
     /// Connects, and creates the topics and groups of the seed.
     pub(super) async fn start(
@@ -152,6 +168,7 @@ impl Driver {
             (Topic::Plain, PLAIN_QUEUES),
             (Topic::Timed, TIMED_QUEUES),
             (Topic::Popped, 1),
+            (Topic::Sink, 1),
         ];
         for (topic, queues) in topics {
             let name = self.topic(topic);
@@ -164,7 +181,7 @@ impl Driver {
                 .await
                 .with_context(|| format!("create topic {name}"))?;
         }
-        for group in [Group::First, Group::Second, Group::Popping] {
+        for group in [Group::First, Group::Second, Group::Careless, Group::Popping] {
             let name = self.group(group);
             let config = wire::remoting::body::GroupConfig {
                 group_name: name.clone(),
@@ -175,6 +192,10 @@ impl Driver {
                 .await
                 .with_context(|| format!("create group {name}"))?;
         }
+        // A connection that says nothing at first is not kept by everybody.
+        self.clients[1]
+            .topic_config(&self.topic(Topic::Plain))
+            .await?;
         // The name server learns of topics behind the broker's answer.
         let deadline = Deadline::after(REQUEST);
         for (topic, _) in topics {
@@ -201,6 +222,7 @@ impl Driver {
                 decision,
                 is_right_group,
                 shift,
+                ..
             } => {
                 self.end_transaction(*half, *decision, *is_right_group, *shift)
                     .await
@@ -263,6 +285,7 @@ impl Driver {
             Topic::Plain => format!("{name}-plain"),
             Topic::Timed => format!("{name}-timed"),
             Topic::Popped => format!("{name}-popped"),
+            Topic::Sink => format!("{name}-sink"),
             Topic::Automatic => format!("{name}-automatic"),
             Topic::Retry(group) => format!("%RETRY%{}", self.group(group)),
             Topic::DeadLetter(group) => format!("%DLQ%{}", self.group(group)),
@@ -277,6 +300,7 @@ impl Driver {
         match group {
             Group::First => format!("{name}-first"),
             Group::Second => format!("{name}-second"),
+            Group::Careless => format!("{name}-careless"),
             Group::Popping => format!("{name}-popping"),
             Group::Missing => format!("{name}-nobody"),
         }

@@ -12,6 +12,8 @@ pub(super) enum Topic {
     Popped,
     /// Created by the first send to it.
     Automatic,
+    /// One queue for messages that one of the servers may refuse.
+    Sink,
     /// The retry topic of a group.
     Retry(Group),
     /// The dead letters of a group.
@@ -31,6 +33,8 @@ pub(super) enum Group {
     First,
     /// Pulls.
     Second,
+    /// Commits numbers that one of the servers may refuse.
+    Careless,
     /// Receives with receipts.
     Popping,
     /// Was never created.
@@ -134,7 +138,10 @@ pub(super) enum Operation {
         half: usize,
         decision: i32,
         is_right_group: bool,
+        /// Added to the half message's offset in its queue.
         shift: i64,
+        /// Whether one of the servers has ended it already.
+        is_again: bool,
     },
     /// Send a message that is due later; each has a queue of its own.
     SendTimed { content: Content, delay: Delay },

@@ -73,8 +73,11 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Before each property of a message in a line.
+pub(super) const PROPERTY: &str = "; ";
+
 /// Properties whose values are times, ids or addresses of the server.
-const MASKED: [&str; 12] = [
+const MASKED: [&str; 11] = [
     properties::ORIGIN_MESSAGE_ID,
     properties::POP_CK,
     properties::FIRST_POP_TIME,
@@ -86,7 +89,6 @@ const MASKED: [&str; 12] = [
     properties::DLQ_ORIGIN_MESSAGE_ID,
     properties::TRANSACTION_ID,
     "TIMER_ROLL_TIMES",
-    "INDEX_KEY_HASH",
 ];
 
 /// What an application sees of a message, without its place.
@@ -99,18 +101,18 @@ pub(super) fn content(message: &StoredMessage) -> String {
                 0..=80 => value.to_owned(),
                 length => format!("{length} bytes"),
             };
-            format!("{name}={shown}")
+            format!("{PROPERTY}{name}={shown}")
         })
         .collect();
     properties.sort();
     format!(
-        "flag={} system={:#x} deliveries={} body={}:{:08x} {}",
+        "flag={} system={:#x} deliveries={} body={}:{:08x}{}",
         message.flag(),
         message.sys_flag(),
         message.reconsume_times(),
         message.body().len(),
         message.body_crc(),
-        properties.join(" ")
+        properties.concat()
     )
 }
 

@@ -23,8 +23,15 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
     require_group(&names).await?;
     let queue = queue_id(header.queue_id)?;
-    let filter = filter(connection, &header, &names)?;
     let shard = connection.shard(names.instance.id())?;
+    let filter = match filter(connection, &header, &names) {
+        Ok(filter) => filter,
+        Err(refusal) => {
+            // As on Apache, that the queue is not there is said first: a client may yet make it.
+            shard.queue_range(&names.topic, queue)?;
+            return Err(refusal);
+        }
+    };
     let has = |flag: i32| header.sys_flag & flag != 0;
 
     if let Ok(offset) = u64::try_from(header.commit_offset)

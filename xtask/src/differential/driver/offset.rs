@@ -12,6 +12,7 @@ use super::send::now;
 use super::{Driver, Fault, forged_success, not_asked};
 use crate::differential::operation::{Operation, Time};
 use crate::differential::outcome::Outcome;
+use crate::differential::workload::PLAIN_QUEUES;
 
 /// An hour, ms.
 const HOUR_MS: i64 = 3_600_000;
@@ -33,6 +34,13 @@ impl Driver {
                 Some(header) => outcome.with(format!("time={}", header.timestamp)),
                 None => outcome,
             },
+            Operation::Reset { group, topic, .. } if asked.header::<()>().is_some() => {
+                // The original hands the new offset out with the group's next pull.
+                for queue in 0..PLAIN_QUEUES {
+                    self.read(*group, *topic, queue, 0).await;
+                }
+                outcome
+            }
             Operation::Commit { .. } | Operation::Reset { .. } => outcome,
             _ => match asked.header::<OffsetResponse>() {
                 Some(header) => outcome.with(format!("offset={}", header.offset)),
