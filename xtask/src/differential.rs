@@ -29,9 +29,6 @@ use crate::conformance::process::Process;
 use crate::oracle::{self, Oracle};
 use crate::workspace;
 
-/// Differences of a seed that are printed; later ones mostly follow from the first.
-const PRINTED_MAX: usize = 4;
-
 /// Most runs in search of a shorter list of operations.
 const SHRINKS_MAX: usize = 8;
 
@@ -59,6 +56,9 @@ pub(crate) struct Arguments {
     /// Print every operation with both outcomes.
     #[arg(long)]
     verbose: bool,
+    /// Differences of a seed that are printed; later ones mostly follow from the first.
+    #[arg(long, default_value_t = 4)]
+    printed: usize,
     /// Do not look for fewer operations that differ.
     #[arg(long)]
     no_shrink: bool,
@@ -161,7 +161,7 @@ async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
             }
         }
         if report.first_difference().is_some() {
-            report.print();
+            report.print(arguments.printed);
             differing.push(report);
         }
     }
@@ -356,9 +356,9 @@ impl Report {
         run_seed(pair, self.seed, operations, attempt, None).await
     }
 
-    fn print(&self) {
+    fn print(&self, printed_max: usize) {
         let differences = (0..self.operations.len()).filter(|index| self.is_different_at(*index));
-        for index in differences.clone().take(PRINTED_MAX) {
+        for index in differences.clone().take(printed_max) {
             println!(
                 "\nseed {} operation {index}: {:?}",
                 self.seed, self.operations[index]
@@ -383,7 +383,7 @@ impl Report {
                 println!("  Carrack {line}");
             }
         }
-        let more = differences.count().saturating_sub(PRINTED_MAX);
+        let more = differences.count().saturating_sub(printed_max);
         if more > 0 {
             println!("  and {more} more in seed {}", self.seed);
         }

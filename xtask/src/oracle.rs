@@ -5,10 +5,11 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::conformance::deadline::{Deadline, START};
+use crate::conformance::deadline::Deadline;
 use crate::conformance::process::Process;
 use crate::workspace;
 
@@ -18,6 +19,9 @@ const PORTS: std::ops::Range<u16> = 21_500..21_600;
 /// The name server's port, then those of the broker: the fast listener two below its own, and the
 /// one for replicas above it.
 const PORTS_NEEDED: u16 = 5;
+
+/// For a JVM to be up; two cores that also compile are slow.
+const BOOT: Duration = Duration::from_secs(240);
 
 /// What the JVMs need: little memory, and a look into the JDK that RocketMQ has on any version.
 const JVM: [&str; 6] = [
@@ -133,7 +137,7 @@ fn fetch() -> Result<PathBuf> {
 }
 
 fn booted(process: &mut Process) -> Result<()> {
-    let deadline = Deadline::after(START);
+    let deadline = Deadline::after(BOOT);
     while !process.next_line(deadline)?.text.contains("boot success") {}
     Ok(())
 }
