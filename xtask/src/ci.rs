@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::crash;
+use crate::differential;
 use crate::setup;
 use crate::steps::Steps;
 use crate::tidy;
@@ -22,6 +23,7 @@ struct Sizes {
     fuzz_seconds: u32,
     simulation_seeds: u32,
     bad_client_seconds: u32,
+    differential_seeds: u64,
     timers_pending: u64,
     timers_due: u64,
     deny: bool,
@@ -33,6 +35,7 @@ const CI: Sizes = Sizes {
     fuzz_seconds: 20,
     simulation_seeds: 0,
     bad_client_seconds: 10,
+    differential_seeds: 4,
     timers_pending: 100_000,
     timers_due: 10_000,
     deny: false,
@@ -43,6 +46,7 @@ const VERIFY: Sizes = Sizes {
     fuzz_seconds: 300,
     simulation_seeds: 5_000,
     bad_client_seconds: 60,
+    differential_seeds: 64,
     timers_pending: 1_000_000,
     timers_due: 50_000,
     deny: true,
@@ -121,6 +125,9 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     })?;
     steps.test("timers", || {
         crash::timers(&crash, sizes.timers_pending, sizes.timers_due)
+    })?;
+    steps.test("differential", || {
+        differential::run_seeds(binary.clone(), sizes.differential_seeds)
     })?;
     steps.test("conformance", || conformance(&binary))
 }

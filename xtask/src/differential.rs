@@ -18,19 +18,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
 
 use self::driver::{Addresses, Driver, Fault};
 use self::operation::Operation;
 use self::outcome::Outcome;
 use self::rules::{PROPERTY_RULES, RULES};
-use self::workload::Workload;
+use self::workload::{Part, Workload};
 use crate::conformance::deadline::{Deadline, START, STOP, Stopwatch};
 use crate::conformance::process::Process;
 use crate::oracle::{self, Oracle};
 use crate::workspace;
 
+/// Operations of a seed, unless it is said otherwise.
+const OPERATIONS: usize = 120;
+
+/// Differences of a seed that are printed, unless it is said otherwise.
+const PRINTED: usize = 4;
+
 /// Most runs in search of a shorter list of operations.
 const SHRINKS_MAX: usize = 8;
+
+/// Seeds of which one must find a planted fault.
+const FAULT_SEEDS_MAX: u64 = 3;
+
+/// Number of the first run with a planted fault, beyond those of the search for shorter lists.
+const FIRST_FAULT: usize = 100;
 
 /// Seeds that run at the same time; mostly they wait.
 const SEEDS_AT_ONCE: usize = 8;
@@ -45,23 +58,38 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Operations per seed.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = OPERATIONS)]
     operations: usize,
     /// The server to test; by default the release build if there is one, else the debug build.
     #[arg(long, value_name = "PATH")]
     server_binary: Option<PathBuf>,
-    /// Plant a fault before Carrack, which must be found: the run fails if it is not.
-    #[arg(long, value_enum)]
-    fault: Option<Fault>,
+    /// Afterwards plant faults before Carrack, one after the other: the run fails if one of them
+    /// is not found.
+    #[arg(long)]
+    faults: bool,
     /// Print every operation with both outcomes.
     #[arg(long)]
     verbose: bool,
     /// Differences of a seed that are printed; later ones mostly follow from the first.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = PRINTED)]
     printed: usize,
     /// Do not look for fewer operations that differ.
     #[arg(long)]
     no_shrink: bool,
+}
+
+/// Compares so many seeds on this server, and plants the faults.
+pub(crate) fn run_seeds(binary: PathBuf, seeds: u64) -> Result<()> {
+    run(&Arguments {
+        seeds,
+        seed: 1,
+        operations: OPERATIONS,
+        server_binary: Some(binary),
+        faults: true,
+        verbose: false,
+        printed: PRINTED,
+        no_shrink: false,
+    })
 }
 
 /// The two servers.
@@ -140,7 +168,7 @@ async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
     for seeds in seeds.chunks(SEEDS_AT_ONCE) {
         let runs = seeds.iter().map(|seed| {
             let operations = Workload::generate(*seed, arguments.operations, &left_out);
-            run_seed(pair, *seed, operations, 0, arguments.fault)
+            run_seed(pair, *seed, operations, 0, None)
         });
         for report in futures_all(runs).await {
             reports.push(report?);
@@ -180,13 +208,6 @@ async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
         };
         println!("accepted{state}: {name}: {reason}");
     }
-    if let Some(fault) = arguments.fault {
-        if differing.is_empty() {
-            bail!("the planted fault {fault:?} was not found");
-        }
-        println!("the planted fault {fault:?} was found");
-        return Ok(());
-    }
     if let Some(report) = differing.first()
         && !arguments.no_shrink
     {
@@ -196,6 +217,36 @@ async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
         bail!(
             "{} seeds differ, rules refuted: {refuted:?}",
             differing.len()
+        );
+    }
+    if arguments.faults {
+        plant_faults(pair, arguments, &left_out).await?;
+    }
+    Ok(())
+}
+
+/// Every fault must be found by one of the seeds.
+async fn plant_faults(pair: &Pair, arguments: &Arguments, left_out: &[Part]) -> Result<()> {
+    for (number, fault) in Fault::value_variants().iter().enumerate() {
+        let attempt = FIRST_FAULT + number;
+        let last = arguments.seed + arguments.seeds.min(FAULT_SEEDS_MAX);
+        let runs = (arguments.seed..last).map(|seed| {
+            let operations = Workload::generate(seed, arguments.operations, left_out);
+            run_seed(pair, seed, operations, attempt, Some(*fault))
+        });
+        let mut found = None;
+        for report in futures_all(runs).await {
+            let report = report?;
+            if let Some(index) = report.first_difference() {
+                found = Some((report, index));
+            }
+        }
+        let Some((report, index)) = found else {
+            bail!("the planted fault {fault:?} was not found");
+        };
+        println!(
+            "planted fault {fault:?}: found at seed {} operation {index}, {:?}",
+            report.seed, report.operations[index]
         );
     }
     Ok(())

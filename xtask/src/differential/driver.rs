@@ -14,7 +14,7 @@ use std::time::Duration;
 use client::{ClientError, RemotingClient, RemotingOptions};
 use wire::message::StoredMessage;
 use wire::remoting::{
-    Command, Header, RequestCode, ResponseCode,
+    Command, Header, RequestCode, ResponseCode, SerializeType,
     header::{GetMaxOffsetRequest, OffsetResponse},
 };
 
@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result};
 
 use super::operation::{Client, Group, Operation, Topic};
 use super::outcome::{Outcome, Reaction};
-use super::workload::{PLAIN_QUEUES, Part, TIMED_QUEUES};
+use super::workload::{PLAIN_QUEUES, Part, SINK_QUEUES, TIMED_QUEUES};
 use crate::conformance::deadline::Deadline;
 
 /// For an answer; a busy machine is slow.
@@ -110,9 +110,19 @@ pub(super) struct Driver {
     keys: HashMap<String, usize>,
 }
 
+/// JSON headers: binary ones have no room for the codes of receiving with receipts.
+fn options() -> RemotingOptions {
+    RemotingOptions {
+        serialize_type: SerializeType::Json,
+        request_timeout: REQUEST,
+        connect_timeout: REQUEST,
+        ..RemotingOptions::default()
+    }
+}
+
 /// Parts of the protocol of which the server says that it does not know them.
 pub(super) async fn lacks(addresses: &Addresses) -> Result<Vec<Part>> {
-    let client = RemotingClient::connect(&addresses.broker, RemotingOptions::default()).await?;
+    let client = RemotingClient::connect(&addresses.broker, options()).await?;
     let mut lacking = Vec::new();
     for (part, code) in [
         (Part::Pop, RequestCode::PopMessage),
@@ -134,11 +144,6 @@ impl Driver {
         seed: u64,
         fault: Option<Fault>,
     ) -> Result<Self> {
-        let options = || RemotingOptions {
-            request_timeout: REQUEST,
-            connect_timeout: REQUEST,
-            ..RemotingOptions::default()
-        };
         let connect = |address: &str| {
             let address = address.to_owned();
             async move { RemotingClient::connect(&address, options()).await }
@@ -168,7 +173,7 @@ impl Driver {
             (Topic::Plain, PLAIN_QUEUES),
             (Topic::Timed, TIMED_QUEUES),
             (Topic::Popped, 1),
-            (Topic::Sink, 1),
+            (Topic::Sink, SINK_QUEUES),
         ];
         for (topic, queues) in topics {
             let name = self.topic(topic);

@@ -12,7 +12,7 @@ pub(super) enum Topic {
     Popped,
     /// Created by the first send to it.
     Automatic,
-    /// One queue for messages that one of the servers may refuse.
+    /// For messages that one of the servers may refuse.
     Sink,
     /// The retry topic of a group.
     Retry(Group),

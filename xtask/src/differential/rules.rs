@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
                 topic: Topic::Plain,
                 queue,
                 offset,
-            } => *queue < 0 || (matches!(offset, Offset::At(..0)) && *queue < PLAIN_QUEUES),
+            } => *queue < 0 || matches!(offset, Offset::At(..0)),
             Operation::Committed { queue, .. }
             | Operation::Search { queue, .. }
             | Operation::MaxOffset { queue, .. }
@@ -327,7 +327,7 @@ pub(super) fn reconcile(operation: &Operation, apache: &Outcome, carrack: &Outco
     all
 }
 
-/// The line without the properties that its writer alone writes and the other line lacks.
+/// The line without the properties that one side alone writes, or writes over.
 fn strip(
     operation: &Operation,
     line: &str,
@@ -339,10 +339,12 @@ fn strip(
     for (index, part) in line.split(PROPERTY).enumerate() {
         let name = part.split_once('=').map_or(part, |(name, _)| name);
         let rule = PROPERTY_RULES.iter().find(|rule| {
+            // Written by one side, in place of nothing or of another value.
+            let is_written = rule.writer == writer || has(other, name);
             index > 0
-                && rule.writer == writer
+                && is_written
                 && rule.properties.contains(&name)
-                && !has(other, name)
+                && !other.split(PROPERTY).any(|it| it == part)
                 && (rule.speaks_of)(operation, line)
         });
         match rule {

@@ -10,6 +10,9 @@ use super::operation::{
 /// Queues of [`Topic::Plain`].
 pub(super) const PLAIN_QUEUES: i32 = 2;
 
+/// Queues of [`Topic::Sink`].
+pub(super) const SINK_QUEUES: i32 = 7;
+
 /// Queues of [`Topic::Timed`]: no more timed messages than that in a seed.
 pub(super) const TIMED_QUEUES: i32 = 8;
 
@@ -216,7 +219,10 @@ impl Workload {
 
     fn bad_send(&self) -> Operation {
         let mut content = self.content(Topic::Sink);
-        match self.below(7) {
+        let kind = self.below(7);
+        // What one of the servers may take has a queue of its own kind.
+        content.queue = i32::try_from(kind).unwrap_or(0);
+        match kind {
             0 => content.topic = Topic::OverLong,
             1 => content.topic = Topic::OddName,
             2 => content.queue = 99,
