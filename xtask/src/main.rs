@@ -7,8 +7,8 @@
 mod ci;
 mod conformance;
 mod crash;
-mod mqadmin;
 mod differential;
+mod mqadmin;
 mod oracle;
 mod setup;
 mod steps;

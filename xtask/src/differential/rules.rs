@@ -8,7 +8,7 @@
 use wire::message::properties;
 use wire::remoting::ResponseCode;
 
-use super::operation::{Delay, Filter, Group, Offset, Operation, Topic};
+use super::operation::{Delay, Filter, Group, Offset, Operation, Receipt, Topic};
 use super::outcome::{Outcome, PROPERTY, Reaction};
 use super::workload::PLAIN_QUEUES;
 
@@ -58,9 +58,9 @@ pub(super) const RULES: &[Rule] = &[
         speaks_of: |operation| match operation {
             Operation::Commit {
                 group: Group::Careless,
-                topic: Topic::Plain,
                 queue,
                 offset,
+                ..
             } => *queue < 0 || matches!(offset, Offset::At(..0)),
             Operation::Committed { queue, .. }
             | Operation::Search { queue, .. }
@@ -72,9 +72,42 @@ pub(super) const RULES: &[Rule] = &[
         apache: |apache| {
             apache.is(ResponseCode::Success)
                 || apache.is(ResponseCode::QueryNotFound)
-                || apache.is(ResponseCode::GroupNotExist)
+                || apache.is(ResponseCode::TopicNotExist)
         },
         accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
+    },
+    Rule {
+        name: "offsets are committed in queues that are there",
+        reason: "Apache keeps any queue number for a group; Carrack says that there is no such \
+                 queue",
+        speaks_of: |operation| {
+            matches!(operation, Operation::Commit { queue: PLAIN_QUEUES.., group, offset, .. }
+                if *group != Group::Missing && !matches!(offset, Offset::At(..0)))
+        },
+        apache: |apache| apache.is(ResponseCode::Success),
+        accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
+    },
+    Rule {
+        name: "receipts that are none are refused as such",
+        reason: "Apache fails on text that is no receipt; Carrack says what is wrong with it",
+        speaks_of: |operation| {
+            matches!(
+                operation,
+                Operation::Ack {
+                    receipt: Receipt::Garbage,
+                    ..
+                } | Operation::ChangeInvisible {
+                    receipt: Receipt::Garbage,
+                    ..
+                }
+            )
+        },
+        apache: |apache| {
+            apache.is(ResponseCode::SystemError) || apache.reaction == Reaction::NotAsked
+        },
+        accepts: |apache, carrack| {
+            apache.is(ResponseCode::SystemError) && carrack.is(ResponseCode::InvalidParameter)
+        },
     },
     Rule {
         name: "queues that are not there are said to be missing",
@@ -240,6 +273,20 @@ pub(super) const PROPERTY_RULES: &[PropertyRule] = &[
         ],
         speaks_of: |operation, line| {
             matches!(operation, Operation::AwaitSentBack { .. }) && line.contains("flag=")
+        },
+    },
+    PropertyRule {
+        name: "how a message was received before",
+        reason: "Apache stores a message that was not acknowledged anew in a retry topic, with its \
+                 receipt, group and first time in it; Carrack delivers it as it was",
+        writer: Writer::Apache,
+        properties: &[
+            properties::FIRST_POP_TIME,
+            properties::POP_CK,
+            properties::ORIGIN_GROUP,
+        ],
+        speaks_of: |operation, line| {
+            matches!(operation, Operation::PopAgain { .. }) && line.contains("flag=")
         },
     },
     PropertyRule {

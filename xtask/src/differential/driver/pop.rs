@@ -109,6 +109,10 @@ impl Driver {
             }
             pause(PAUSE * 5).await;
         }
+        for taken in self.popped.get_mut(&pop).into_iter().flatten() {
+            // Its time has passed.
+            taken.is_settled = true;
+        }
         let mut outcome = not_asked();
         outcome.lines.extend(again.into_values());
         outcome
@@ -167,7 +171,8 @@ impl Driver {
     }
 
     pub(super) async fn ack_all(&mut self, pop: usize) -> Outcome {
-        let Some(taken) = self.popped.get(&pop).filter(|taken| !taken.is_empty()) else {
+        let is_open = |taken: &&Vec<Taken>| taken.iter().any(|taken| !taken.is_settled);
+        let Some(taken) = self.popped.get(&pop).filter(is_open) else {
             return not_asked();
         };
         let mut acks = Vec::new();
