@@ -30,7 +30,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         ..ProducerStart::of(&round.topic)
     })?;
     driver.start_consumer(&ConsumerStart {
-        session: right,
+        session: right.clone(),
         ..round.consumer()
     })?;
     driver.send(&message(round, "signed"))?.all()?;
@@ -58,11 +58,18 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         }
         other.stop_producer()?;
     }
+    // It was not the driver.
+    other.start_producer_as(&ProducerStart {
+        session: right,
+        ..ProducerStart::of(&round.topic)
+    })?;
+    other.send(&message(round, "signed-too"))?.all()?;
+    other.stop_producer()?;
     other.exit()?;
 
     driver.send(&message(round, "last"))?.all()?;
-    inbox.settle(&mut driver, ["last"])?;
-    inbox.expect_exactly(["signed", "last"])?;
+    inbox.settle(&mut driver, ["signed-too", "last"])?;
+    inbox.expect_exactly(["signed", "signed-too", "last"])?;
     driver.stop_consumer()?;
     driver.stop_producer()?;
     driver.exit()

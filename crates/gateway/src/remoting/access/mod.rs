@@ -34,6 +34,13 @@ const UNSIGNED_FIELD_VERSION_MAX: i32 = 399;
 /// See [`UNSIGNED_FIELD_VERSION_MAX`].
 const UNSIGNED_FIELD: &str = "_UNIQUE_KEY_QUERY";
 
+/// Field in which ONS clients say where they come from.
+const ONS_CHANNEL: &str = "OnsChannel";
+
+/// Compat: ons-client signs a constant of the class of its route requests, which it does not send.
+/// Source: ons-client 1.8.8.8 on the wire.
+const ONS_ROUTE_CONSTANT: (&str, &str) = ("split", "\u{1}");
+
 /// Longest signature that is looked at: HMAC-SHA1 has 20 bytes.
 const SIGNATURE_BYTES_MAX: usize = 64;
 
@@ -273,6 +280,27 @@ fn caller_in(
             }
         }
     }
+    let mut decoded = [0; SIGNATURE_BYTES_MAX];
+    let length = STANDARD.decode_slice(signature, &mut decoded).unwrap_or(0);
+    let signature = &decoded[..length];
+    let from_ons = signed.iter().any(|(field, _)| *field == ONS_CHANNEL);
+    let mut caller = caller_of(connection, instance, request, name, &mut signed, signature);
+    if caller.is_err() && from_ons && request.code == RequestCode::GetRouteByTopic as i32 {
+        signed.push(ONS_ROUTE_CONSTANT);
+        caller = caller_of(connection, instance, request, name, &mut signed, signature);
+    }
+    caller.map_err(|error: NotAuthenticated| AccessDenied::from(error).into())
+}
+
+/// Who sends a request with these signed fields.
+fn caller_of(
+    connection: &Connection,
+    instance: &Instance,
+    request: &Command,
+    name: &str,
+    signed: &mut [(&str, &str)],
+    signature: &[u8],
+) -> Result<Option<Caller>, NotAuthenticated> {
     // A stable order, of which the last value of a name is kept: what handlers read.
     signed.sort_by_key(|(field, _)| *field);
     let last = |index: &usize| {
@@ -283,14 +311,5 @@ fn caller_in(
         .filter(last)
         .map(|index| signed[index].1.as_bytes());
     let content = values.chain([&request.body[..]]);
-    let mut decoded = [0; SIGNATURE_BYTES_MAX];
-    let length = STANDARD.decode_slice(signature, &mut decoded).unwrap_or(0);
-    let caller = Caller::of(
-        instance,
-        &connection.info,
-        name,
-        content,
-        &decoded[..length],
-    );
-    caller.map_err(|error: NotAuthenticated| AccessDenied::from(error).into())
+    Caller::of(instance, &connection.info, name, content, signature)
 }

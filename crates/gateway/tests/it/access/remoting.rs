@@ -93,6 +93,30 @@ async fn a_signature_is_good_for_one_request() {
     succeeded(&peer.ask(&from_ons).await);
 }
 
+/// As ons-client 1.8.8.8 sent it; the signature covers a constant that is not on the wire.
+#[tokio::test]
+async fn ons_clients_sign_a_constant_with_a_route_request() {
+    let server = guarded(&["Topic:orders Pub Allow"]).await;
+    let mut peer = server.peer().await;
+    for (constant, believed) in [("\u{1}", true), ("\u{2}", false)] {
+        let mut command = peer.command(RequestCode::GetRouteByTopic, &());
+        command.fields.push_str("topic", "orders");
+        command.fields.push_str("OnsChannel", "ALIYUN");
+        let mut with_constant = command.clone();
+        with_constant.fields.push_str("split", constant);
+        let with_constant = signed(with_constant, ALICE);
+        let signature = with_constant.fields.get("Signature").unwrap();
+        command.fields.push_str("AccessKey", ALICE.access);
+        command.fields.push_str("Signature", signature);
+        let answer = peer.ask(&command).await;
+        assert_eq!(
+            answer.response_code() != Some(ResponseCode::NoPermission),
+            believed,
+            "{answer:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn clients_before_4_9_4_leave_one_field_unsigned() {
     let server = guarded(&[]).await;
