@@ -154,7 +154,12 @@ impl Shard {
             // Asked for before looking, so that an arrival in between is not missed.
             let mut woken = pin!(waiting.notify.notified());
             woken.as_mut().enable();
-            let (received, due, rest) = self.receive_now(&request, &topic, &group).await?;
+            let found = self.receive_now(&request, &topic, &group).await;
+            if found.is_err() {
+                // It may have been woken for a message that another could take.
+                waiting.notify.notify_one();
+            }
+            let (received, due, rest) = found?;
             let left = deadline.saturating_sub(self.clock.elapsed());
             // Where so much did not match that looking stopped, waiting would be for what is there.
             if !received.is_empty() || left.is_zero() || rest {
