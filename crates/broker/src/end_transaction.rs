@@ -140,12 +140,17 @@ impl Shard {
         if request.resolution == Resolution::Unknown {
             return Ok(());
         }
-        {
+        let leaving = {
             let mut state = self.state.lock();
             open_half(&state, id)?.ok_or_else(not_found)?;
             // From here on nobody else decides.
             state.waiting.busy.insert(id, Busy::Leaving);
-        }
+            Leaving {
+                shard: self,
+                id,
+                due: held.due,
+            }
+        };
         let max_ms = self.catalogue.settings.delay_ms_max;
         // A delay that cannot be kept is none: it is too late to refuse the message.
         let due = due_time::of(raw, self.clock.now(), max_ms).unwrap_or_default();
@@ -166,16 +171,32 @@ impl Shard {
                 self.append_dropped(id, &held).map_err(failed)
             }
         };
-        match ended {
-            Ok(appended) => self.log.durable(appended.end).await.map_err(failed),
-            Err(error) => {
-                let mut state = self.state.lock();
-                // It may have been checked meanwhile, and so be due at another time.
-                let due = state.held(id)?.map_or(held.due, |held| held.due);
-                state.put_back(id, due);
-                Err(error)
-            }
-        }
+        let appended = ended?;
+        leaving.is_recorded();
+        self.log.durable(appended.end).await.map_err(failed)
+    }
+}
+
+/// A half message whose end is decided and not recorded yet. Dropped before it is, because the log
+/// took nothing or because the client has gone away, it leaves the transaction open.
+struct Leaving<'a> {
+    shard: &'a Shard,
+    id: LogPosition,
+    due: Timestamp,
+}
+
+impl Leaving<'_> {
+    fn is_recorded(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shard.state.lock();
+        // It may have been checked meanwhile, and so be due at another time.
+        let held = state.held(self.id).ok().flatten();
+        state.put_back(self.id, held.map_or(self.due, |held| held.due));
     }
 }
 

@@ -1,12 +1,17 @@
 //! Forward to dead letter: a message that cannot be consumed moves to its group's dead-letter
 //! topic.
 
-use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName};
+use std::time::Duration;
+
+use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName, limits};
+use store::log::AppendError;
 use wire::message::{StoredMessage, properties};
 
 use crate::{
     AckError, Group, Message, PullError, QueueChoice, ReceiptHandle, ReceiveError, SendError,
-    Shard, Topic, send::Placing,
+    Shard, Topic,
+    send::{AppendMessagesError, Placing},
+    wait,
 };
 
 /// Why a message was not forwarded. It stays where it was.
@@ -108,34 +113,47 @@ impl Shard {
             .await
             .map_err(SendError::from)?;
         let letter = dead_letter(&original, topic, group);
-        let host = original.view().store_host();
-        let end = {
-            let mut state = self.state.lock();
-            let held = self.consumption_of(&mut state, group, stream)?;
-            if held
-                .get(offset)
-                .is_none_or(|held| held.state.nonce != nonce)
-            {
-                return Ok(false);
-            }
-            let placing = Placing {
-                topic: &grave,
-                queue: QueueChoice::Queue(QueueId::new(0)),
-                messages: &[letter],
-                how: &[],
-                store_host: host,
+        let placing = Placing {
+            topic: &grave,
+            queue: QueueChoice::Queue(QueueId::new(0)),
+            messages: &[letter],
+            how: &[],
+            store_host: original.view().store_host(),
+        };
+        let deadline = self.clock.elapsed() + Duration::from_millis(limits::SEND_WAIT_MS_MAX);
+        let end = loop {
+            let error = {
+                let mut state = self.state.lock();
+                let held = self.consumption_of(&mut state, group, stream)?;
+                if held
+                    .get(offset)
+                    .is_none_or(|held| held.state.nonce != nonce)
+                {
+                    return Ok(false);
+                }
+                match self.append_messages(&mut state, &placing) {
+                    Ok((appended, _)) => {
+                        // Behind the copy in the log: a crash between the two delivers once more,
+                        // and loses nothing.
+                        self.settle(&mut state, stream, group.id, vec![offset]);
+                        *state
+                            .dead_letter_counts
+                            .entry((group.id, topic.id))
+                            .or_default() += 1;
+                        break appended.end;
+                    }
+                    Err(error) => error,
+                }
             };
-            let (appended, _) = self
-                .append_messages(&mut state, &placing)
-                .map_err(|error| SendError::not_placed(grave.name(), error))?;
-            // Behind the copy in the log: a crash between the two delivers once more, and loses
-            // nothing.
-            self.settle(&mut state, stream, group.id, vec![offset]);
-            *state
-                .dead_letter_counts
-                .entry((group.id, topic.id))
-                .or_default() += 1;
-            appended.end
+            // Where many go at once, each waits for the disk as a send does.
+            let left = deadline.saturating_sub(self.clock.elapsed());
+            let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
+            if !busy
+                || left.is_zero()
+                || !wait::until(self.log.writable(), &*self.clock, left).await
+            {
+                return Err(SendError::not_placed(grave.name(), error).into());
+            }
         };
         self.log
             .durable(end)
@@ -165,7 +183,7 @@ fn dead_letter(original: &StoredMessage, topic: &Topic, group: &Group) -> Messag
         // An empty id is no property; a name of ours is always one.
         let _ = properties::set(&mut raw, name, value);
     }
-    if raw.len() > base::limits::MESSAGE_PROPERTIES_BYTES_MAX {
+    if raw.len() > limits::MESSAGE_PROPERTIES_BYTES_MAX {
         // Where it came from is worth less than the message itself.
         raw = original.properties_raw().to_owned();
     }

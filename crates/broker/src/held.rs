@@ -162,6 +162,11 @@ impl State {
         let Some(before) = self.held(id)? else {
             return Ok(());
         };
+        // A check that was on its way while the commit of a timed message was: what is committed is
+        // never a half message again.
+        if before.kind == HeldKind::Timed && head.kind == HeldKind::Half {
+            return Ok(());
+        }
         self.pending.insert(keys::due(before.due, id), None);
         self.write_held(id, Held::new(before.place, head));
         if before.kind != head.kind {
@@ -245,6 +250,10 @@ impl State {
         let key = keys::due(due, id);
         if key < self.waiting.due_from {
             self.waiting.due_from = key;
+        }
+        // Whoever releases may have looked while nobody was to be busy with this one.
+        if due < self.waiting.asleep_until {
+            self.waiting.wake.notify_one();
         }
     }
 

@@ -5,7 +5,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 use base::{QueueId, QueueOffset, TopicName};
 use broker::{AckError, ForwardToDeadLetterError};
 
-use crate::support::{Bench, group, poll, topic};
+use crate::support::{Bench, group, poll, request, topic};
 
 #[test]
 fn an_ack_settles_once_and_only_by_the_latest_receipt() {
@@ -89,4 +89,24 @@ fn a_message_forwarded_by_two_calls_at_once_is_buried_once() {
     let dead = TopicName::dead_letter_of(&billing);
     let range = bench.shard.queue_range(&dead, QueueId::new(0)).unwrap();
     assert_eq!(range.max, QueueOffset::new(1));
+}
+
+#[test]
+fn a_dead_letter_waits_for_room_in_the_log_as_a_send_does() {
+    let bench = Bench::new();
+    let large = "x".repeat(3 * 1_024);
+    bench.send(0, &[&large]);
+    let receipt = bench.receive(10_000).unwrap().handle;
+    let mut sending: Vec<_> = (0..2)
+        .map(|_| Box::pin(bench.shard.send(request(0, &[&large]))))
+        .collect();
+    for send in &mut sending {
+        assert!(poll(send.as_mut()).is_pending());
+    }
+    let (billing, orders) = (group("billing"), topic("orders"));
+    let forward = bench
+        .shard
+        .forward_to_dead_letter(&billing, &orders, &receipt);
+    bench.run(forward).unwrap();
+    assert_eq!(bench.bodies("%DLQ%billing"), [large]);
 }

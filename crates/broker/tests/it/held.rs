@@ -10,7 +10,7 @@ use broker::{
 use tokio::sync::mpsc;
 use wire::message::properties;
 
-use crate::support::{Bench, group, request_with, topic};
+use crate::support::{Bench, group, request, request_with, topic};
 
 const HALF: &[(&str, &str)] = &[("TRAN_MSG", "true"), ("PGROUP", "billing"), ("TAGS", "t")];
 
@@ -378,4 +378,50 @@ fn a_limit_of_bytes_copies_held_messages_once_for_as_much_that_comes() {
     bench.release();
     let range = bench.shard.queue_range(&topic("orders"), QueueId::new(0));
     assert_eq!(range.unwrap().max.get(), 61);
+}
+
+#[test]
+fn an_end_that_its_client_gives_up_leaves_the_transaction_open() {
+    let bench = Bench::new();
+    let large = "x".repeat(3 * 1_024);
+    let mut asked = request_with(HALF);
+    asked.messages[0].body = large.clone().into();
+    let half = bench.run(bench.shard.send(asked)).unwrap()[0];
+    let mut told = producer(&bench, "producer");
+    let shard = bench.shard.clone();
+    let mut releasing = Box::pin(async move { shard.release_held().await });
+    let mut go = || assert!(crate::support::poll(releasing.as_mut()).is_pending());
+    go();
+    // The log has no room for one more, so the end waits for the disk.
+    let mut sending: Vec<_> = (0..2)
+        .map(|_| Box::pin(bench.shard.send(request(0, &[&large]))))
+        .collect();
+    for send in &mut sending {
+        assert!(crate::support::poll(send.as_mut()).is_pending());
+    }
+    let commit = |from_check| EndTransactionRequest {
+        group: Some(group("billing")),
+        half: half.physical_offset,
+        resolution: Resolution::Commit,
+        from_check,
+    };
+    let mut ending = Box::pin(bench.shard.end_transaction(commit(false)));
+    assert!(crate::support::poll(ending.as_mut()).is_pending());
+    // Meanwhile a check is due, but not for what is on its way out.
+    bench.clock.advance(Duration::from_secs(6));
+    go();
+    assert!(told.try_recv().is_err());
+    drop(ending);
+    go();
+    assert!(matches!(
+        told.try_recv(),
+        Ok(ClientCommand::CheckTransaction { .. })
+    ));
+    for send in sending {
+        bench.run(send).unwrap();
+    }
+    bench
+        .run(bench.shard.end_transaction(commit(true)))
+        .unwrap();
+    assert_eq!(bench.bodies("orders").len(), 3);
 }
