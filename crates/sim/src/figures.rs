@@ -13,4 +13,16 @@ pub struct Figures {
     pub settled: usize,
     /// Pairs of group and message pulled.
     pub pulled: usize,
+    /// Timed messages seen after their time.
+    pub timed: usize,
+    /// Half messages seen after their commit.
+    pub committed: usize,
+    /// Messages recalled or rolled back.
+    pub taken_back: usize,
+    /// Half messages put aside.
+    pub put_aside: usize,
+    /// Messages sent back that came again.
+    pub returned: usize,
+    /// Messages sent back that became dead letters.
+    pub returned_dead: usize,
 }

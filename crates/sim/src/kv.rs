@@ -118,6 +118,14 @@ impl Opened {
         }
     }
 
+    /// A read at which the machine stops is as good as one just before: what the node makes of it
+    /// has no effect any more. An error would be taken for one of the KV's own, which ends the
+    /// process by a panic where a durable record cannot be applied.
+    fn read<T>(&self, action: impl FnOnce(&State) -> T) -> Result<T, KvError> {
+        let _: Result<Fate, _> = self.kv.machine.operate(self.life);
+        Ok(action(&self.kv.state.lock()))
+    }
+
     fn strikes(&self) -> bool {
         self.kv.machine.strikes(self.kv.machine.faults().kv)
     }
@@ -125,7 +133,7 @@ impl Opened {
 
 impl StateKv for Opened {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        self.operate("read", |state| state.pairs.get(key).cloned())
+        self.read(|state| state.pairs.get(key).cloned())
     }
 
     fn range(
@@ -135,7 +143,7 @@ impl StateKv for Opened {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, KvError> {
-        self.operate("read", |state| {
+        self.read(|state| {
             if from >= to {
                 return Vec::new();
             }

@@ -3,6 +3,10 @@
 //! The ledger outlives every node. It knows only what a client could know, and up to where the log
 //! was durable at each crash; from this follows what may have been lost and what may not.
 
+mod end;
+pub mod returned;
+pub mod waiting;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -15,11 +19,12 @@ use wire::message::StoredMessage;
 
 use crate::{
     body,
-    figures::Figures,
     node::Node,
-    plan::{PlannedGroup, Settings},
+    plan::{Checks, PlannedGroup},
     world::World,
 };
+use returned::{Returned, retry_group};
+use waiting::Waiting;
 
 /// A message that a client tried to send.
 #[derive(Clone, Debug)]
@@ -32,8 +37,10 @@ pub struct Letter {
     pub tag: Option<String>,
     /// Bytes of its body.
     pub body_bytes: usize,
-    /// Where the answer said it is.
+    /// Where the answer said it is; if it waits, where it was first stored.
     pub sent: Option<Sent>,
+    /// What it waits for outside its queue, if it does.
+    pub waiting: Option<Waiting>,
     /// Queue and offset where it was first seen or said to be.
     place: Option<(QueueId, u64)>,
     /// Where in the log it was seen.
@@ -88,17 +95,25 @@ pub struct Held {
     pub handle: ReceiptHandle,
 }
 
+/// Where half messages go that nobody decides about.
+pub const ASIDE: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
+
 /// A position that the log never reaches.
 const NEVER: LogPosition = LogPosition::new(u64::MAX);
 
 /// The ledger of a run.
 pub struct Ledger {
     world: Arc<World>,
+    /// How producers are asked.
+    checks: Checks,
     life: u64,
+    /// When each life began.
+    life_begins: Vec<Duration>,
     letters: Vec<Letter>,
     places: BTreeMap<(TopicName, QueueId, u64), u64>,
     progress: BTreeMap<(GroupName, u64), Progress>,
     pulled: BTreeSet<(GroupName, u64)>,
+    returned: Returned,
     commits: BTreeMap<(GroupName, TopicName, QueueId), Commits>,
     /// Receipts that clients of this or an earlier life hold.
     pub held: Vec<Held>,
@@ -114,14 +129,17 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty ledger.
-    pub fn new(world: &Arc<World>) -> Self {
+    pub fn new(world: &Arc<World>, checks: Checks) -> Self {
         Self {
             world: Arc::clone(world),
+            checks,
             life: 0,
+            life_begins: Vec::new(),
             letters: Vec::new(),
             places: BTreeMap::new(),
             progress: BTreeMap::new(),
             pulled: BTreeSet::new(),
+            returned: Returned::default(),
             commits: BTreeMap::new(),
             held: Vec::new(),
             durable: Vec::new(),
@@ -158,6 +176,7 @@ impl Ledger {
     /// A node is open on what was left.
     pub fn life_begins(&mut self, node: &Node, life: u64) {
         self.life = life;
+        self.life_begins.push(self.world.elapsed());
         self.start = node.shard.log().start().max(self.start);
         self.durable = vec![(node.durable_end(), self.world.elapsed())];
         self.disturbed.clear();
@@ -227,6 +246,7 @@ impl Ledger {
             tag,
             body_bytes,
             sent: None,
+            waiting: None,
             place: None,
             position: None,
         }
@@ -240,6 +260,10 @@ impl Ledger {
             format!("message {number} was confirmed at {position} before it was durable")
         });
         self.letters[number as usize].sent = Some(sent);
+        if self.was_sent_to_wait(number, &sent) {
+            return;
+        }
+        self.letters[number as usize].waiting = None;
         self.note_place(number, sent.queue, sent.queue_offset.get());
     }
 
@@ -276,13 +300,27 @@ impl Ledger {
             && message.view().unique_key() == Some(format!("u{number}").as_str());
         let volatile = letter.volatile;
         let dead_letter = topic.dead_letter_group().is_some();
+        let aside = topic.as_str() == ASIDE;
+        let retry = retry_group(topic);
         let same_topic = letter.topic == *topic && message.topic() == topic.as_str();
         self.check(intact, || {
             format!("message {number} of {topic} was changed")
         });
-        self.check(same_topic || dead_letter, || {
-            format!("message {number} was found in {topic}")
-        });
+        self.check(
+            same_topic || dead_letter || aside || retry.is_some(),
+            || format!("message {number} was found in {topic}"),
+        );
+        if aside {
+            self.was_put_aside(number, message);
+            return Some(number);
+        }
+        if let Some(group) = retry {
+            self.came_back(&group, number, false, message);
+            return Some(number);
+        }
+        if !dead_letter {
+            self.waited(number, message);
+        }
         if !dead_letter && !volatile {
             let offset = message.queue_offset().cast_unsigned();
             self.note_place(number, QueueId::new(message.queue_id()), offset);
@@ -387,8 +425,10 @@ impl Ledger {
         progress.perhaps_settled = progress.perhaps_settled.saturating_sub(1);
     }
 
-    /// A receipt was acked or forwarded; `before` is where the log's tail was before that.
-    pub fn settled(&mut self, node: &Node, held: &Held, before: LogPosition) {
+    /// A receipt was acked or forwarded; `before` is where the log's tail was before that, and when.
+    pub fn settled(&mut self, node: &Node, held: &Held, before: (LogPosition, Duration)) {
+        let (before, called) = before;
+        let trouble = self.world.last_trouble(self.world.elapsed());
         let volatile = self.letters[held.letter as usize].volatile;
         self.was_refused(held);
         let progress = self
@@ -396,7 +436,8 @@ impl Ledger {
             .entry((held.group.clone(), held.letter))
             .or_default();
         // A log that is full to the brim takes no record of it; then a crash brings it back.
-        let recorded = node.tail() > before;
+        // Of a forwarded message it may have taken the copy, and no more.
+        let recorded = node.tail() > before && trouble.is_none_or(|trouble| trouble < called);
         progress.settled = Some(if recorded { node.tail() } else { NEVER });
         let current = progress
             .last
@@ -526,83 +567,5 @@ impl Ledger {
     /// The log starts at `start`, whoever trimmed it.
     pub fn trimmed_to(&mut self, start: LogPosition) {
         self.start = self.start.max(start);
-    }
-
-    /// All that was confirmed is in the queues, in order and without gaps. `queues` is what a
-    /// reader found: per queue, its first offset and the messages from there on.
-    pub fn check_queues(&mut self, queues: &BTreeMap<(TopicName, QueueId), (u64, Vec<u64>)>) {
-        for (number, letter) in self.letters.clone().into_iter().enumerate() {
-            let Some(sent) = letter.sent.filter(|_| !letter.volatile) else {
-                continue;
-            };
-            let Some((first, found)) = queues.get(&(letter.topic.clone(), sent.queue)) else {
-                continue;
-            };
-            let offset = sent.queue_offset.get();
-            let there = offset
-                .checked_sub(*first)
-                .and_then(|at| found.get(at as usize).copied());
-            let expired = sent.physical_offset.position() < self.start;
-            self.check(expired || there == Some(number as u64), || {
-                format!(
-                    "confirmed message {number} is gone from {}: {sent:?}",
-                    letter.topic
-                )
-            });
-        }
-    }
-
-    /// At the end of a run nothing may be left open: every message that was there is done.
-    pub fn check_end(
-        &mut self,
-        settings: &Settings,
-        dead: &BTreeMap<GroupName, (bool, BTreeSet<u64>)>,
-    ) {
-        for group in &settings.groups {
-            for (number, letter) in self.letters.clone().into_iter().enumerate() {
-                let number = number as u64;
-                let wanted = group.tag.is_none() || group.tag == letter.tag;
-                if letter.volatile || letter.place.is_none() || !wanted {
-                    continue;
-                }
-                let confirmed = letter.sent.map(|sent| sent.physical_offset.position());
-                let position = confirmed.or(letter.position);
-                let expired = position.is_none_or(|position| position < self.start);
-                let key = (group.name.clone(), number);
-                let pulled = self.pulled.contains(&key);
-                let progress = self.progress.get(&key).cloned().unwrap_or_default();
-                let (trimmed, letters) = dead.get(&group.name).cloned().unwrap_or_default();
-                let buried = letters.contains(&number) || trimmed;
-                let done = match group.mode {
-                    crate::plan::Mode::Pull => pulled,
-                    crate::plan::Mode::Receive => {
-                        progress.settled.is_some() || progress.perhaps_settled > 0 || buried
-                    }
-                };
-                let name = &group.name;
-                self.check(done || (expired && !progress.owed), || {
-                    format!(
-                        "message {number} of {} is lost to {name}: {progress:?}",
-                        letter.topic
-                    )
-                });
-            }
-        }
-    }
-
-    /// What happened so far, in numbers.
-    pub fn figures(&self) -> Figures {
-        let confirmed = self.letters.iter().filter(|letter| letter.sent.is_some());
-        Figures {
-            sent: self.letters.len(),
-            confirmed: confirmed.count(),
-            delivered: self.progress.values().filter(|p| p.delivered).count(),
-            settled: self
-                .progress
-                .values()
-                .filter(|p| p.settled.is_some())
-                .count(),
-            pulled: self.pulled.len(),
-        }
     }
 }

@@ -18,9 +18,10 @@ pub mod machine;
 pub mod meta;
 pub mod node;
 pub mod plan;
+pub mod planted;
 pub mod run;
 pub mod scheduler;
 pub mod world;
 
-pub use plan::Planted;
+pub use planted::Planted;
 pub use run::{Options, Outcome, run};

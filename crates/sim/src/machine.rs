@@ -105,7 +105,11 @@ impl Machine {
 
     /// True in `per_mille` of a thousand cases.
     pub(crate) fn strikes(&self, per_mille: u64) -> bool {
-        per_mille > 0 && self.world.below(1_000) < per_mille
+        let strikes = per_mille > 0 && self.world.below(1_000) < per_mille;
+        if strikes {
+            self.world.note_trouble();
+        }
+        strikes
     }
 
     /// Counts an operation of `life` and says what happens to it.

@@ -29,7 +29,8 @@ struct Arguments {
     #[arg(long)]
     trace: bool,
     /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts,
-    /// hasty-clock or lost-writes
+    /// hasty-clock, lost-writes, early-timers, forgotten-drops, forgotten-changes or
+    /// forgotten-releases
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
     /// The revision that is run, printed with a failure
@@ -45,6 +46,10 @@ fn planted(text: &str) -> Result<Planted, String> {
         "forgotten-receipts" => Planted::ForgottenReceipts,
         "hasty-clock" => Planted::HastyClock,
         "lost-writes" => Planted::LostWrites,
+        "early-timers" => Planted::EarlyTimers,
+        "forgotten-drops" => Planted::ForgottenDrops,
+        "forgotten-changes" => Planted::ForgottenChanges,
+        "forgotten-releases" => Planted::ForgottenReleases,
         _ => return Err("expected one of the bugs that --help lists".to_owned()),
     })
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use base::{Clock, InstanceId, LogPosition, Random, ShardId, StreamKey};
+use base::{Clock, InstanceId, LogPosition, Random, ShardId};
 use broker::{
     Instance, InstanceSettings, OpenShardError, Retention, Shard, ShardParts, ShardState,
 };
@@ -29,7 +29,8 @@ use crate::{
     ledger::Ledger,
     machine::Machine,
     meta::SimMetadata,
-    plan::{Planted, Settings},
+    plan::Settings,
+    planted::Planted,
     scheduler::{Scheduler, yield_now},
     world::{SimClock, SimRandom, World},
 };
@@ -102,14 +103,9 @@ pub struct Node {
 struct BelledLog {
     log: Arc<LocalLog>,
     bell: Arc<Notify>,
-    /// Planted bug: records of this kind are written for a queue that does not exist.
-    misdirects: Option<u16>,
+    world: Arc<World>,
+    planted: Planted,
 }
-
-/// Kinds of the broker's records (`crates/broker/src/records.rs`): receipts handed out, messages
-/// done.
-const RECEIPTS: u16 = 18;
-const SETTLED: u16 = 19;
 
 impl Log for BelledLog {
     fn append(
@@ -118,13 +114,17 @@ impl Log for BelledLog {
         urgency: Urgency,
         write: &mut dyn FnMut(usize, LogPosition, &mut Vec<u8>),
     ) -> Result<Appended, AppendError> {
-        let mut records = records.to_vec();
-        for record in &mut records {
-            if self.misdirects == Some(record.kind.get()) {
-                record.stream = StreamKey::new(u64::MAX);
-            }
+        let forged: Vec<NewRecord> = records.iter().map(|r| self.planted.forge(r)).collect();
+        let result = self
+            .log
+            .append(&forged, urgency, &mut |index, position, out| {
+                let at = out.len();
+                write(index, position, out);
+                self.planted.falsify(records[index].kind, &mut out[at..]);
+            });
+        if result.is_err() {
+            self.world.note_trouble();
         }
-        let result = self.log.append(&records, urgency, write);
         if urgency == Urgency::Now || result.is_err() {
             self.bell.notify_one();
         }
@@ -199,6 +199,9 @@ impl Node {
                 create_automatically: true,
                 automatic_queues: 2,
                 access_control: false,
+                transaction_timeout_ms: settings.checks.timeout_ms,
+                transaction_check_interval_ms: settings.checks.interval_ms,
+                transaction_checks_max: settings.checks.max,
                 ..InstanceSettings::default()
             },
             site.metadata.clone(),
@@ -211,11 +214,8 @@ impl Node {
             log: Arc::new(BelledLog {
                 log: Arc::clone(&log),
                 bell: Arc::clone(&bell),
-                misdirects: match site.planted {
-                    Planted::ForgottenReceipts => Some(RECEIPTS),
-                    Planted::ForgottenAcks => Some(SETTLED),
-                    _ => None,
-                },
+                world: Arc::clone(&site.world),
+                planted: site.planted,
             }),
             state,
             clock: clock.clone(),
@@ -271,6 +271,10 @@ impl Node {
         let node = Rc::clone(self);
         let told = Rc::clone(ledger);
         scheduler.spawn("commit".to_owned(), async move { node.commit(&told).await });
+        let shard = Arc::clone(&self.shard);
+        scheduler.spawn("release".to_owned(), async move {
+            shard.release_held().await;
+        });
         let node = Rc::clone(self);
         let interval = settings.checkpoint_interval_ms;
         scheduler.spawn("checkpoint".to_owned(), async move {

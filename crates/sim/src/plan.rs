@@ -6,52 +6,9 @@ use base::{GroupName, TopicName};
 use broker::Retention;
 
 use crate::{
-    disk::DiskLies,
     machine::{Crash, Faults},
     world::World,
 };
-
-/// A bug put in on purpose, to see that the checkers find it. Each is put around the product, by a
-/// wrapper, not into it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Planted {
-    /// None.
-    #[default]
-    Nothing,
-    /// The disk confirms syncs that it does not make.
-    LyingSync,
-    /// The state KV says that it is durable when it is not, so the log is trimmed past what
-    /// survives.
-    TrimBeforeCheckpoint,
-    /// Acks are accepted and forgotten.
-    ForgottenAcks,
-    /// Receipts are handed out and forgotten.
-    ForgottenReceipts,
-    /// The broker's clock runs twice as fast as the clients': invisible times end early.
-    HastyClock,
-    /// The disk now and then loses a write in the middle.
-    LostWrites,
-}
-
-impl Planted {
-    /// All that can be planted.
-    pub const ALL: [Self; 6] = [
-        Self::LyingSync,
-        Self::TrimBeforeCheckpoint,
-        Self::ForgottenAcks,
-        Self::ForgottenReceipts,
-        Self::HastyClock,
-        Self::LostWrites,
-    ];
-
-    /// What the disk lies about.
-    pub fn disk_lies(self) -> DiskLies {
-        DiskLies {
-            sync: self == Self::LyingSync,
-            write: self == Self::LostWrites,
-        }
-    }
-}
 
 /// How a life of the node ends.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +32,17 @@ pub struct PlannedTopic {
     pub volatile: bool,
 }
 
+impl PlannedTopic {
+    /// The topic of what `group` has sent back.
+    pub fn retry_of(group: &PlannedGroup) -> Self {
+        Self {
+            name: TopicName::retry_of(&group.name),
+            queues: 1,
+            volatile: false,
+        }
+    }
+}
+
 /// How a group of the run consumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -95,6 +63,17 @@ pub struct PlannedGroup {
     pub max_attempts: u32,
     /// The tag it wants; `None` for everything.
     pub tag: Option<String>,
+}
+
+/// How producers are asked how their transactions ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// Time after which the first question comes, in milliseconds.
+    pub timeout_ms: u64,
+    /// Time between two questions, in milliseconds.
+    pub interval_ms: u64,
+    /// Questions before a half message is put aside.
+    pub max: u32,
 }
 
 /// Everything about a run that is decided before it begins.
@@ -122,6 +101,20 @@ pub struct Settings {
     pub cancel_percent: u64,
     /// Most body bytes of a message.
     pub body_bytes_max: u64,
+    /// Of a hundred messages, how many are timed.
+    pub timed_percent: u64,
+    /// Longest delay of most timed messages, in milliseconds.
+    pub delay_ms_max: u64,
+    /// Whether there are transactions.
+    pub transactions: bool,
+    /// How producers are asked.
+    pub checks: Checks,
+    /// Of a hundred messages that are pulled, how many are sent back.
+    pub back_percent: u64,
+    /// Pause before a message that was sent back comes again, in milliseconds.
+    pub retry_ms: u64,
+    /// Whether this is the last life, in which nothing goes wrong any more.
+    pub last: bool,
     /// Lives before the last one, and how each ends.
     pub endings: Vec<Ending>,
 }
@@ -130,6 +123,13 @@ pub struct Settings {
 pub const TAGS: [&str; 3] = ["TagA", "Aa", "BB"];
 
 impl Settings {
+    /// What `group` consumes.
+    pub fn topics_of(&self, group: &PlannedGroup) -> Vec<PlannedTopic> {
+        let sends_back = group.mode == Mode::Pull && self.back_percent > 0;
+        let retry = sends_back.then(|| PlannedTopic::retry_of(group));
+        self.topics.iter().cloned().chain(retry).collect()
+    }
+
     /// Decides. `steps` is the largest number of scheduler steps in a life.
     pub fn choose(world: &World, steps: u64) -> Self {
         let topic = |name: &str, queues, volatile| PlannedTopic {
@@ -199,9 +199,21 @@ impl Settings {
                 }
             })
             .collect();
+        let checks = Checks {
+            timeout_ms: world.between(20, 1_500),
+            interval_ms: world.between(20, 800),
+            max: world.between(1, 4) as u32,
+        };
         Self {
             topics,
             groups,
+            timed_percent: [0, 0, 10, 40][world.below(4) as usize],
+            delay_ms_max: [20, 500, 5_000, 90_000][world.below(4) as usize],
+            transactions: world.chance(40),
+            checks,
+            back_percent: [0, 0, 4, 15][world.below(4) as usize],
+            retry_ms: world.between(1, 1_000),
+            last: false,
             segment_bytes: 64 * 1024,
             pending_bytes_max: [16 * 1024, 256 * 1024][world.below(2) as usize],
             recent_bytes_max: [4 * 1024, 64 * 1024, 1024 * 1024][world.below(3) as usize],

@@ -9,18 +9,19 @@ use std::{
 };
 
 use base::{GroupName, QueueId, TopicName};
-use broker::{GroupSpec, TopicSpec};
+use broker::{GroupSpec, RetryPolicy, TopicSpec};
 
 use crate::{
     clients::{Client, read_queue},
     disk::SimDisk,
     figures::Figures,
     kv::SimKv,
-    ledger::Ledger,
+    ledger::{ASIDE, Ledger},
     machine::{Crash, Faults, Machine},
     meta::SimMetadata,
     node::{Node, OpenNodeError, Site},
-    plan::{Ending, Planted, Settings},
+    plan::{Ending, Mode, Settings},
+    planted::Planted,
     scheduler::{Scheduler, Step},
     world::World,
 };
@@ -92,7 +93,7 @@ pub fn run(options: Options) -> Outcome {
         planted: options.planted,
     };
     let mut run = Run {
-        ledger: Rc::new(RefCell::new(Ledger::new(&world))),
+        ledger: Rc::new(RefCell::new(Ledger::new(&world, settings.checks))),
         settings: Rc::new(settings),
         site,
         steps: options.steps,
@@ -219,7 +220,13 @@ impl Run {
             for group in &settings.groups {
                 let mut spec = GroupSpec::new(group.name.clone());
                 spec.max_attempts = group.max_attempts;
+                spec.retry = RetryPolicy::Fixed {
+                    interval_ms: settings.retry_ms,
+                };
                 let _ = creator.instance.create_group(spec).await;
+                if settings.topics_of(group).len() > settings.topics.len() {
+                    let _ = creator.instance.retry_topic(&group.name).await;
+                }
             }
         });
         // Everybody finds the topics and groups as they were planned.
@@ -286,28 +293,57 @@ impl Run {
         let mut settings = Settings::clone(&self.settings);
         settings.checkpoint_interval_ms = settings.checkpoint_interval_ms.max(3_000);
         settings.retain_interval_ms = settings.retain_interval_ms.max(3_000);
+        settings.last = true;
         self.settings = Rc::new(settings);
         let mut scheduler = Scheduler::new(&self.site.world);
         self.check_queues(&node, &mut scheduler);
         let client = self.begin(&node, &mut scheduler);
-        let drivers = scheduler.task_count();
+        client.spawn_producers(&mut scheduler);
+        let lasting = scheduler.task_count();
+        client.spawn_patience(&mut scheduler);
+        self.run_down(&mut scheduler, lasting);
         client.spawn_drain(&mut scheduler);
         drop(client);
-        let mut left = LAST_STEPS_MAX;
-        while scheduler.task_count() > drivers && !self.is_violated() {
-            let step = scheduler.step();
-            left -= 1;
-            if left == 0 || matches!(step, Step::Stuck | Step::Circling) {
-                let left = scheduler.task_count() - drivers;
-                self.violate(format!("{left} clients never came to an end: {step:?}"));
-            }
-        }
+        self.run_down(&mut scheduler, lasting);
         if !self.is_violated() {
+            self.read_aside(&node);
+            self.read_retries(&node);
             self.check_queues(&node, &mut scheduler);
             let dead = self.read_dead_letters(&node);
             self.ledger.borrow_mut().check_end(&self.settings, &dead);
         }
         scheduler.cancel_all();
+    }
+
+    /// Looks at what was sent back.
+    fn read_retries(&self, node: &Node) {
+        for group in &self.settings.groups {
+            let topic = TopicName::retry_of(&group.name);
+            if node.instance.topic(&topic).is_some() {
+                self.read(node, &topic, QueueId::new(0));
+            }
+        }
+    }
+
+    /// Runs until all tasks but the `lasting` ones have come to their end.
+    fn run_down(&self, scheduler: &mut Scheduler, lasting: usize) {
+        let mut left = LAST_STEPS_MAX;
+        while scheduler.task_count() > lasting && !self.is_violated() {
+            let step = scheduler.step();
+            left -= 1;
+            if left == 0 || matches!(step, Step::Stuck | Step::Circling) {
+                let left = scheduler.task_count() - lasting;
+                self.violate(format!("{left} clients never came to an end: {step:?}"));
+            }
+        }
+    }
+
+    /// Looks at the half messages that nobody decided about.
+    fn read_aside(&self, node: &Node) {
+        let topic = TopicName::new(ASIDE).expect("a plain name");
+        if node.instance.topic(&topic).is_some() {
+            self.read(node, &topic, QueueId::new(0));
+        }
     }
 
     /// Reads every queue from end to end and compares it with what was confirmed.
@@ -331,8 +367,20 @@ impl Run {
 
     fn read(&self, node: &Node, topic: &TopicName, queue: QueueId) -> (u64, Vec<u64>) {
         let mut found = Vec::new();
+        let pulling = topic.dead_letter_group().filter(|dead| {
+            let groups = self.settings.groups.iter();
+            groups
+                .clone()
+                .any(|g| g.mode == Mode::Pull && g.name.as_str() == *dead)
+        });
+        let pulling = pulling.and_then(|group| GroupName::new(group).ok());
         let take = |message: &wire::message::StoredMessage| {
-            found.extend(self.ledger.borrow_mut().identify(topic, message));
+            let mut ledger = self.ledger.borrow_mut();
+            let number = ledger.identify(topic, message);
+            if let (Some(number), Some(group)) = (number, &pulling) {
+                ledger.came_back(group, number, true, message);
+            }
+            found.extend(number);
         };
         // Nothing is waited for here, so nobody else has to run.
         let read = futures::executor::block_on(read_queue(node, None, topic, queue, take));

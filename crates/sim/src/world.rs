@@ -24,6 +24,8 @@ pub struct World {
     random: SeededRandom,
     time: Mutex<Time>,
     trace: Mutex<Trace>,
+    /// When something failed or was refused, each instant once.
+    troubles: Mutex<Vec<Duration>>,
 }
 
 #[derive(Default)]
@@ -47,6 +49,7 @@ impl World {
         Arc::new(Self {
             random: SeededRandom::new(seed),
             time: Mutex::default(),
+            troubles: Mutex::default(),
             trace: Mutex::new(Trace {
                 hash: 0xcbf2_9ce4_8422_2325,
                 count: 0,
@@ -94,6 +97,22 @@ impl World {
         drop(time);
         due.into_values().for_each(Waker::wake);
         true
+    }
+
+    /// Something failed, or was refused for want of room, so that things may take longer.
+    pub fn note_trouble(&self) {
+        let now = self.elapsed();
+        let mut troubles = self.troubles.lock();
+        if troubles.last() != Some(&now) {
+            troubles.push(now);
+        }
+    }
+
+    /// The last trouble that there was up to `at`.
+    pub fn last_trouble(&self, at: Duration) -> Option<Duration> {
+        let troubles = self.troubles.lock();
+        let after = troubles.partition_point(|trouble| *trouble <= at);
+        troubles[..after].last().copied()
     }
 
     /// Adds a line to the trace.

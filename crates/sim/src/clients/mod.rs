@@ -3,13 +3,18 @@
 mod administer;
 mod pull;
 mod query;
+mod recall;
 mod receive;
 mod send;
+mod send_back;
+mod transact;
 
 use std::{
     cell::{RefCell, RefMut},
     rc::Rc,
 };
+
+use base::Clock;
 
 use crate::{
     ledger::Ledger,
@@ -85,6 +90,21 @@ impl Client {
                 async move { client.settle_on().await },
             );
         }
+        if self.settings.timed_percent > 0 {
+            let client = self.clone();
+            scheduler.spawn("recaller".to_owned(), async move {
+                client.recall_on().await;
+            });
+        }
+        if self.settings.transactions {
+            for n in 0..2 {
+                let client = self.clone();
+                scheduler.spawn(format!("transactor {n}"), async move {
+                    client.transact_on().await;
+                });
+            }
+            self.spawn_producers(scheduler);
+        }
         let client = self.clone();
         scheduler.spawn("querier".to_owned(), async move { client.query_on().await });
         let client = self.clone();
@@ -94,7 +114,7 @@ impl Client {
     }
 
     fn spawn_pullers(&self, scheduler: &mut Scheduler, group: &PlannedGroup) {
-        for topic in &self.settings.topics {
+        for topic in self.settings.topics_of(group) {
             for queue in 0..topic.queues {
                 let (client, group, topic) = (self.clone(), group.clone(), topic.clone());
                 scheduler.spawn(format!("puller of {}/{queue}", topic.name), async move {
@@ -115,10 +135,31 @@ impl Client {
         }
     }
 
+    /// Starts the members of the producer group.
+    pub fn spawn_producers(&self, scheduler: &mut Scheduler) {
+        let count = if self.settings.transactions { 2 } else { 0 };
+        for nth in 0..count {
+            let client = self.clone();
+            scheduler.spawn(format!("producer {nth}"), async move {
+                client.answer_checks_on(nth).await;
+            });
+        }
+    }
+
+    /// Starts somebody who waits until all that waits outside its queue has left.
+    pub fn spawn_patience(&self, scheduler: &mut Scheduler) {
+        let left_by = self.ledger().all_left_by();
+        let node = Rc::clone(&self.node);
+        let wait = left_by.since(node.world.now());
+        scheduler.spawn("patience".to_owned(), async move {
+            node.clock.sleep(wait).await;
+        });
+    }
+
     /// Starts the clients of the last life: they take everything that is left.
     pub fn spawn_drain(&self, scheduler: &mut Scheduler) {
         for group in &self.settings.groups {
-            for topic in &self.settings.topics {
+            for topic in self.settings.topics_of(group) {
                 for queue in 0..topic.queues {
                     let queue = base::QueueId::new(queue);
                     let (client, group, topic) = (self.clone(), group.clone(), topic.clone());

@@ -5,6 +5,8 @@ use std::time::Duration;
 use base::{GroupName, QueueId, QueueOffset, TopicName};
 use broker::{Filter, PullError, PullOutcome, PullRequest, Pulled};
 
+use wire::message::StoredMessage;
+
 use super::Client;
 use crate::{
     node::Node,
@@ -75,7 +77,12 @@ impl Client {
             {
                 self.ledger().pull_ended(first, called);
             }
-            self.take(group, topic, offset, &pulled);
+            let taken = self.take(group, topic, offset, &pulled);
+            for (number, message) in taken {
+                if for_ever && self.chance(self.settings.back_percent) {
+                    self.give_back(group, number, &message).await;
+                }
+            }
             let next = pulled.next.get();
             at = Some(next);
             if self.chance(40) || !for_ever {
@@ -135,7 +142,14 @@ impl Client {
     }
 
     /// Checks what a pull brought, and notes that the group has it.
-    fn take(&self, group: &PlannedGroup, topic: &PlannedTopic, offset: u64, pulled: &Pulled) {
+    fn take(
+        &self,
+        group: &PlannedGroup,
+        topic: &PlannedTopic,
+        offset: u64,
+        pulled: &Pulled,
+    ) -> Vec<(u64, StoredMessage)> {
+        let mut taken = Vec::new();
         let mut ledger = self.ledger();
         if let Err(what) = check(offset, pulled) {
             ledger.violate(format!("pull of {} from {offset}: {what}", topic.name));
@@ -143,8 +157,10 @@ impl Client {
         for message in &pulled.messages {
             if let Some(number) = ledger.identify(&topic.name, message) {
                 ledger.pulled(&group.name, number);
+                taken.push((number, message.clone()));
             }
         }
+        taken
     }
 }
 
@@ -181,7 +197,7 @@ pub(crate) async fn read_queue(
     group: Option<&GroupName>,
     topic: &TopicName,
     queue: QueueId,
-    mut take: impl FnMut(&wire::message::StoredMessage),
+    mut take: impl FnMut(&StoredMessage),
 ) -> Result<u64, String> {
     let range = node
         .shard

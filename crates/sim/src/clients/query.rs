@@ -17,7 +17,10 @@ impl Client {
             }
             let number = self.below(count);
             let letter = self.ledger().letters()[number as usize].clone();
-            let Some(sent) = letter.sent.filter(|_| !letter.volatile) else {
+            let Some(sent) = letter
+                .sent
+                .filter(|_| !letter.volatile && letter.waiting.is_none())
+            else {
                 continue;
             };
             let key = match self.below(3) {

@@ -14,6 +14,9 @@ use crate::{
     plan::{PlannedGroup, PlannedTopic},
 };
 
+/// The log's tail, and the time, before an attempt to settle a receipt.
+type Before = (LogPosition, Duration);
+
 /// What became of an attempt to settle a receipt.
 enum Outcome {
     Done,
@@ -123,7 +126,7 @@ impl Client {
     }
 
     async fn ack(&self, held: &Held) {
-        let before = self.node.tail();
+        let before = (self.node.tail(), self.node.world.elapsed());
         self.ledger().will_settle(held);
         let ack = self.node.shard.ack(&held.group, &held.topic, &held.handle);
         let outcome = match self.answer(ack).await {
@@ -135,7 +138,7 @@ impl Client {
     }
 
     async fn forward(&self, held: &Held) {
-        let before = self.node.tail();
+        let before = (self.node.tail(), self.node.world.elapsed());
         self.ledger().will_settle(held);
         let shard = &self.node.shard;
         let forward = shard.forward_to_dead_letter(&held.group, &held.topic, &held.handle);
@@ -152,7 +155,7 @@ impl Client {
         self.conclude("forward", held, outcome, before);
     }
 
-    fn conclude(&self, verb: &str, held: &Held, outcome: Outcome, before: LogPosition) {
+    fn conclude(&self, verb: &str, held: &Held, outcome: Outcome, before: Before) {
         let (group, letter) = (&held.group, held.letter);
         let mut ledger = self.ledger();
         let what = match outcome {

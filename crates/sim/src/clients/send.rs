@@ -7,7 +7,7 @@ use wire::message::properties;
 use super::Client;
 use crate::{
     body,
-    ledger::{Ledger, Letter},
+    ledger::{Ledger, Letter, waiting::Waiting},
     plan::TAGS,
 };
 
@@ -38,15 +38,21 @@ impl Client {
             let tag = self.below(4) as usize;
             let tag = TAGS.get(tag).map(|tag| (*tag).to_owned());
             let extra = self.below(self.settings.body_bytes_max) as usize;
-            let letter = Ledger::letter(
+            let mut letter = Ledger::letter(
                 topic.name.clone(),
                 topic.volatile,
                 tag,
                 body::NUMBER_BYTES + extra,
             );
+            let mut asked = Vec::new();
+            if self.chance(self.settings.timed_percent) {
+                let (delay_ms, property) = self.choose_delay();
+                letter.waiting = Some(Waiting::timed(self.node.world.now(), delay_ms));
+                asked.push(property);
+            }
             let number = self.ledger().will_send(letter.clone());
             numbers.push(number);
-            messages.push(message(number, &letter, self.node.world.now()));
+            messages.push(message(number, &letter, self.node.world.now(), &asked));
         }
         self.note(format_args!("send {numbers:?} to {}", topic.name));
         let request = SendRequest {
@@ -73,7 +79,39 @@ impl Client {
     }
 }
 
-fn message(number: u64, letter: &Letter, now: Timestamp) -> Message {
+/// Pauses of RocketMQ's first delay levels, in milliseconds.
+const LEVELS_MS: [u64; 5] = [1_000, 5_000, 10_000, 30_000, 60_000];
+
+impl Client {
+    /// A delay in milliseconds, and how a client asks for it.
+    pub(super) fn choose_delay(&self) -> (u64, (&'static str, String)) {
+        let ms = self.node.world.between(1, self.settings.delay_ms_max);
+        let at = self.node.world.now().ms() + ms.cast_signed();
+        match self.below(10) {
+            0 => {
+                let level = self.below(LEVELS_MS.len() as u64);
+                let ms = LEVELS_MS[level as usize];
+                (ms, (properties::DELAY_LEVEL, (level + 1).to_string()))
+            }
+            1 => {
+                let seconds = self.node.world.between(1, 3);
+                let asked = (properties::TIMER_DELAY_SECONDS, seconds.to_string());
+                (seconds * 1_000, asked)
+            }
+            2 | 3 => (ms, (properties::TIMER_DELIVER_MS, at.to_string())),
+            4 => (ms, (properties::START_DELIVER_TIME, at.to_string())),
+            _ => (ms, (properties::TIMER_DELAY_MS, ms.to_string())),
+        }
+    }
+}
+
+/// The message of a letter, with more properties.
+pub(super) fn message(
+    number: u64,
+    letter: &Letter,
+    now: Timestamp,
+    more: &[(&str, String)],
+) -> Message {
     let mut raw = String::new();
     let set = |raw: &mut String, name, value: &str| {
         properties::set(raw, name, value).expect("a plain property");
@@ -86,6 +124,9 @@ fn message(number: u64, letter: &Letter, now: Timestamp) -> Message {
     );
     if let Some(tag) = &letter.tag {
         set(&mut raw, properties::TAGS, tag);
+    }
+    for (name, value) in more {
+        set(&mut raw, name, value);
     }
     Message {
         flag: 0,

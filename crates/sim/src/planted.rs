@@ -1,0 +1,98 @@
+//! Bugs put in on purpose, to see that the checkers find them.
+
+use base::StreamKey;
+use store::log::{NewRecord, RecordKind};
+
+use crate::disk::DiskLies;
+
+/// A bug put in on purpose, to see that the checkers find it. Each is put around the product, by a
+/// wrapper, not into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Planted {
+    /// None.
+    #[default]
+    Nothing,
+    /// The disk confirms syncs that it does not make.
+    LyingSync,
+    /// The state KV says that it is durable when it is not, so the log is trimmed past what
+    /// survives.
+    TrimBeforeCheckpoint,
+    /// Acks are accepted and forgotten.
+    ForgottenAcks,
+    /// Receipts are handed out and forgotten.
+    ForgottenReceipts,
+    /// The broker's clock runs twice as fast as the clients': invisible times end early.
+    HastyClock,
+    /// The disk now and then loses a write in the middle.
+    LostWrites,
+    /// The due times of held messages are written half a second too early.
+    EarlyTimers,
+    /// Recalls and rollbacks are confirmed and forgotten.
+    ForgottenDrops,
+    /// Questions to producers, and commits of timed messages, are forgotten.
+    ForgottenChanges,
+    /// What is released is thought to be held still.
+    ForgottenReleases,
+}
+
+impl Planted {
+    /// All that can be planted.
+    pub const ALL: [Self; 10] = [
+        Self::LyingSync,
+        Self::TrimBeforeCheckpoint,
+        Self::ForgottenAcks,
+        Self::ForgottenReceipts,
+        Self::HastyClock,
+        Self::LostWrites,
+        Self::EarlyTimers,
+        Self::ForgottenDrops,
+        Self::ForgottenChanges,
+        Self::ForgottenReleases,
+    ];
+
+    /// What the disk lies about.
+    pub fn disk_lies(self) -> DiskLies {
+        DiskLies {
+            sync: self == Self::LyingSync,
+            write: self == Self::LostWrites,
+        }
+    }
+
+    /// The record that is appended in place of `record`.
+    pub fn forge(self, record: &NewRecord) -> NewRecord {
+        let nowhere = StreamKey::new(u64::MAX);
+        let mut forged = *record;
+        match (self, record.kind.get()) {
+            (Self::ForgottenReceipts, RECEIPTS) | (Self::ForgottenAcks, SETTLED) => {
+                forged.stream = nowhere;
+            }
+            (Self::ForgottenReleases, RELEASED_MESSAGE) => forged.kind = RecordKind::new(MESSAGE),
+            _ => {}
+        }
+        forged
+    }
+
+    /// Changes what was written into a record of that kind.
+    pub fn falsify(self, kind: RecordKind, payload: &mut [u8]) {
+        match (self, kind.get()) {
+            // The id of a held message that does not exist.
+            (Self::ForgottenDrops, HELD_DROPPED) | (Self::ForgottenChanges, HELD_CHANGED) => {
+                payload[..8].fill(u8::MAX);
+            }
+            (Self::EarlyTimers, HELD_MESSAGE) => {
+                let due = i64::from_le_bytes(payload[8..16].try_into().expect("eight bytes"));
+                payload[8..16].copy_from_slice(&(due - 500).to_le_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Kinds of the broker's records (`crates/broker/src/records.rs`).
+const MESSAGE: u16 = 16;
+const RECEIPTS: u16 = 18;
+const SETTLED: u16 = 19;
+const HELD_MESSAGE: u16 = 21;
+const HELD_CHANGED: u16 = 22;
+const RELEASED_MESSAGE: u16 = 23;
+const HELD_DROPPED: u16 = 24;
