@@ -35,6 +35,11 @@ pub(super) async fn reset(connection: &Connection, request: &Command) -> Answer 
         },
     };
     let instance = &names.instance;
+    // As on Apache: the topic is looked for first, and a reset makes no group.
+    if instance.topic(&names.topic).is_some() && instance.group(&names.group).is_none() {
+        let remark = format!("group `{}` not found in `{}`", names.group, instance.id());
+        return Err(Refusal::new(ResponseCode::GroupNotExist, remark));
+    }
     let shard = connection.shard(instance.id())?;
     let offsets = shard
         .reset_offset(&names.group, &names.topic, queue, to)
