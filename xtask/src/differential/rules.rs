@@ -77,6 +77,26 @@ pub(super) const RULES: &[Rule] = &[
         accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
     },
     Rule {
+        name: "offsets are kept for groups that were never made",
+        reason: "Apache refuses a commit of a group that it does not know, before all else; \
+                 Carrack keeps the offset, and looks at topic and queue alone",
+        speaks_of: |operation| {
+            matches!(
+                operation,
+                Operation::Commit {
+                    group: Group::Missing,
+                    ..
+                }
+            )
+        },
+        apache: |apache| apache.is(ResponseCode::GroupNotExist),
+        accepts: |_, carrack| {
+            carrack.is(ResponseCode::Success)
+                || carrack.is(ResponseCode::TopicNotExist)
+                || carrack.is(ResponseCode::InvalidParameter)
+        },
+    },
+    Rule {
         name: "offsets are committed in queues that are there",
         reason: "Apache keeps any queue number for a group; Carrack says that there is no such \
                  queue",

@@ -44,20 +44,10 @@ pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     }
 }
 
-/// Code 15. As on Apache, a commit makes no group.
+/// Code 15.
 pub(super) async fn commit(connection: &Connection, request: &Command) -> Answer {
     let header: UpdateConsumerOffsetRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
-    if names.instance.group(&names.group).is_none() {
-        return Err(Refusal::new(
-            ResponseCode::GroupNotExist,
-            format!(
-                "group `{}` not found in instance `{}`",
-                names.group,
-                names.instance.id()
-            ),
-        ));
-    }
     let queue = queue_id(header.queue_id)?;
     let Ok(offset) = u64::try_from(header.commit_offset) else {
         let remark = format!("offset is {}, expected 0 or more", header.commit_offset);
