@@ -172,7 +172,7 @@ impl Shard {
             }
         };
         let appended = ended?;
-        leaving.is_recorded();
+        leaving.keep();
         self.log.durable(appended.end).await.map_err(failed)
     }
 }
@@ -186,7 +186,7 @@ struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
-    fn is_recorded(self) {
+    fn keep(self) {
         std::mem::forget(self);
     }
 }
