@@ -425,7 +425,8 @@ impl Ledger {
         progress.perhaps_settled = progress.perhaps_settled.saturating_sub(1);
     }
 
-    /// A receipt was acked or forwarded; `before` is where the log's tail was before that, and when.
+    /// A receipt was acked or forwarded; `before` is where the log's tail was before that, and
+    /// when.
     pub fn settled(&mut self, node: &Node, held: &Held, before: (LogPosition, Duration)) {
         let (before, called) = before;
         let trouble = self.world.last_trouble(self.world.elapsed());

@@ -558,7 +558,8 @@ impl Workload {
 
     fn member(&self) -> Operation {
         let client = self.pick(&[Client::One, Client::Two]);
-        // Of one group only: here a heartbeat says all groups of a client, on Apache it adds to them.
+        // Of one group only: here a heartbeat says all groups of a client, on Apache it adds to
+        // them.
         let group = Group::First;
         match self.below(5) {
             0 | 1 => Operation::Heartbeat {
