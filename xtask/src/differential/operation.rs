@@ -76,11 +76,11 @@ pub(super) enum Delay {
     /// By level.
     Level(i32),
     /// At a time, ms from now.
-    DeliverMs(i64),
+    AtMs(i64),
     /// After a time, ms.
-    DelayMs(i64),
+    AfterMs(i64),
     /// After a time, s.
-    DelaySeconds(i64),
+    AfterSeconds(i64),
 }
 
 /// A filter of a pull or pop.

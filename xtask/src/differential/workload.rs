@@ -285,18 +285,18 @@ impl Workload {
         self.timed += 1;
         let delay = match self.below(6) {
             0 | 1 => Delay::Level(1),
-            2 => Delay::DelaySeconds(self.number(1, 3)),
-            3 => Delay::DelayMs(self.number(1_200, 3_000)),
-            _ => Delay::DeliverMs(self.number(1_500, 3_000)),
+            2 => Delay::AfterSeconds(self.number(1, 3)),
+            3 => Delay::AfterMs(self.number(1_200, 3_000)),
+            _ => Delay::AtMs(self.number(1_500, 3_000)),
         };
         let is_recalled = self.chance(30);
         let is_exact = !matches!(delay, Delay::Level(_));
         // Long enough to be recalled in time on a busy machine.
         let delay = match delay {
-            Delay::DeliverMs(_) if is_recalled => Delay::DeliverMs(6_000),
+            Delay::AtMs(_) if is_recalled => Delay::AtMs(6_000),
             other => other,
         };
-        let is_gone = is_recalled && matches!(delay, Delay::DeliverMs(_));
+        let is_gone = is_recalled && matches!(delay, Delay::AtMs(_));
         let send = self.push(Operation::SendTimed { content, delay });
         if is_exact && self.chance(20) {
             self.push(Operation::Recall {

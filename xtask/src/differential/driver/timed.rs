@@ -39,16 +39,16 @@ impl Driver {
                 let value = level.to_string();
                 (properties::DELAY_LEVEL, value, sent_at + wait)
             }
-            Delay::DeliverMs(wait) => {
+            Delay::AtMs(wait) => {
                 let due = sent_at + wait;
                 let value = (due - taken).to_string();
                 (properties::TIMER_DELIVER_MS, value, due)
             }
-            Delay::DelayMs(wait) => {
+            Delay::AfterMs(wait) => {
                 let value = (wait - taken).max(0).to_string();
                 (properties::TIMER_DELAY_MS, value, sent_at + wait)
             }
-            Delay::DelaySeconds(wait) => {
+            Delay::AfterSeconds(wait) => {
                 let value = wait.to_string();
                 let due = sent_at + wait * 1_000;
                 (properties::TIMER_DELAY_SECONDS, value, due)
