@@ -7,6 +7,10 @@ use super::operation::{
     Client, Content, Delay, Filter, Group, Offset, Operation, Receipt, Time, Topic,
 };
 
+mod vocabulary;
+
+use vocabulary::{FILTERS, TAGS};
+
 /// Queues of [`Topic::Plain`].
 pub(super) const PLAIN_QUEUES: i32 = 2;
 
@@ -21,23 +25,6 @@ const SENT_BACK_MAX: usize = 3;
 
 /// Most times that a seed waits for messages to become visible again.
 const POPPED_AGAIN_MAX: usize = 2;
-
-const TAGS: [Option<&str>; 4] = [None, Some("red"), Some("blue"), Some("green tea")];
-
-const FILTERS: [(&str, &str); 12] = [
-    ("TAG", "*"),
-    ("TAG", "red"),
-    ("TAG", "red || blue"),
-    ("TAG", "none-has-it"),
-    ("TAG", ""),
-    ("SQL92", "size > 3"),
-    ("SQL92", "size BETWEEN 2 AND 5 AND colour = 'red'"),
-    ("SQL92", "colour IS NOT NULL"),
-    ("SQL92", "TAGS IN ('red', 'blue')"),
-    ("SQL92", "NOT (size = 1) OR colour IS NULL"),
-    ("SQL92", "size >"),
-    ("NONE", "x"),
-];
 
 /// A part of the protocol that a server may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
