@@ -92,9 +92,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .selections
         .iter()
         .any(|selection| selection == ALL);
-    if arguments.write_compat
-        && (!all || arguments.scenario.is_some() || arguments.against.is_some())
-    {
+    let is_whole = all && arguments.scenario.is_none() && arguments.against.is_none();
+    if arguments.write_compat && !is_whole {
         bail!("--write-compat needs a run of everything, against servers started here");
     }
     let chosen = |name: &str| {
@@ -125,8 +124,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{}", report::table(&lines));
     report::write_results(&run.root.join("target/conformance/results.json"), &lines)?;
+    let path = run.root.join("COMPAT.md");
     if arguments.write_compat {
-        let path = run.root.join("COMPAT.md");
         fs::write(&path, report::compat(&lines)).context("write COMPAT.md")?;
     }
     let failed = lines.iter().filter(|line| line.failed()).count();
@@ -137,6 +136,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             lines.len(),
             run.logs.display()
         );
+    }
+    if is_whole && fs::read_to_string(&path).context("read COMPAT.md")? != report::compat(&lines) {
+        bail!("COMPAT.md is not what this run shows: write it again with --write-compat");
     }
     Ok(())
 }
