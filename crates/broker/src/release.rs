@@ -69,8 +69,9 @@ impl Shard {
         while !self.is_draining() {
             let mut woken = pin!(wake.notified());
             woken.as_mut().enable();
-            let pause = match self.release_due().await {
-                Ok(next) => self.fall_asleep(next),
+            let released = self.release_all().await;
+            let pause = match released.and_then(|()| Ok(self.fall_asleep()?)) {
+                Ok(pause) => pause,
                 Err(error) => {
                     tracing::error!(
                         shard = %self.id, error = &error as &dyn std::error::Error,
@@ -90,25 +91,29 @@ impl Shard {
         }
     }
 
-    /// How long to sleep until `next`; `None` for as long as nothing comes.
-    fn fall_asleep(&self, next: Option<Timestamp>) -> Option<Duration> {
+    /// How long to sleep until the next is due; `None` for as long as nothing comes. What came
+    /// since the last look has found nobody asleep, so it is looked again.
+    fn fall_asleep(&self) -> Result<Option<Duration>, KvError> {
         let mut state = self.state.lock();
-        // What came since the look has found nobody asleep.
-        let next = match state.next_due() {
-            Ok(now) => next.into_iter().chain(now).min(),
-            Err(_) => next,
-        };
+        let next = state.next_due()?;
         state.waiting.asleep_until = next.unwrap_or(Timestamp::from_ms(i64::MAX));
-        Some(next?.since(self.clock.now()).min(SLEEP_MAX))
+        let now = self.clock.now();
+        Ok(next.map(|next| next.since(now).min(SLEEP_MAX)))
     }
 
     /// Releases what is due now, and says when the next is.
     pub async fn release_due(&self) -> Result<Option<Timestamp>, ReleaseError> {
+        self.release_all().await?;
+        Ok(self.state.lock().next_due()?)
+    }
+
+    /// Releases what is due now.
+    async fn release_all(&self) -> Result<(), ReleaseError> {
         self.state.lock().waiting.asleep_until = Timestamp::from_ms(i64::MIN);
         loop {
             let due = self.state.lock().take_due(self.clock.now())?;
             if due.is_empty() {
-                return Ok(self.state.lock().next_due()?);
+                return Ok(());
             }
             let mut due = due.into_iter();
             while let Some((id, held)) = due.next() {
