@@ -184,8 +184,13 @@ async fn get(topic: &str, id: &str, options: &ServerOptions) -> Result<(), Failu
     show::answer(options.output, &message, || page(&message))
 }
 
-async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> Result<(), Failure> {
-    let servers = Servers::connect(options).await?;
+/// Messages of a topic with a key, or the id that their client gave them, from all brokers.
+pub(super) async fn by_key(
+    servers: &Servers,
+    topic: &str,
+    key: &str,
+    max_messages: u32,
+) -> Result<Vec<StoredMessage>, Failure> {
     let full = servers.name(topic);
     let found = servers
         .on_brokers(async |broker| {
@@ -193,16 +198,21 @@ async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> R
                 topic: &full,
                 key,
                 is_unique_key: false,
-                max_messages: limit,
+                max_messages,
                 from: 0,
                 to: i64::MAX,
             };
             broker.query(query).await
         })
         .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn query(topic: &str, key: &str, limit: u32, options: &ServerOptions) -> Result<(), Failure> {
+    let servers = Servers::connect(options).await?;
+    let found = by_key(&servers, topic, key, limit).await?;
     let mut messages: Vec<MessageDescription> = found
         .iter()
-        .flatten()
         .map(|message| described(&servers, message))
         .collect();
     messages.sort_by_key(|message| std::cmp::Reverse(message.stored_ms));

@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use base::limits;
-use client::remoting::QueryMessages;
 use flate2::read::ZlibDecoder;
 use serde::Serialize;
 use wire::message::{StoredMessage, TraceKind, TraceRecord, sys_flag, trace_records};
 
 use super::{
+    message::by_key,
     servers::Servers,
     show::{self, Rows},
     time,
@@ -39,22 +39,9 @@ struct Step {
 /// Shows the way of the message with this id or key, in order of time.
 pub(super) async fn run(id: &str, topic: &str, options: &ServerOptions) -> Result<(), Failure> {
     let servers = Servers::connect(options).await?;
-    let full = servers.name(topic);
-    let found = servers
-        .on_brokers(async |broker| {
-            let query = QueryMessages {
-                topic: &full,
-                key: id,
-                is_unique_key: false,
-                max_messages: TRACE_MESSAGES_MAX,
-                from: 0,
-                to: i64::MAX,
-            };
-            broker.query(query).await
-        })
-        .await?;
+    let found = by_key(&servers, topic, id, TRACE_MESSAGES_MAX).await?;
     let mut steps = Vec::new();
-    for message in found.iter().flatten() {
+    for message in &found {
         let body = text(message)?;
         let about = |record: &TraceRecord<'_>| {
             record.message_id == id || record.keys.split(' ').any(|key| key == id)
