@@ -8,6 +8,7 @@ mod ci;
 mod conformance;
 mod crash;
 mod differential;
+mod maven;
 mod mqadmin;
 mod oracle;
 mod setup;

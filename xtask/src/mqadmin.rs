@@ -14,7 +14,6 @@ mod target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use self::compare::{Comparison, Outcome};
 use self::plan::{Plan, Step};
 use self::target::Target;
 use crate::conformance::deadline::Stopwatch;
-use crate::workspace;
+use crate::{maven, workspace};
 
 /// The steps, the differences and what is left out.
 const PLAN: &str = "conformance/mqadmin/commands.toml";
@@ -58,8 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} does not exist: build it first", binary.display());
     }
     let products = root.join("target/mqadmin");
-    build(&root)?;
-    let logs = products.join("logs");
+    maven::package(&root.join("conformance/mqadmin"))?;
+    let (java, logs) = (products.join("java"), products.join("logs"));
     if logs.exists() {
         fs::remove_dir_all(&logs).context("remove the logs of the last run")?;
     }
@@ -68,11 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let watch = Stopwatch::start();
     let (apache, carrack) = thread::scope(|scope| {
         let apache = scope.spawn(|| {
-            let target = Target::apache(&products, &logs).context("start Apache RocketMQ")?;
+            let target = Target::apache(&java, &logs).context("start Apache RocketMQ")?;
             run_steps(&plan, target)
         });
         let carrack = scope.spawn(|| {
-            let target = Target::carrack(&binary, &products, &logs).context("start Carrack")?;
+            let target = Target::carrack(&binary, &java, &logs).context("start Carrack")?;
             run_steps(&plan, target)
         });
         let join = |handle: thread::ScopedJoinHandle<'_, Result<Outputs>>| {
@@ -112,31 +111,6 @@ fn built(root: &Path) -> PathBuf {
         return built("release");
     }
     built("debug")
-}
-
-/// Builds the harness and fetches Apache's artifacts.
-fn build(root: &Path) -> Result<()> {
-    let maven = |extra: &[&str]| {
-        let mut command = Command::new("mvn");
-        command
-            .args(["--quiet", "--batch-mode"])
-            .args(extra)
-            .arg("package")
-            .current_dir(root.join("conformance/mqadmin"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    };
-    // Without the network first: it is faster, and works where everything was fetched once.
-    let offline = maven(&["--offline"]).stderr(Stdio::null()).status();
-    if offline.context("start Maven")?.success() {
-        return Ok(());
-    }
-    let status = maven(&[]).stdout(Stdio::inherit()).status()?;
-    if !status.success() {
-        bail!("the build of conformance/mqadmin ended with {status}");
-    }
-    Ok(())
 }
 
 /// What one target printed.

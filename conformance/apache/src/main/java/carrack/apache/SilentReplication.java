@@ -1,4 +1,4 @@
-package carrack.mqadmin;
+package carrack.apache;
 
 import org.apache.rocketmq.store.ha.DefaultHAService;
 
