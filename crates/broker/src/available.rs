@@ -115,7 +115,7 @@ impl Shard {
             let stream = Self::stream(topic, queue);
             let (next, max) = self.unseen(receiver, group, stream)?;
             let change = self.state_of(topic.name(), |state| {
-                if let Some(lock) = state.lock_holder(group.id, stream, now) {
+                if let Some(lock) = state.queue_lock(group.id, stream, now) {
                     return Ok(Err(Some(lock.until)));
                 }
                 let consumption = state.consumption(stream, group.id)?;

@@ -114,6 +114,11 @@ impl Consumption {
         self.in_flight.get(&offset)
     }
 
+    /// All that are in flight.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = &InFlight> {
+        self.in_flight.values()
+    }
+
     pub(crate) fn put(&mut self, offset: u64, delivery: InFlight) {
         let until = delivery.state.until;
         if let Some(before) = self.in_flight.insert(offset, delivery) {

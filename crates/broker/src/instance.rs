@@ -40,6 +40,8 @@ pub struct InstanceSettings {
     pub transaction_check_interval_ms: u64,
     /// Questions after which a half message is put aside.
     pub transaction_checks_max: u32,
+    /// Time after which a queue lock that is not renewed is free, in milliseconds.
+    pub queue_lock_expiry_ms: u64,
     /// Whether every request must come from a user who may do what it asks.
     pub access_control: bool,
 }
@@ -55,6 +57,7 @@ impl Default for InstanceSettings {
             transaction_timeout_ms: 6_000,
             transaction_check_interval_ms: 30_000,
             transaction_checks_max: 15,
+            queue_lock_expiry_ms: limits::QUEUE_LOCK_EXPIRY_MS,
             access_control: false,
         }
     }

@@ -1,12 +1,19 @@
 //! Queue locks: ordered consumers of a group share out the queues one by one.
 //!
 //! In memory only: after a restart nobody holds a lock, and clients renew theirs every 20 s.
+//!
+//! A queue has one mode at a time: while it is locked, receives hand out nothing of it. So that the
+//! turn comes to who wants to lock it, they stop when a lock is refused because of deliveries in
+//! flight, too, and go on if it is not asked for again before it would have expired.
 
 use std::time::Duration;
 
-use base::{ErrorKind, GroupName, QueueId, TopicName, limits};
+use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName};
 
-use crate::{Shard, state::QueueLock};
+use crate::{
+    Group, Shard,
+    state::{QueueLock, State},
+};
 
 /// Why locks could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +40,9 @@ const QUEUES_PER_REQUEST_MAX: usize = 65_536;
 
 impl Shard {
     /// Locks the queues for `client` where nobody else in `group` holds them, and returns those it
-    /// holds now. A lock lasts [`limits::QUEUE_LOCK_EXPIRY_MS`] unless renewed by locking again.
-    /// While deliveries of the group are in flight on a queue, its lock is not granted.
+    /// holds now. A lock lasts [`crate::InstanceSettings::queue_lock_expiry_ms`] unless renewed by
+    /// locking again. While a delivery of the group is with a consumer, the lock of its queue is
+    /// not granted; but from then on receives hand out nothing more of it for that long.
     pub fn lock_queues(
         &self,
         group: &GroupName,
@@ -46,7 +54,8 @@ impl Shard {
             return Ok(Vec::new());
         };
         let now = self.clock.now();
-        let until = now.after(Duration::from_millis(limits::QUEUE_LOCK_EXPIRY_MS));
+        let expiry_ms = self.catalogue.settings.queue_lock_expiry_ms;
+        let until = now.after(Duration::from_millis(expiry_ms));
         let mut held = Vec::new();
         let mut state = self.state.lock();
         state.locks.retain(|_, lock| lock.until > now);
@@ -58,27 +67,43 @@ impl Shard {
                 continue;
             };
             let stream = Self::stream(&topic, queue);
-            match state.lock_holder(group.id, stream, now) {
-                Some(holder) if holder.client != client => continue,
-                Some(_) => {}
-                None => {
-                    let free = state.consumption(stream, group.id);
-                    if !free.is_ok_and(|consumption| consumption.in_flight_count() == 0) {
-                        continue;
-                    }
-                }
-            }
+            let is_held = match state.queue_lock(group.id, stream, now) {
+                Some(lock) if lock.is_held && lock.client != client => continue,
+                Some(lock) if lock.is_held => true,
+                Some(_) | None => !self.is_being_consumed(&mut state, &group, stream, now),
+            };
             let lock = QueueLock {
                 client: client.to_owned(),
                 until,
+                is_held,
             };
             state.locks.insert((group.id, stream), lock);
-            held.push((name.clone(), queue));
+            if is_held {
+                held.push((name.clone(), queue));
+            }
         }
         Ok(held)
     }
 
-    /// Gives back what `client` holds of the queues.
+    /// Whether a delivery of the group is with a consumer. What cannot be read may be.
+    fn is_being_consumed(
+        &self,
+        state: &mut State,
+        group: &Group,
+        stream: StreamKey,
+        now: Timestamp,
+    ) -> bool {
+        let Ok(consumption) = state.consumption(stream, group.id) else {
+            return true;
+        };
+        // Those whose time has ended wait for a receive that may never come.
+        consumption.last_due().is_some_and(|last| last > now)
+            || consumption
+                .deliveries()
+                .any(|delivery| self.prolong(delivery, now).is_some())
+    }
+
+    /// Gives back what `client` holds of the queues, and what it has asked for in vain.
     pub fn unlock_queues(
         &self,
         group: &GroupName,

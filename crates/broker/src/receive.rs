@@ -233,7 +233,7 @@ impl Shard {
         stream: StreamKey,
     ) -> Result<Option<Timestamp>, ReceiveError> {
         let mut state = self.state.lock();
-        if let Some(lock) = state.lock_holder(group.id, stream, self.clock.now()) {
+        if let Some(lock) = state.queue_lock(group.id, stream, self.clock.now()) {
             return Ok(Some(lock.until));
         }
         let consumption = consumption(&mut state, stream, group, &request.topic)?;
@@ -473,7 +473,7 @@ impl Shard {
     }
 
     /// The delivery with a later end, if its client lives and may still have it.
-    fn prolong(&self, delivery: &InFlight, now: Timestamp) -> Option<InFlight> {
+    pub(crate) fn prolong(&self, delivery: &InFlight, now: Timestamp) -> Option<InFlight> {
         let renewal = delivery.renewal.as_ref()?;
         if now >= renewal.end || !self.clients.is_alive(&renewal.client, now) {
             return None;

@@ -292,9 +292,9 @@ impl Shard {
             || state.pending.len() >= limits::CHECKPOINT_CHANGES
     }
 
-    /// Whether `group` is alive in a queue's lock: used where one group may be in one mode only.
+    /// Whether a queue is locked, or to be, so that nothing of it is handed out.
     pub(crate) fn is_locked(&self, state: &State, stream: StreamKey, group: GroupId) -> bool {
-        state.lock_holder(group, stream, self.clock.now()).is_some()
+        state.queue_lock(group, stream, self.clock.now()).is_some()
     }
 }
 

@@ -65,11 +65,13 @@ impl Count {
     }
 }
 
-/// A queue lock.
+/// A queue lock, or the wish for one.
 #[derive(Clone, Debug)]
 pub(crate) struct QueueLock {
     pub(crate) client: String,
     pub(crate) until: Timestamp,
+    /// `false` while deliveries in flight are waited for.
+    pub(crate) is_held: bool,
 }
 
 /// All of it, under one lock of the shard.
@@ -320,8 +322,8 @@ impl State {
         }
     }
 
-    /// Who holds the lock of a queue now.
-    pub(crate) fn lock_holder(
+    /// The lock that keeps a queue from being handed out now.
+    pub(crate) fn queue_lock(
         &self,
         group: GroupId,
         stream: StreamKey,

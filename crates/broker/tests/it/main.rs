@@ -3,6 +3,7 @@
 mod access;
 mod ack;
 mod held;
+mod lock;
 mod offset;
 mod receive;
 mod restart;

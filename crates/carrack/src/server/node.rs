@@ -53,6 +53,7 @@ impl Node {
             transaction_checks_max: u32::try_from(settings.transaction_check_max)
                 .context("setting `transaction_check_max`")?,
             access_control: settings.access_control,
+            ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();
         let instance = Instance::open(id, instance_settings, metadata, Arc::clone(&clock))
