@@ -256,6 +256,10 @@ pub const USER_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
 /// excludes the bound itself.
 pub const MESSAGE_GROUP_BYTES_MAX: usize = 63;
 
+/// Longest time that a producer may set before it is asked how a transaction ended, in seconds:
+/// Apache's proxy `maxTransactionRecoverySecond`, one hour.
+pub const TRANSACTION_RECOVERY_SECONDS_MAX: u64 = 60 * 60;
+
 /// Largest body that a front end inflates to put another frame around it; a larger one is refused
 /// or travels as it is. Takes a largest body compressed eight times, and ends decompression bombs.
 pub const INFLATED_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;

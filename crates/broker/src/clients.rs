@@ -118,6 +118,11 @@ pub enum ClientCommand {
         /// Its queues, each with the next offset wanted.
         offsets: Vec<(QueueId, QueueOffset)>,
     },
+    /// Somebody has changed what the group is: retries, order.
+    GroupChanged {
+        /// The consumer group.
+        group: GroupName,
+    },
     /// A question, to be answered through `answer`. A client that does not answer is not waited for
     /// longer than whoever asks has patience.
     Ask {

@@ -1,6 +1,6 @@
 //! End transaction: a producer says how the transaction of a half message ended.
 
-use base::{ErrorKind, GroupName, LogPosition, PhysicalOffset, Timestamp};
+use base::{ErrorKind, GroupName, LogPosition, PhysicalOffset, Timestamp, TopicName};
 use store::{
     kv::KvError,
     log::{AppendError, Urgency},
@@ -31,6 +31,8 @@ pub struct EndTransactionRequest {
     /// The producer's group, which must be the one of the half message; `None` where a protocol
     /// knows no producer groups.
     pub group: Option<GroupName>,
+    /// The topic of the half message; `None` where a protocol does not name it.
+    pub topic: Option<TopicName>,
     /// The half message: what its send returned as physical offset.
     pub half: PhysicalOffset,
     /// How it ended.
@@ -117,6 +119,10 @@ impl Shard {
         let held = open_half(&self.state.lock(), id)?.ok_or_else(not_found)?;
         let (topic, _) = held.place.stream.queue();
         let topic = self.catalogue.topic_by_id(topic).ok_or_else(not_found)?;
+        // Who may send to one topic must not end the transactions of another.
+        if request.topic.is_some_and(|named| named != *topic.name()) {
+            return Err(not_found());
+        }
         let message = self.read_held(id, &held).await?;
         let raw = message.properties_raw();
         let owner = properties::get(raw, properties::PRODUCER_GROUP).unwrap_or_default();

@@ -179,9 +179,17 @@ impl Instance {
         self.catalogue.groups()
     }
 
-    /// Creates a group, or changes one to be as `spec` says. The same again succeeds.
+    /// Creates a group, or changes one to be as `spec` says. The same again succeeds. Its consumers
+    /// hear of a change.
     pub async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
-        self.catalogue.create_group(spec).await
+        let before = self.catalogue.group(&spec.name);
+        let group = self.catalogue.create_group(spec).await?;
+        if before.is_some_and(|before| before.spec != group.spec) {
+            self.tell_consumers(group.name(), || ClientCommand::GroupChanged {
+                group: group.name().clone(),
+            });
+        }
+        Ok(group)
     }
 
     /// The group of that name, created if automatic creation is on; `Ok(None)` if it is off.
@@ -223,15 +231,19 @@ impl Instance {
         topic: &TopicName,
         offsets: &[(QueueId, QueueOffset)],
     ) -> usize {
+        self.tell_consumers(group, || ClientCommand::OffsetsReset {
+            group: group.clone(),
+            topic: topic.clone(),
+            offsets: offsets.to_vec(),
+        })
+    }
+
+    /// Tells all consumers of a group. Returns how many were told.
+    fn tell_consumers(&self, group: &GroupName, command: impl Fn() -> ClientCommand) -> usize {
         let consumers = self.clients.consumers(group, self.clock.now());
-        let told = consumers.iter().filter(|consumer| {
-            let command = ClientCommand::OffsetsReset {
-                group: group.clone(),
-                topic: topic.clone(),
-                offsets: offsets.to_vec(),
-            };
-            self.clients.tell(&consumer.client.id, command).is_ok()
-        });
+        let told = consumers
+            .iter()
+            .filter(|consumer| self.clients.tell(&consumer.client.id, command()).is_ok());
         told.count()
     }
 

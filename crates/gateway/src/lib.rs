@@ -6,6 +6,7 @@
 //! (`sniff.rs`, `door.rs`).
 
 mod access;
+mod client_answer;
 mod door;
 mod front;
 mod grpc_v2;

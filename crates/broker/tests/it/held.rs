@@ -16,6 +16,7 @@ const HALF: &[(&str, &str)] = &[("TRAN_MSG", "true"), ("PGROUP", "billing"), ("T
 
 fn end(bench: &Bench, half: &Sent, resolution: Resolution) -> Result<(), EndTransactionError> {
     bench.run(bench.shard.end_transaction(EndTransactionRequest {
+        topic: None,
         group: Some(group("billing")),
         half: half.physical_offset,
         resolution,
@@ -138,6 +139,7 @@ fn a_rolled_back_half_message_is_gone() {
     let bench = Bench::new();
     let half = bench.send_with(HALF);
     let other = bench.run(bench.shard.end_transaction(EndTransactionRequest {
+        topic: None,
         group: Some(group("other")),
         half: half.physical_offset,
         resolution: Resolution::Rollback,
@@ -208,6 +210,7 @@ fn a_word_past_the_producers_own_time_limit_is_left_to_a_check() {
     let late = end(&bench, &half, Resolution::Commit);
     assert!(matches!(late, Err(EndTransactionError::TooLate { .. })));
     let checked = bench.shard.end_transaction(EndTransactionRequest {
+        topic: None,
         group: Some(group("billing")),
         half: half.physical_offset,
         resolution: Resolution::Commit,
@@ -400,6 +403,7 @@ fn an_end_that_its_client_gives_up_leaves_the_transaction_open() {
         assert!(crate::support::poll(send.as_mut()).is_pending());
     }
     let commit = |from_check| EndTransactionRequest {
+        topic: None,
         group: Some(group("billing")),
         half: half.physical_offset,
         resolution: Resolution::Commit,

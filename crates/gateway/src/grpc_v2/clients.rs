@@ -4,13 +4,18 @@
 //! A client may use several connections at once (its access point, and the address that routes
 //! give). The core knows it under one of them, the first that lives, and forgets it when the last
 //! is gone, when it says good-bye, or when it has been silent for [`limits::CLIENT_EXPIRY_MS`].
+//!
+//! What the core tells it goes to one of its Telemetry streams, the one that told settings last.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use base::{GroupName, InstanceId, Timestamp, limits};
+use base::{GroupName, InstanceId, Timestamp, TopicName, limits};
 use broker::{
     ClientCommand, ClientIdentity, ConsumerSubscription, Heartbeat, HeartbeatError, Instance,
     Router,
@@ -18,8 +23,14 @@ use broker::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// Connections remembered of one client. It has one per address it was told, so one or two.
+use crate::Front;
+
+/// Connections, and Telemetry streams, remembered of one client. It has one per address it was
+/// told, so one or two.
 const CONNECTIONS_PER_CLIENT_MAX: usize = 8;
+
+/// Where commands for one Telemetry stream go, and its number.
+type Commands = (u64, mpsc::Sender<ClientCommand>);
 
 /// What a client does, as its settings or heartbeats say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,9 +48,23 @@ struct Key {
     client: String,
 }
 
+impl Key {
+    fn of(instance: &Instance, client: &str) -> Self {
+        Self {
+            instance: instance.id().clone(),
+            client: client.to_owned(),
+        }
+    }
+}
+
 struct Session {
     role: Role,
+    /// Topics of its half messages that its settings do not name. SDKs take topics as they come;
+    /// who has sent a half message can be asked how its transaction ended.
+    half_topics: Vec<GroupName>,
     identity: ClientIdentity,
+    /// Its Telemetry streams, by number; the one that told settings last is the last.
+    streams: Vec<Commands>,
     /// Connections it was heard on, oldest first.
     connections: Vec<u64>,
     last_seen: Timestamp,
@@ -56,15 +81,52 @@ struct Tables {
 /// All gRPC clients of the process.
 pub(crate) struct Clients {
     tables: Mutex<Tables>,
-    /// A closed channel: the protocol has no command for what the core tells consumers today.
-    commands: mpsc::Sender<ClientCommand>,
+    next_stream: AtomicU64,
+    /// A closed channel, for clients without a Telemetry stream.
+    nobody: mpsc::Sender<ClientCommand>,
 }
 
 impl Default for Clients {
     fn default() -> Self {
         Self {
             tables: Mutex::default(),
-            commands: mpsc::channel(1).0,
+            next_stream: AtomicU64::new(0),
+            nobody: mpsc::channel(1).0,
+        }
+    }
+}
+
+/// A Telemetry stream as the core's way to a client. The client is not told anything any more once
+/// this is dropped.
+pub(super) struct Stream {
+    front: Arc<Front>,
+    number: u64,
+    commands: mpsc::Sender<ClientCommand>,
+    /// Whose stream it has turned out to be.
+    of: Option<Key>,
+}
+
+impl Stream {
+    /// A stream of nobody yet, whose commands go to `commands`.
+    pub(super) fn new(front: Arc<Front>, commands: mpsc::Sender<ClientCommand>) -> Self {
+        let number = front
+            .grpc_clients
+            .next_stream
+            .fetch_add(1, Ordering::Relaxed);
+        Self {
+            front,
+            number,
+            commands,
+            of: None,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let clients = &self.front.grpc_clients;
+        if let Some(key) = self.of.take() {
+            clients.stream_ended(&self.front.router, &key, self.number);
         }
     }
 }
@@ -92,7 +154,7 @@ impl Clients {
                 };
                 if index == 0 {
                     session.identity.connection = *first;
-                    moved.push((key.instance.clone(), session.heartbeat(&self.commands)));
+                    moved.push((key.instance.clone(), session.heartbeat(&self.nobody)));
                 }
                 true
             });
@@ -114,9 +176,15 @@ impl Clients {
         instance: &Arc<Instance>,
         identity: ClientIdentity,
         role: Role,
+        stream: &mut Stream,
         now: Timestamp,
     ) -> Result<(), HeartbeatError> {
-        self.heard(instance, identity, Some(role), now)
+        let key = Key::of(instance, &identity.id);
+        if let Some(before) = stream.of.replace(key.clone()).filter(|of| *of != key) {
+            self.stream_ended(&stream.front.router, &before, stream.number);
+        }
+        let commands = (stream.number, stream.commands.clone());
+        self.heard(instance, identity, Some(role), Some(commands), now)
     }
 
     /// A client says that it lives. `role` is what the core is told of one whose settings never
@@ -128,11 +196,48 @@ impl Clients {
         role: Role,
         now: Timestamp,
     ) -> Result<(), HeartbeatError> {
-        let known = self.tables.lock().sessions.contains_key(&Key {
-            instance: instance.id().clone(),
-            client: identity.id.clone(),
-        });
-        self.heard(instance, identity, (!known).then_some(role), now)
+        let key = Key::of(instance, &identity.id);
+        let known = self.tables.lock().sessions.contains_key(&key);
+        self.heard(instance, identity, (!known).then_some(role), None, now)
+    }
+
+    /// A client has sent a half message: from now on it is asked about those of that topic.
+    pub(super) fn sent_half(&self, instance: &Instance, client: &str, topic: &TopicName) {
+        let Ok(group) = GroupName::new(topic.as_str()) else {
+            return;
+        };
+        let heartbeat = {
+            let mut tables = self.tables.lock();
+            let Some(session) = tables.sessions.get_mut(&Key::of(instance, client)) else {
+                // It has told no settings, so there is no stream to ask it on.
+                return;
+            };
+            let known = session.role.producer_groups.contains(&group)
+                || session.half_topics.contains(&group)
+                || session.half_topics.len() >= limits::CLIENT_SETTINGS_ENTRIES_MAX;
+            if known {
+                return;
+            }
+            session.half_topics.push(group);
+            session.heartbeat(&self.nobody)
+        };
+        // The client is known already, or it is not asked.
+        let _ = instance.heartbeat(heartbeat);
+    }
+
+    fn stream_ended(&self, router: &Router, key: &Key, stream: u64) {
+        let heartbeat = {
+            let mut tables = self.tables.lock();
+            let Some(session) = tables.sessions.get_mut(key) else {
+                return;
+            };
+            session.streams.retain(|(number, _)| *number != stream);
+            session.heartbeat(&self.nobody)
+        };
+        if let Ok(instance) = router.instance(&key.instance) {
+            // Only where its commands go is new.
+            let _ = instance.heartbeat(heartbeat);
+        }
     }
 
     fn heard(
@@ -140,12 +245,10 @@ impl Clients {
         instance: &Arc<Instance>,
         identity: ClientIdentity,
         role: Option<Role>,
+        stream: Option<Commands>,
         now: Timestamp,
     ) -> Result<(), HeartbeatError> {
-        let key = Key {
-            instance: instance.id().clone(),
-            client: identity.id.clone(),
-        };
+        let key = Key::of(instance, &identity.id);
         let heartbeat = {
             let mut tables = self.tables.lock();
             tables.sweep(now);
@@ -156,20 +259,25 @@ impl Clients {
             } = &mut *tables;
             let session = sessions.entry(key.clone()).or_insert_with(|| Session {
                 role: Role::default(),
+                half_topics: Vec::new(),
                 identity: identity.clone(),
+                streams: Vec::with_capacity(1),
                 connections: Vec::with_capacity(1),
                 last_seen: now,
             });
             session.heard_on(identity.connection, open_connections);
             session.identity.address = identity.address;
             session.last_seen = now;
+            if let Some(stream) = stream {
+                session.told_on(stream);
+            }
             if let Some(role) = role {
                 session.role = role;
                 // Settings know the SDK better than headers do: Node's headers say `HTTP`.
                 session.identity.language = identity.language;
                 session.identity.version = identity.version;
             }
-            session.heartbeat(&self.commands)
+            session.heartbeat(&self.nobody)
         };
         let result = instance.heartbeat(heartbeat);
         if result.is_err() {
@@ -180,10 +288,8 @@ impl Clients {
 
     /// A client says good-bye.
     pub(super) fn terminated(&self, instance: &Instance, client: &str) {
-        self.tables.lock().sessions.remove(&Key {
-            instance: instance.id().clone(),
-            client: client.to_owned(),
-        });
+        let key = Key::of(instance, client);
+        self.tables.lock().sessions.remove(&key);
         instance.unregister(client, None);
     }
 }
@@ -200,11 +306,27 @@ impl Session {
         self.identity.connection = self.connections[0];
     }
 
-    fn heartbeat(&self, commands: &mpsc::Sender<ClientCommand>) -> Heartbeat {
+    /// The newest stream is the last, and there are no more than it may have.
+    fn told_on(&mut self, stream: Commands) {
+        self.streams
+            .retain(|(number, commands)| *number != stream.0 && !commands.is_closed());
+        if self.streams.len() == CONNECTIONS_PER_CLIENT_MAX {
+            self.streams.remove(0);
+        }
+        self.streams.push(stream);
+    }
+
+    fn heartbeat(&self, nobody: &mpsc::Sender<ClientCommand>) -> Heartbeat {
+        let commands = self.streams.last().map_or(nobody, |(_, commands)| commands);
+        let half_topics = self.half_topics.iter().filter(|topic| {
+            // Settings may have named it since.
+            !self.role.producer_groups.contains(topic)
+        });
+        let producer_groups = self.role.producer_groups.iter().chain(half_topics);
         Heartbeat {
             client: self.identity.clone(),
             commands: commands.clone(),
-            producer_groups: self.role.producer_groups.clone(),
+            producer_groups: producer_groups.cloned().collect(),
             consumers: self.role.consumers.clone(),
         }
     }

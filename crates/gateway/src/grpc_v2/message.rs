@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use base::{Timestamp, limits};
+use base::{Timestamp, TopicName, limits};
 use broker::{Message, MessageType, Received};
 use bytes::Bytes;
 use wire::{
@@ -20,7 +20,7 @@ use super::{
     compression,
     digest::DigestForm,
     status::Refusal,
-    time::{from_duration, from_timestamp, to_timestamp},
+    time::{from_duration, from_timestamp, to_duration, to_timestamp},
 };
 
 /// Names that start so are between server and server.
@@ -29,6 +29,7 @@ const TRANSIENT_PREFIX: &str = "__RMQ.TRANSIENT.";
 /// What the client sent as the core takes it.
 pub(super) fn incoming(
     call: &Call,
+    topic: &TopicName,
     message: v2::Message,
     now: Timestamp,
 ) -> Result<Message, Refusal> {
@@ -56,8 +57,7 @@ pub(super) fn incoming(
     if system.message_type() == v2::MessageType::Transaction {
         flag = sys_flag::with_transaction(flag, sys_flag::TRANSACTION_PREPARED);
     }
-    let topic = message.topic.unwrap_or_default().name;
-    let properties = incoming_properties(&topic, &message.user_properties, &system)?;
+    let properties = incoming_properties(topic, &message.user_properties, &system)?;
     Ok(Message {
         flag: 0,
         sys_flag: flag,
@@ -75,7 +75,7 @@ pub(super) fn incoming(
 
 /// All properties in their stored form.
 fn incoming_properties(
-    topic: &str,
+    topic: &TopicName,
     user: &HashMap<String, String>,
     system: &v2::SystemProperties,
 ) -> Result<String, Refusal> {
@@ -139,14 +139,14 @@ fn incoming_properties(
         put(
             &mut raw,
             properties::PRODUCER_GROUP,
-            topic,
+            topic.as_str(),
             Code::IllegalTopic,
         )?;
         if let Some(duration) = &system.orphaned_transaction_recovery_duration {
             put(
                 &mut raw,
                 properties::CHECK_IMMUNITY_TIME_SECONDS,
-                &duration.seconds.to_string(),
+                &check_recovery(duration)?.to_string(),
                 Code::BadRequest,
             )?;
         }
@@ -271,6 +271,21 @@ fn check_message_id(id: &str) -> Result<&str, Refusal> {
     Ok(id)
 }
 
+/// The time in seconds before which a transaction is not asked about.
+fn check_recovery(duration: &prost_types::Duration) -> Result<u64, Refusal> {
+    let max = limits::TRANSACTION_RECOVERY_SECONDS_MAX;
+    to_duration(duration)
+        .map(|duration| duration.as_secs())
+        .filter(|seconds| *seconds <= max)
+        .ok_or_else(|| {
+            let seconds = duration.seconds;
+            Refusal::new(
+                Code::BadRequest,
+                format!("recovery duration is {seconds} s, expected 0 to {max} s"),
+            )
+        })
+}
+
 fn check_tag(tag: &str) -> Result<&str, Refusal> {
     if tag.contains('|') {
         return Err(Refusal::new(
@@ -319,7 +334,20 @@ pub(super) fn outgoing(
     digest: DigestForm,
     now: Timestamp,
 ) -> v2::Message {
-    let message = &received.message;
+    let mut message = shown(&received.message, topic, digest);
+    let system = message.system_properties.get_or_insert_default();
+    system.receipt_handle = Some(received.handle.to_string());
+    system.invisible_duration = Some(from_duration(received.invisible_until.since(now)));
+    system.delivery_attempt = Some(i32::try_from(received.attempt).unwrap_or(i32::MAX));
+    message
+}
+
+/// A stored message as the client reads it, without what belongs to a delivery.
+pub(super) fn shown(
+    message: &StoredMessage,
+    topic: &v2::Resource,
+    digest: DigestForm,
+) -> v2::Message {
     let (body, encoding) = outgoing_body(message);
     let mut user_properties = HashMap::new();
     let mut system = v2::SystemProperties {
@@ -332,11 +360,8 @@ pub(super) fn outgoing(
             message.store_timestamp(),
         ))),
         store_host: message.store_host().to_string(),
-        receipt_handle: Some(received.handle.to_string()),
         queue_id: message.queue_id().cast_signed(),
         queue_offset: Some(message.queue_offset()),
-        invisible_duration: Some(from_duration(received.invisible_until.since(now))),
-        delivery_attempt: Some(i32::try_from(received.attempt).unwrap_or(i32::MAX)),
         ..Default::default()
     };
     let mut dead_letter = v2::DeadLetterQueue::default();

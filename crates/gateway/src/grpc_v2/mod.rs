@@ -10,12 +10,16 @@ mod ack;
 mod call;
 mod change_invisible_duration;
 mod clients;
+mod commands;
 mod compression;
 mod digest;
+mod end_transaction;
 mod forward_to_dead_letter;
 mod heartbeat;
+mod inbox;
 mod message;
 mod names;
+mod recall;
 mod receive;
 mod route;
 mod send;
@@ -23,6 +27,7 @@ mod settings;
 mod status;
 mod telemetry;
 mod time;
+mod transaction_id;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -282,7 +287,7 @@ impl MessagingService for Messaging {
         request: Request<v2::EndTransactionRequest>,
     ) -> Result<Response<v2::EndTransactionResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = async { request.and_then(|_| not_yet("transaction")) };
+        let work = async { end_transaction::end_transaction(&call, request?).await };
         self.answer("end_transaction", &call, work).await
     }
 
@@ -291,7 +296,7 @@ impl MessagingService for Messaging {
         request: Request<v2::RecallMessageRequest>,
     ) -> Result<Response<v2::RecallMessageResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = async { request.and_then(|_| not_yet("recall of messages")) };
+        let work = async { recall::recall(&call, request?).await };
         self.answer("recall_message", &call, work).await
     }
 

@@ -103,6 +103,30 @@ pub(super) fn parse(
     (None, prefixed(&id, name))
 }
 
+/// A topic of `instance` as this client would name it.
+pub(super) fn told(call: &Call, instance: &Instance, topic: &TopicName) -> v2::Resource {
+    let namespace = call.namespace();
+    let resource = |namespace: &str, name: String| v2::Resource {
+        resource_namespace: namespace.to_owned(),
+        name,
+    };
+    let plain = topic.as_str();
+    if namespace == instance.id().as_str() {
+        return resource(namespace, plain.to_owned());
+    }
+    if let Some(name) = plain
+        .strip_prefix(namespace)
+        .and_then(|rest| rest.strip_prefix('%'))
+        .filter(|_| !namespace.is_empty())
+    {
+        return resource(namespace, name.to_owned());
+    }
+    if *instance.id() == call.front.settings.default_instance {
+        return resource("", plain.to_owned());
+    }
+    resource("", prefixed(instance.id(), plain))
+}
+
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use base::stdx::java_string_hash;
-use broker::{MessageType, QueueChoice, SendRequest, Sent};
+use broker::{Instance, MessageType, QueueChoice, SendRequest, Sent};
 use wire::grpc_v2::{self as v2, Code};
 
 use super::{
@@ -11,7 +11,9 @@ use super::{
     message::{incoming, message_group},
     names, route,
     status::{self, Refusal},
+    transaction_id::transaction_id,
 };
+use crate::{front::broker_name, recall_handle::RecallHandle};
 
 pub(super) async fn send(
     call: &Call,
@@ -22,6 +24,8 @@ pub(super) async fn send(
         .first()
         .ok_or_else(|| Refusal::new(Code::MessageCorrupted, "request holds no message"))?;
     let (instance, topic) = names::topic(call, first.topic.as_ref())?;
+    let told_topic = first.topic.as_ref().map_or("", |topic| topic.name.as_str());
+    let told_topic = told_topic.to_owned();
     let queue = queue_choice(&request.messages)?;
     if request
         .messages
@@ -37,6 +41,7 @@ pub(super) async fn send(
     let mut ids = Vec::with_capacity(request.messages.len());
     let mut messages = Vec::with_capacity(request.messages.len());
     let mut sizes = Vec::with_capacity(request.messages.len());
+    let mut halves = Vec::with_capacity(request.messages.len());
     for message in request.messages {
         let system = message.system_properties.as_ref();
         ids.push(
@@ -44,16 +49,17 @@ pub(super) async fn send(
                 .map(|system| system.message_id.clone())
                 .unwrap_or_default(),
         );
-        let message = incoming(call, message, now)?;
-        if MessageType::of(&message) == MessageType::Transaction {
-            // Nobody could end it: the calls that do so are not there yet.
-            let remark = "TRANSACTION messages are not supported over gRPC by this release";
-            return Err(Refusal::new(Code::Unsupported, remark));
-        }
+        let message = incoming(call, &topic, message, now)?;
+        halves.push(MessageType::of(&message) == MessageType::Transaction);
         sizes.push(message.body.len() + message.properties.len());
         messages.push(message);
     }
     let shard = route::any_shard(call, &instance)?;
+    if halves.contains(&true) {
+        let client = call.client_id()?;
+        let clients = &call.front.grpc_clients;
+        clients.sent_half(&instance, client, &topic);
+    }
     let sent = shard
         .send(SendRequest {
             topic,
@@ -66,24 +72,38 @@ pub(super) async fn send(
     for size in sizes {
         call.front.metrics.message_stored(size);
     }
-    let entries = sent
-        .iter()
-        .zip(ids)
-        .map(|(sent, id)| entry(sent, id))
-        .collect();
+    let entries = sent.iter().zip(ids.into_iter().zip(halves));
+    let entries = entries.map(|(sent, (message_id, is_half))| v2::SendResultEntry {
+        status: Some(status::ok()),
+        message_id,
+        transaction_id: if is_half {
+            transaction_id(sent.physical_offset)
+        } else {
+            String::new()
+        },
+        offset: i64::try_from(sent.queue_offset.get()).unwrap_or(i64::MAX),
+        recall_handle: recall_handle(&instance, &told_topic, sent),
+    });
+    let entries = entries.collect();
     Ok(v2::SendMessageResponse {
         status: Some(status::ok()),
         entries,
     })
 }
 
-fn entry(sent: &Sent, message_id: String) -> v2::SendResultEntry {
-    v2::SendResultEntry {
-        status: Some(status::ok()),
-        message_id,
-        offset: i64::try_from(sent.queue_offset.get()).unwrap_or(i64::MAX),
-        ..Default::default()
+/// What takes a timed message back; empty for others.
+fn recall_handle(instance: &Instance, topic: &str, sent: &Sent) -> String {
+    if sent.due.is_none() {
+        return String::new();
     }
+    let broker = broker_name(instance.id(), sent.physical_offset.shard());
+    RecallHandle {
+        topic,
+        broker: &broker,
+        due: sent.due,
+        message: sent.physical_offset,
+    }
+    .to_string()
 }
 
 /// The queue that keeps the order of the message group, if there is one.

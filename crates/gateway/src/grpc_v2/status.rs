@@ -8,9 +8,9 @@ use std::error::Error;
 
 use base::{ErrorKind, NameError};
 use broker::{
-    AckError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError, FilterError,
-    ForwardToDeadLetterError, HeartbeatError, PullError, ReceiptHandleError, ReceiveError,
-    SendError,
+    AckError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
+    EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, PullError,
+    RecallError, ReceiptHandleError, ReceiveError, SendError,
     access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
@@ -208,6 +208,28 @@ fn send_code(error: &SendError) -> Code {
     }
 }
 
+fn end_transaction_code(error: &EndTransactionError) -> Code {
+    match error {
+        EndTransactionError::NotFound { .. }
+        | EndTransactionError::OtherGroup { .. }
+        | EndTransactionError::TooLate { .. } => Code::InvalidTransactionId,
+        EndTransactionError::Read(error) => pull_code(error),
+        EndTransactionError::Send(error) => send_code(error),
+        EndTransactionError::Log { source, .. } => append_code(source),
+        EndTransactionError::State(_) => Code::InternalServerError,
+    }
+}
+
+fn recall_code(error: &RecallError) -> Code {
+    match error {
+        RecallError::TopicNotFound(_) => Code::TopicNotFound,
+        RecallError::NotFound { .. } => Code::NotFound,
+        RecallError::Read(error) => pull_code(error),
+        RecallError::Log { source, .. } => append_code(source),
+        RecallError::State(_) => Code::InternalServerError,
+    }
+}
+
 fn pull_code(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotFound,
@@ -300,6 +322,8 @@ from! {
     HeartbeatError => heartbeat_code;
     ReceiptHandleError => receipt_handle_code;
     CreateGroupError => create_group_code;
+    EndTransactionError => end_transaction_code;
+    RecallError => recall_code;
     InstanceError => instance_code;
 }
 

@@ -36,6 +36,7 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
         .map_err(|error| Refusal::of(ResponseCode::SystemError, &error))?;
     shard
         .end_transaction(EndTransactionRequest {
+            topic: None,
             group: Some(named.group),
             half,
             resolution,

@@ -377,9 +377,11 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) else {
                 break;
             };
+            let Some(Pushed { request, answer }) = push::encode(self.connection, command) else {
+                continue;
+            };
             let opaque = self.next_opaque;
             self.next_opaque = self.next_opaque.wrapping_add(1);
-            let Pushed { request, answer } = push::encode(self.connection, command);
             let request = Command { opaque, ..request };
             if let Some(answer) = answer {
                 self.asked.wait(opaque, answer);

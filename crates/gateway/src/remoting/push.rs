@@ -61,9 +61,9 @@ impl Asked {
     }
 }
 
-/// The command as this connection's client reads it.
-pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Pushed {
-    match command {
+/// The command as this connection's client reads it; `None` if the protocol has no such command.
+pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Option<Pushed> {
+    let pushed = match command {
         ClientCommand::ConsumersChanged { group } => {
             let consumer_group = &connection.told_group(&group);
             let header = ConsumerGroupRequest { consumer_group };
@@ -132,11 +132,14 @@ pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Pushed 
             let command = Command::request(RequestCode::ResetConsumerClientOffset, &header);
             oneway(command.with_body(body.encode()))
         }
+        // Remoting consumers set their retries themselves.
+        ClientCommand::GroupChanged { .. } => return None,
         ClientCommand::Ask { question, answer } => Pushed {
             request: ask(connection, question),
             answer: Some(answer),
         },
-    }
+    };
+    Some(pushed)
 }
 
 fn oneway(request: Command) -> Pushed {

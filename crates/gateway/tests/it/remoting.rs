@@ -153,7 +153,7 @@ fn refused(answer: &Command, code: ResponseCode, part: &str) {
     assert!(remark.contains(part), "`{part}` not in `{remark}`");
 }
 
-fn succeeded(answer: &Command) {
+pub(crate) fn succeeded(answer: &Command) {
     assert_eq!(
         answer.response_code(),
         Some(ResponseCode::Success),

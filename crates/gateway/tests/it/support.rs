@@ -213,6 +213,15 @@ impl Server {
         Peer::over(self.connect().await)
     }
 
+    /// Does what is due: messages are released, producers asked.
+    pub(crate) async fn release(&self) {
+        let shard = self.instance.shards().remove(0);
+        shard.release_due().await.unwrap();
+        // What was released is visible once it is durable.
+        let log = shard.log();
+        log.durable(log.tail()).await.unwrap();
+    }
+
     /// Waits until as many connections are open.
     pub(crate) async fn until_connections(&self, count: usize) {
         soon("connections to come or go", async {

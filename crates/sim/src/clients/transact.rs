@@ -123,6 +123,7 @@ impl Client {
         };
         self.ledger().will_end(number, resolution);
         let request = EndTransactionRequest {
+            topic: None,
             group: self.chance(80).then(producers),
             half,
             resolution,

@@ -41,6 +41,10 @@ fn call() -> Call {
     Call::new(Arc::new(front), connection, MetadataMap::new())
 }
 
+fn topic() -> TopicName {
+    TopicName::new("orders").unwrap()
+}
+
 /// A message as an SDK sends it.
 fn sent() -> v2::Message {
     v2::Message {
@@ -110,7 +114,7 @@ fn stored(message: &Message) -> Received {
 }
 
 fn through(message: v2::Message) -> v2::Message {
-    let message = incoming(&call(), message, Timestamp::from_ms(0)).unwrap();
+    let message = incoming(&call(), &topic(), message, Timestamp::from_ms(0)).unwrap();
     outgoing(
         &stored(&message),
         &resource(),
@@ -124,7 +128,7 @@ fn refusal_of(change: impl FnOnce(&mut v2::Message, &mut v2::SystemProperties)) 
     let mut system = message.system_properties.take().unwrap();
     change(&mut message, &mut system);
     message.system_properties = Some(system);
-    incoming(&call(), message, Timestamp::from_ms(0))
+    incoming(&call(), &topic(), message, Timestamp::from_ms(0))
         .unwrap_err()
         .code()
 }
@@ -163,7 +167,7 @@ fn a_message_comes_out_as_it_went_in() {
 
 #[test]
 fn a_remoting_client_finds_its_own_names() {
-    let message = incoming(&call(), sent(), Timestamp::from_ms(0)).unwrap();
+    let message = incoming(&call(), &topic(), sent(), Timestamp::from_ms(0)).unwrap();
     let received = stored(&message);
     let property = |name| received.message.property(name);
     assert_eq!(
@@ -230,7 +234,7 @@ fn what_a_message_asks_for_is_told_again() {
     let mut half = sent();
     let system = half.system_properties.as_mut().unwrap();
     system.message_type = v2::MessageType::Transaction.into();
-    let message = incoming(&call(), half, Timestamp::from_ms(0)).unwrap();
+    let message = incoming(&call(), &topic(), half, Timestamp::from_ms(0)).unwrap();
     assert_eq!(MessageType::of(&message), MessageType::Transaction);
     assert_eq!(stored(&message).message.property("PGROUP"), Some("orders"));
 }
@@ -244,7 +248,7 @@ fn a_gzipped_body_is_stored_as_remoting_clients_read_it() {
     zipped.body = encoder.finish().unwrap().into();
     zipped.system_properties.as_mut().unwrap().body_encoding = Encoding::Gzip.into();
 
-    let message = incoming(&call(), zipped.clone(), Timestamp::from_ms(0)).unwrap();
+    let message = incoming(&call(), &topic(), zipped.clone(), Timestamp::from_ms(0)).unwrap();
     assert_eq!(
         message.sys_flag & sys_flag::COMPRESSED,
         sys_flag::COMPRESSED

@@ -12,10 +12,13 @@ use wire::remoting::{
     header::{ConsumerGroupRequest, ProducerGroupRequest},
 };
 
-use super::{shown, subscriptions};
-use crate::remoting::{
-    connection::{Connection, GroupIn},
-    reply::{Answer, Refusal, Reply},
+use super::shown;
+use crate::{
+    client_answer::subscription_data,
+    remoting::{
+        connection::{Connection, GroupIn},
+        reply::{Answer, Refusal, Reply},
+    },
 };
 
 /// Code 203. Mode, model and start are those of the first member: they should be the same for all.
@@ -39,7 +42,7 @@ pub(super) fn consumers(connection: &Connection, request: &Command) -> Answer {
                 instance.id(),
                 subscription.topic.as_str(),
             );
-            (topic.clone(), subscriptions::data(subscription, topic))
+            (topic.clone(), subscription_data(subscription, topic))
         });
     let answer = ConsumerConnections {
         connections: members.iter().map(connected).collect(),

@@ -7,11 +7,13 @@ use wire::remoting::{
     header::QueryConsumeQueueRequest,
 };
 
-use super::subscriptions;
-use crate::remoting::{
-    connection::Connection,
-    pull::queue_id,
-    reply::{Answer, Refusal, Reply},
+use crate::{
+    client_answer::subscription_data,
+    remoting::{
+        connection::Connection,
+        pull::queue_id,
+        reply::{Answer, Refusal, Reply},
+    },
 };
 
 /// Code 321.
@@ -45,7 +47,7 @@ pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
             .find(|subscription| subscription.topic == named.topic);
         match subscription {
             Some(subscription) => {
-                let data = subscriptions::data(&subscription, header.topic.to_owned());
+                let data = subscription_data(&subscription, header.topic.to_owned());
                 answer.subscription_data = Some(data);
                 answer.filter_data = Some("null".to_owned());
             }

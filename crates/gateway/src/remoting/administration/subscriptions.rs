@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use broker::{Filter, ProgressOf, Subscription};
-use wire::{
-    message::tags_code,
-    remoting::{
-        Command,
-        body::{GroupList, QuerySubscriptionResponse, SubscriptionData, TopicList},
-        header::{GroupRequest, QuerySubscriptionRequest, TopicRequest},
-    },
+use broker::ProgressOf;
+use wire::remoting::{
+    Command,
+    body::{GroupList, QuerySubscriptionResponse, TopicList},
+    header::{GroupRequest, QuerySubscriptionRequest, TopicRequest},
 };
 
 use super::shown;
-use crate::remoting::{
-    connection::{Connection, GroupIn, TopicIn},
-    reply::{Answer, Reply},
+use crate::{
+    client_answer::subscription_data,
+    remoting::{
+        connection::{Connection, GroupIn, TopicIn},
+        reply::{Answer, Reply},
+    },
 };
 
 /// Code 300.
@@ -63,38 +63,18 @@ pub(super) fn topics_of_group(connection: &Connection, request: &Command) -> Ans
 pub(super) fn of_group(connection: &Connection, request: &Command) -> Answer {
     let header: QuerySubscriptionRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.group)?;
-    let subscription_data = names
+    let data = names
         .instance
         .consumers(&names.group)
         .into_iter()
         .filter_map(|member| member.consumer)
         .flat_map(|consumer| consumer.subscriptions)
         .find(|subscription| subscription.topic == names.topic)
-        .map(|subscription| data(&subscription, header.topic.to_owned()));
+        .map(|subscription| subscription_data(&subscription, header.topic.to_owned()));
     let answer = QuerySubscriptionResponse {
         group: header.group.to_owned(),
-        subscription_data,
+        subscription_data: data,
         topic: header.topic.to_owned(),
     };
     Ok(Reply::body(request, &answer))
-}
-
-/// A subscription as clients write it.
-pub(super) fn data(subscription: &Subscription, topic: String) -> SubscriptionData {
-    let tags: Vec<String> = match &subscription.filter {
-        Filter::Tags(tags) => tags.iter().cloned().collect(),
-        Filter::All | Filter::Sql(_) => Vec::new(),
-    };
-    SubscriptionData {
-        class_filter_mode: false,
-        topic,
-        expression: subscription.filter.expression(),
-        codes: tags.iter().map(|tag| tags_code(tag)).collect(),
-        tags,
-        version: subscription.version,
-        expression_type: match subscription.filter {
-            Filter::All | Filter::Tags(_) => "TAG".to_owned(),
-            Filter::Sql(_) => "SQL92".to_owned(),
-        },
-    }
 }

@@ -3,6 +3,7 @@
 mod consume;
 mod produce;
 mod session;
+mod transactions;
 
 use std::task::{Context, Poll};
 

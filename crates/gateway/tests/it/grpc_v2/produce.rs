@@ -167,7 +167,7 @@ async fn a_batch_is_stored_in_one_queue_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_declared_type_is_enforced_and_what_is_missing_is_said() {
+async fn a_declared_type_is_told_and_enforced() {
     let server = Server::start().await;
     let mut spec = TopicSpec::new(TopicName::new("plain").unwrap(), 1);
     spec.topic_type = Some(TopicType::Normal);
@@ -181,27 +181,61 @@ async fn a_declared_type_is_enforced_and_what_is_missing_is_said() {
     ordered.system_properties.as_mut().unwrap().message_group = Some("g".to_owned());
     let answer = sdk.send(vec![ordered]).await;
     assert_eq!(code(&answer.status), Code::MessagePropertyConflictWithType);
+}
 
-    let mut half = message("mixed", "a");
-    half.system_properties.as_mut().unwrap().message_type = MessageType::Transaction.into();
-    let answer = sdk.send(vec![half]).await;
-    assert_eq!(code(&answer.status), Code::Unsupported);
-    assert!(
-        text(&answer.status).contains("TRANSACTION"),
-        "{}",
-        text(&answer.status)
-    );
+/// A message of every type but NORMAL, which has nothing of its own.
+fn of_type(topic: &str, kind: MessageType) -> v2::Message {
+    let mut message = message(topic, kind.as_str_name());
+    let system = message.system_properties.get_or_insert_default();
+    system.message_type = kind.into();
+    match kind {
+        MessageType::Fifo => system.message_group = Some("g".to_owned()),
+        MessageType::Delay => {
+            system.delivery_timestamp = Some(prost_types::Timestamp {
+                seconds: 1,
+                nanos: 0,
+            });
+        }
+        MessageType::Lite => system.lite_topic = Some("l".to_owned()),
+        MessageType::Priority => system.priority = Some(1),
+        MessageType::Normal | MessageType::Transaction | MessageType::Unspecified => {}
+    }
+    message
+}
 
-    let request = sdk.request(v2::EndTransactionRequest::default());
-    let answer = soon("end", sdk.client.end_transaction(request))
-        .await
-        .unwrap();
-    assert_eq!(code(&answer.into_inner().status), Code::Unsupported);
-    let request = sdk.request(v2::GetOffsetRequest::default());
-    let refused = soon("offset", sdk.client.get_offset(request))
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::Unimplemented);
+#[tokio::test]
+async fn a_mismatch_of_types_names_topic_expected_and_found_for_every_pair() {
+    let server = Server::start().await;
+    let mut sdk = Sdk::connect(&server, "p").await;
+    let kinds = [
+        (TopicType::Normal, MessageType::Normal),
+        (TopicType::Fifo, MessageType::Fifo),
+        (TopicType::Delay, MessageType::Delay),
+        (TopicType::Transaction, MessageType::Transaction),
+        (TopicType::Lite, MessageType::Lite),
+        (TopicType::Priority, MessageType::Priority),
+    ];
+    for (declared, expected) in kinds {
+        let topic = format!("of-{}", declared.attribute());
+        let mut spec = TopicSpec::new(TopicName::new(&topic).unwrap(), 1);
+        spec.topic_type = Some(declared);
+        server.instance.create_topic(spec).await.unwrap();
+        for (_, found) in kinds {
+            let answer = sdk.send(vec![of_type(&topic, found)]).await;
+            let conflict = code(&answer.status) == Code::MessagePropertyConflictWithType;
+            let text = text(&answer.status);
+            assert_eq!(
+                conflict,
+                found != expected,
+                "{declared:?} {found:?}: {text}"
+            );
+            if conflict {
+                for name in [&topic, expected.as_str_name(), found.as_str_name()] {
+                    assert!(text.contains(name), "{name}: {text}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Sdk {
         assert_eq!(code(&answer.unwrap().into_inner().status), Code::Ok);
     }
 
-    async fn telemetry(&mut self) -> Talk {
+    pub(super) async fn telemetry(&mut self) -> Talk {
         let (say, commands) = mpsc::unbounded();
         let request = self.request(commands);
         let answer = soon("telemetry", self.client.telemetry(request))
@@ -51,37 +51,46 @@ impl Sdk {
 }
 
 /// A Telemetry stream.
-struct Talk {
-    say: Option<mpsc::UnboundedSender<v2::TelemetryCommand>>,
-    hear: tonic::Streaming<v2::TelemetryCommand>,
+pub(super) struct Talk {
+    pub(super) say: Option<mpsc::UnboundedSender<v2::TelemetryCommand>>,
+    pub(super) hear: tonic::Streaming<v2::TelemetryCommand>,
 }
 
 impl Talk {
-    fn tell(&self, settings: v2::Settings) {
+    pub(super) fn tell(&self, settings: v2::Settings) {
+        self.say(None, Command::Settings(settings));
+    }
+
+    pub(super) fn say(&self, status: Option<v2::Status>, command: Command) {
         let command = v2::TelemetryCommand {
-            status: None,
-            command: Some(Command::Settings(settings)),
+            status,
+            command: Some(command),
         };
         self.say.as_ref().unwrap().unbounded_send(command).unwrap();
     }
 
-    async fn heard(&mut self) -> Result<Option<v2::TelemetryCommand>, tonic::Status> {
+    pub(super) async fn heard(&mut self) -> Result<Option<v2::TelemetryCommand>, tonic::Status> {
         soon("command", self.hear.message()).await
     }
 
-    /// Tells settings and returns those that come back.
-    async fn settle(&mut self, settings: v2::Settings) -> v2::Settings {
-        self.tell(settings);
-        let command = self.heard().await.unwrap().expect("settings are answered");
+    /// The next command, which must come.
+    pub(super) async fn told(&mut self) -> Command {
+        let command = self.heard().await.unwrap().expect("a command comes");
         assert_eq!(code(&command.status), Code::Ok);
-        match command.command {
-            Some(Command::Settings(settings)) => settings,
+        command.command.expect("a command is something")
+    }
+
+    /// Tells settings and returns those that come back.
+    pub(super) async fn settle(&mut self, settings: v2::Settings) -> v2::Settings {
+        self.tell(settings);
+        match self.told().await {
+            Command::Settings(settings) => settings,
             other => panic!("expected settings, got {other:?}"),
         }
     }
 }
 
-fn consumer_settings(group: &str, topic: &str) -> v2::Settings {
+pub(super) fn consumer_settings(group: &str, topic: &str) -> v2::Settings {
     v2::Settings {
         client_type: Some(ClientType::PushConsumer.into()),
         pub_sub: Some(PubSub::Subscription(v2::Subscription {
@@ -93,6 +102,17 @@ fn consumer_settings(group: &str, topic: &str) -> v2::Settings {
                     expression: "A || B".to_owned(),
                 }),
             }],
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+pub(super) fn producer_settings(topics: &[&str]) -> v2::Settings {
+    v2::Settings {
+        client_type: Some(ClientType::Producer.into()),
+        pub_sub: Some(PubSub::Publishing(v2::Publishing {
+            topics: topics.iter().filter_map(|topic| resource(topic)).collect(),
             ..Default::default()
         })),
         ..Default::default()
@@ -348,6 +368,10 @@ async fn a_drain_ends_polls_and_streams_in_order() {
     })
     .await;
     let (drained, receipt) = tokio::join!(server.drain(Duration::from_secs(15)), async {
+        assert!(matches!(
+            talk.told().await,
+            Command::ReconnectEndpointsCommand(_)
+        ));
         assert!(
             talk.heard().await.unwrap().is_none(),
             "the stream ends without an error"

@@ -48,13 +48,6 @@ async fn pull(peer: &mut Peer, topic: &str) -> Vec<StoredMessage> {
     messages(&peer.call(RequestCode::PullMessage, &header).await)
 }
 
-async fn release(server: &Server) {
-    server.instance.shards()[0].release_due().await.unwrap();
-    // What was released is visible once it is durable.
-    let log = server.instance.shards()[0].log().clone();
-    log.durable(log.tail()).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_transaction_is_committed_rolled_back_or_asked_about() {
     let server = Server::start().await;
@@ -93,7 +86,7 @@ async fn a_transaction_is_committed_rolled_back_or_asked_about() {
     tell_subscription(&mut producer, "billing", "orders", "*").await;
     producer.pushed().await;
     server.clock.advance(Duration::from_secs(7));
-    release(&server).await;
+    server.release().await;
     let asked = producer.pushed().await;
     assert_eq!(
         asked.request_code(),
@@ -124,7 +117,7 @@ async fn producers_with_a_prefix_are_asked_by_the_names_that_they_use() {
     succeeded(&peer.post(RequestCode::Heartbeat, &beat).await);
     peer.pushed().await;
     server.clock.advance(Duration::from_secs(7));
-    release(&server).await;
+    server.release().await;
     let asked = peer.pushed().await;
     let message = StoredMessage::parse(asked.body).unwrap();
     assert_eq!(message.topic(), "default%orders");
@@ -166,7 +159,7 @@ async fn a_timed_message_comes_in_time_unless_it_is_recalled() {
         refused(&answer, ResponseCode::IllegalOperation, part);
     }
     server.clock.advance(Duration::from_secs(2));
-    release(&server).await;
+    server.release().await;
     assert_eq!(pull(&mut peer, "orders").await.len(), 1);
     let answer = peer
         .call(RequestCode::RecallMessage, &recall("orders", &kept))
@@ -204,7 +197,7 @@ async fn what_is_given_back_comes_again_and_then_is_a_dead_letter() {
     let code = RequestCode::ConsumerSendMessageBack;
     succeeded(&peer.call(code, &back(message, 1)).await);
     server.clock.advance(Duration::from_secs(10));
-    release(&server).await;
+    server.release().await;
     let again = pull(&mut peer, "%RETRY%billing").await.pop().unwrap();
     assert_eq!(again.reconsume_times(), 1);
     succeeded(&peer.call(code, &back(again.physical_offset(), 1)).await);

@@ -8,6 +8,7 @@
 
 mod access;
 mod administration;
+mod client_answer;
 mod consume;
 mod group;
 mod heartbeat;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 
 pub use access::*;
 pub use administration::*;
+pub use client_answer::*;
 pub use consume::*;
 pub use group::*;
 pub use heartbeat::*;

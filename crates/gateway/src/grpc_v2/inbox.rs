@@ -1,0 +1,103 @@
+//! Inbox: what the core tells or asks a client, on its way to the client's Telemetry stream.
+
+use base::limits;
+use broker::{ClientAnswer, ClientCommand};
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+/// The commands for one Telemetry stream. A stream that its client does not read takes no more than
+/// [`limits::CLIENT_COMMANDS_QUEUED_MAX`] of them; the core then goes on to the next client.
+pub(super) struct Inbox {
+    /// Where the core puts them.
+    pub(super) sender: mpsc::Sender<ClientCommand>,
+    receiver: mpsc::Receiver<ClientCommand>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(limits::CLIENT_COMMANDS_QUEUED_MAX);
+        Self { sender, receiver }
+    }
+}
+
+impl Inbox {
+    /// The next command. Never ends: the inbox itself could still be told something.
+    pub(super) async fn next(&mut self) -> ClientCommand {
+        match self.receiver.recv().await {
+            Some(command) => command,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Questions that a client has yet to answer, by the nonces that they went out with.
+#[derive(Default)]
+pub(super) struct Asked {
+    last: u64,
+    answers: BTreeMap<u64, oneshot::Sender<ClientAnswer>>,
+}
+
+impl Asked {
+    /// Keeps a question until it is answered or nobody waits for it any more, and says its nonce.
+    /// Past the limit it is forgotten, which who asked learns at once.
+    pub(super) fn wait(&mut self, answer: oneshot::Sender<ClientAnswer>) -> String {
+        self.last += 1;
+        if self.answers.len() >= limits::CLIENT_COMMANDS_QUEUED_MAX {
+            self.answers.retain(|_, answer| !answer.is_closed());
+        }
+        if self.answers.len() < limits::CLIENT_COMMANDS_QUEUED_MAX {
+            self.answers.insert(self.last, answer);
+        }
+        self.last.to_string()
+    }
+
+    /// Hands an answer on; one that nobody asked for, or twice, is dropped.
+    pub(super) fn answered(&mut self, nonce: &str, told: ClientAnswer) {
+        let asked = nonce.parse().ok();
+        let Some(answer) = asked.and_then(|nonce: u64| self.answers.remove(&nonce)) else {
+            return;
+        };
+        // Who asked may have gone in this very moment.
+        let _ = answer.send(told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_find_their_questions_and_nothing_piles_up() {
+        let mut asked = Asked::default();
+        let (first, mut first_heard) = oneshot::channel();
+        let (second, mut second_heard) = oneshot::channel();
+        let first = asked.wait(first);
+        let second = asked.wait(second);
+        let done = |text: &'static str| ClientAnswer::Done(text.into());
+        asked.answered("of nobody", done("x"));
+        asked.answered(&second, done("b"));
+        asked.answered(&second, done("again"));
+        asked.answered(&first, done("a"));
+        assert_eq!(first_heard.try_recv(), Ok(done("a")));
+        assert_eq!(second_heard.try_recv(), Ok(done("b")));
+
+        let max = limits::CLIENT_COMMANDS_QUEUED_MAX;
+        let mut heard: Vec<_> = (0..=max)
+            .map(|_| {
+                let (answer, heard) = oneshot::channel();
+                asked.wait(answer);
+                heard
+            })
+            .collect();
+        assert_eq!(asked.answers.len(), max);
+        let gone = heard.pop().map(|mut last| last.try_recv());
+        assert_eq!(gone, Some(Err(oneshot::error::TryRecvError::Closed)));
+        drop(heard);
+        asked.wait(oneshot::channel().0);
+        assert_eq!(
+            asked.answers.len(),
+            1,
+            "those that nobody waits for are forgotten"
+        );
+    }
+}
