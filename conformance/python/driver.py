@@ -11,7 +11,9 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message,
-                      MessageListener, Producer, PushConsumer, SimpleConsumer)
+                      MessageListener, Producer, PushConsumer, SimpleConsumer, TransactionChecker,
+                      TransactionResolution)
+from rocketmq.grpc_protocol import FilterType
 
 # Runtimes that start side by side on two cores take longer than the default of 3 s.
 REQUEST_TIMEOUT_SECONDS = 10
@@ -42,30 +44,61 @@ class Events:
                    attempt=message.delivery_attempt or 1, **fields)
 
 
-def holds(hold, message):
-    """Whether this delivery must not be acknowledged: the first one of a message with a held key."""
-    attempt = message.delivery_attempt or 1
-    return hold is not None and attempt == 1 and any(key.startswith(hold) for key in message.keys)
+class Unsupported(Exception):
+    """The library has no such thing; see clients.rs for what each one lacks."""
+
+    def __repr__(self):
+        return f"unsupported: {self}"
+
+
+def starts_with(prefix, message):
+    return prefix is not None and any(key.startswith(prefix) for key in message.keys)
+
+
+def fails(command, message):
+    """Whether this delivery must not be acknowledged: the first of a held message, each of a failing one."""
+    first = (message.delivery_attempt or 1) == 1
+    return (first and starts_with(command.get("hold"), message)) or starts_with(command.get("fail"), message)
+
+
+def invisible_ms(command, message):
+    """The invisible duration that this message is to get, or none."""
+    durations = command.get("invisible_ms", {}).items()
+    return next((duration for prefix, duration in durations if starts_with(prefix, message)), None)
 
 
 class Listener(MessageListener):
-    """Reports every message and says that it was consumed, unless it is held."""
+    """Reports every message and says that it was consumed, unless it is to fail."""
 
-    def __init__(self, events, hold):
+    def __init__(self, events, command):
         self._events = events
-        self._hold = hold
+        self._command = command
 
     def consume(self, message):
         self._events.received(message)
-        if holds(self._hold, message):
+        if fails(self._command, message):
             return ConsumeResult.FAILURE
         self._events.write("acked", keys=sorted(message.keys))
         return ConsumeResult.SUCCESS
 
 
+class Checker(TransactionChecker):
+    """Answers by the message alone."""
+
+    ANSWERS = {"commit": TransactionResolution.COMMIT, "rollback": TransactionResolution.ROLLBACK}
+
+    def __init__(self, events):
+        self._events = events
+
+    def check(self, message):
+        self._events.write("transaction_checked", key=sorted(message.keys)[0])
+        unknown = TransactionResolution.TRANSACTION_RESOLUTION_UNSPECIFIED
+        return self.ANSWERS.get(message.properties.get("check"), unknown)
+
+
 class Driver:
     def __init__(self, endpoint, events):
-        self._configuration = ClientConfiguration(endpoint, Credentials(), request_timeout=REQUEST_TIMEOUT_SECONDS)
+        self._endpoint = endpoint
         self._events = events
         self._producer = None
         self._consumer = None
@@ -75,75 +108,136 @@ class Driver:
     def carry_out(self, command):
         op = command["op"]
         if op == "producer.start":
-            self._producer = Producer(self._configuration, command["topics"])
-            self._producer.startup()
+            self._start_producer(command)
         elif op == "producer.stop":
             self._producer.shutdown()
         elif op == "send":
-            self._send(command["topic"], command["keys"], base64.b64decode(command["body_base64"]),
-                       command.get("tag"), command.get("properties", {}))
+            self._send(command)
         elif op == "send_many":
             self._send_many(command)
+        elif op == "send_transaction":
+            self._send_transaction(command)
+        elif op == "recall":
+            self._producer.recall_message(command["topic"], command["recall_handle"])
         elif op == "consumer.start":
             self._start_consumer(command)
         elif op == "consumer.stop":
             self._stop_consumer()
         elif op != "exit":
-            raise ValueError(f"unknown op {op}")
+            raise Unsupported(op)
+
+    def _configuration(self, command):
+        if command.get("trace"):
+            raise Unsupported("trace")
+        credentials = Credentials(command.get("access_key", ""), command.get("secret_key", ""))
+        return ClientConfiguration(self._endpoint, credentials, command.get("namespace", ""), REQUEST_TIMEOUT_SECONDS)
+
+    def _start_producer(self, command):
+        checker = Checker(self._events) if command.get("kind") == "transaction" else None
+        producer = Producer(self._configuration(command), command["topics"], checker)
+        producer.startup()
+        self._producer = producer
 
     def _send_many(self, command):
         with ThreadPoolExecutor(command["concurrency"]) as senders:
             for index in range(command["count"]):
                 key = f"{command['prefix']}{index}"
-                senders.submit(self._send, command["topic"], [key], key.encode(), None, {})
+                body = base64.b64encode(key.encode())
+                message = {"topic": command["topic"], "keys": [key], "body_base64": body}
+                if "sharding_key" in command:
+                    message["sharding_key"] = command["sharding_key"]
+                senders.submit(self._send, message)
 
-    def _send(self, topic, keys, body, tag, properties):
+    def _send(self, command):
         try:
-            message = Message()
-            message.topic = topic
-            message.body = body
-            for key in keys:
-                message.keys = key
-            if tag:
-                message.tag = tag
-            for name, value in properties.items():
-                message.add_property(name, value)
-            receipt = self._producer.send(message)
-            self._events.write("sent", key=keys[0], id=receipt.message_id)
+            self._sent(command, self._producer.send(self._message(command)))
         except Exception as reason:
-            self._events.write("send_failed", key=keys[0], error=repr(reason))
+            self._send_failed(command, reason)
+
+    def _send_transaction(self, command):
+        try:
+            transaction = self._producer.begin_transaction()
+            receipt = self._producer.send(self._message(command), transaction)
+            if command["local"] == "commit":
+                transaction.commit()
+            elif command["local"] == "rollback":
+                transaction.rollback()
+            self._sent(command, receipt)
+        except Exception as reason:
+            self._send_failed(command, reason)
+
+    def _sent(self, command, receipt):
+        handle = {"recall_handle": receipt.recall_handle} if receipt.recall_handle else {}
+        self._events.write("sent", key=command["keys"][0], id=receipt.message_id, **handle)
+
+    def _send_failed(self, command, reason):
+        if isinstance(reason, Unsupported):
+            raise reason
+        self._events.write("send_failed", key=command["keys"][0], error=repr(reason))
+
+    @staticmethod
+    def _message(command):
+        if "delay_level" in command:
+            raise Unsupported("delay levels")
+        message = Message()
+        message.topic = command["topic"]
+        message.body = base64.b64decode(command["body_base64"])
+        for key in command["keys"]:
+            message.keys = key
+        if "tag" in command:
+            message.tag = command["tag"]
+        if "sharding_key" in command:
+            message.message_group = command["sharding_key"]
+        deliver_at_ms = command.get("deliver_at_ms")
+        if "delay_ms" in command:
+            deliver_at_ms = time.time_ns() // 1_000_000 + command["delay_ms"]
+        if deliver_at_ms is not None:
+            # Seconds, although the documentation of the library says milliseconds.
+            message.delivery_timestamp = -(-deliver_at_ms // 1000)
+        for name, value in command.get("properties", {}).items():
+            message.add_property(name, value)
+        return message
 
     def _start_consumer(self, command):
-        hold = command.get("hold")
-        subscription = {command["topic"]: FilterExpression(command["tags"])}
+        if command.get("model") == "broadcasting" or command.get("replies"):
+            raise Unsupported("this kind of consumer")
+        expression = FilterExpression(command["tags"])
+        if "sql" in command:
+            expression = FilterExpression(command["sql"], FilterType.SQL)
+        configuration, subscription = self._configuration(command), {command["topic"]: expression}
         if command["kind"] == "push":
-            listener = Listener(self._events, hold)
-            self._consumer = PushConsumer(self._configuration, command["group"], listener, subscription)
-            self._consumer.startup()
+            listener = Listener(self._events, command)
+            consumer = PushConsumer(configuration, command["group"], listener, subscription)
+            consumer.startup()
+            self._consumer = consumer
         elif command["kind"] == "simple":
-            self._consumer = SimpleConsumer(self._configuration, command["group"], subscription, AWAIT_SECONDS)
-            self._consumer.startup()
+            consumer = SimpleConsumer(configuration, command["group"], subscription, AWAIT_SECONDS)
+            consumer.startup()
+            self._consumer = consumer
             self._receiving = True
-            self._receive_loop = threading.Thread(target=self._receive, args=(hold,))
+            self._receive_loop = threading.Thread(target=self._receive, args=(command,))
             self._receive_loop.start()
         else:
-            raise ValueError(f"unknown consumer kind {command['kind']}")
+            raise Unsupported(f"consumer kind {command['kind']}")
 
-    def _receive(self, hold):
+    def _receive(self, command):
         while self._receiving:
             try:
                 for message in self._consumer.receive(BATCH, INVISIBLE_SECONDS):
                     self._events.received(message)
-                    if not holds(hold, message):
-                        self._acknowledge(message)
+                    self._settle(command, message)
             except Exception as reason:
                 self._events.write("warning", error=repr(reason))
                 time.sleep(PAUSE_SECONDS)
 
-    def _acknowledge(self, message):
+    def _settle(self, command, message):
         try:
-            self._consumer.ack(message)
-            self._events.write("acked", keys=sorted(message.keys))
+            duration_ms = invisible_ms(command, message)
+            if duration_ms is not None:
+                self._consumer.change_invisible_duration(message, duration_ms // 1000)
+            if not fails(command, message):
+                self._consumer.ack(message)
+                self._events.write("acked", keys=sorted(message.keys))
         except Exception as reason:
             self._events.write("ack_failed", keys=sorted(message.keys), error=repr(reason))
 

@@ -63,6 +63,9 @@ pub(crate) struct Arguments {
     /// Scenarios to run at the same time, each with a server of its own; mostly they wait.
     #[arg(long, default_value_t = 3)]
     jobs: usize,
+    /// Messages behind the one that fails in the scenario of a poisoned message group.
+    #[arg(long, default_value_t = 2_000)]
+    backlog: u32,
     /// Only build the drivers.
     #[arg(long)]
     build_only: bool,
@@ -82,6 +85,7 @@ struct Run {
     binary: PathBuf,
     against: Option<(String, String)>,
     scenario: Option<String>,
+    backlog: u32,
     /// Makes the names of topics and groups unique on a server that runs already.
     name: String,
 }
@@ -178,6 +182,7 @@ impl Run {
             binary,
             against,
             scenario: arguments.scenario.clone(),
+            backlog: arguments.backlog,
             name,
         })
     }
@@ -246,11 +251,12 @@ fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in client.consumers {
         for scenario in SCENARIOS {
-            let asked = run
-                .scenario
-                .as_ref()
-                .is_none_or(|name| name == scenario.name);
-            if asked && scenario.asks(client, *kind) {
+            let asked = match &run.scenario {
+                // Who names a scenario asks for it before it is in the results.
+                Some(name) => name == scenario.name && (scenario.applies)(client, *kind),
+                None => scenario.asks(client, *kind),
+            };
+            if asked {
                 cases.push(Case {
                     client,
                     kind: *kind,
@@ -264,11 +270,15 @@ fn cases(run: &Run, client: &'static Client) -> Vec<Case> {
 
 fn run_case(run: &Run, case: &Case) -> Line {
     let watch = Stopwatch::start();
+    let mut note = None;
     let outcome = match case.client.lack(case.kind, case.scenario.needs) {
         Some(reason) => Outcome::NotApplicable { reason },
         None => match try_case(run, case) {
-            Ok(true) => Outcome::Passed,
-            Ok(false) => Outcome::NotRun,
+            Ok(Ran::Through { measured }) => {
+                note = measured;
+                Outcome::Passed
+            }
+            Ok(Ran::Not) => Outcome::NotRun,
             Err(reason) => Outcome::Failed {
                 reason: format!("{reason:#}"),
             },
@@ -280,13 +290,21 @@ fn run_case(run: &Run, case: &Case) -> Line {
         scenario: case.scenario.name,
         outcome,
         milliseconds: 0,
+        note,
     };
     line.took(watch.elapsed())
 }
 
-/// A server of its own for each case: a failure leaves nothing behind. False if the scenario cannot
-/// run against this server.
-fn try_case(run: &Run, case: &Case) -> Result<bool> {
+/// How a case ended that did not fail.
+enum Ran {
+    /// It showed what it should, and may have measured something.
+    Through { measured: Option<String> },
+    /// It cannot run against this server.
+    Not,
+}
+
+/// A server of its own for each case: a failure leaves nothing behind.
+fn try_case(run: &Run, case: &Case) -> Result<Ran> {
     let Case {
         client,
         kind,
@@ -295,11 +313,11 @@ fn try_case(run: &Run, case: &Case) -> Result<bool> {
     let name = format!("{}-{}-{}", client.name, scenario.name, kind.name());
     let mut target = run.target(&name, scenario.settings)?;
     if scenario.needs_restart && !target.can_restart() {
-        return Ok(false);
+        return Ok(Ran::Not);
     }
     let topic = format!("{}-{name}", run.name);
     let group = format!("{topic}-group");
-    target.create_topic(&topic, scenario.messages)?;
+    target.create_topic(&topic, scenario.messages.over(client.protocol))?;
     target.create_group(&group)?;
     let mut round = Round {
         client,
@@ -309,10 +327,13 @@ fn try_case(run: &Run, case: &Case) -> Result<bool> {
         group,
         root: &run.root,
         log: run.logs.join(format!("{name}.log")),
+        backlog: run.backlog,
+        note: None,
     };
     (scenario.run)(&mut round)?;
+    let measured = round.note;
     target.stop().context("stop the server")?;
-    Ok(true)
+    Ok(Ran::Through { measured })
 }
 
 fn run_together(run: &Run, clients: &[&'static Client]) -> Result<Vec<Line>> {

@@ -176,7 +176,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: features::GRPC,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -187,7 +187,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "python",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: features::GRPC_PYTHON,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -198,7 +198,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "nodejs",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: features::GRPC,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -209,7 +209,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: &[],
+        lacks: features::GRPC,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -220,12 +220,22 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "rust",
         consumers: &[ConsumerKind::Simple],
         leaves_bodies_compressed: true,
-        lacks: &[],
+        lacks: features::GRPC_RUST,
         trace_topic: TRACE_TOPIC,
     },
 ];
 
 impl Client {
+    /// The consumer that stands for the others where a scenario is about something else.
+    pub(crate) fn main_consumer(&self) -> Option<ConsumerKind> {
+        self.consumers.first().copied()
+    }
+
+    /// Whether stopping this consumer in the orderly way waits for its long polls, 20 s each time.
+    pub(crate) fn stops_slowly(&self, kind: ConsumerKind) -> bool {
+        self.protocol == Protocol::Grpc && kind == ConsumerKind::Push
+    }
+
     /// Why the library cannot do one of these with this kind of consumer, if it cannot.
     pub(crate) fn lack(&self, kind: ConsumerKind, needs: &[Feature]) -> Option<&'static str> {
         let filters = [Feature::TagFilter, Feature::SqlFilter];

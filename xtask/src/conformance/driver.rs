@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::deadline::{COMMAND, Deadline, START};
 use super::event::{self, ConsumerStart, Event, Operation, Outgoing, ProducerStart};
@@ -68,6 +68,22 @@ impl Driver {
     /// Starts the producer.
     pub(crate) fn start_producer_as(&mut self, start: &ProducerStart<'_>) -> Result<()> {
         self.call(&Operation::StartProducer(start))
+    }
+
+    /// Starts a producer that may be refused: then with what the library says.
+    pub(crate) fn try_start_producer(
+        &mut self,
+        start: &ProducerStart<'_>,
+    ) -> Result<Result<(), String>> {
+        self.try_call(&Operation::StartProducer(start))
+    }
+
+    /// Starts a consumer that may be refused: then with what the library says.
+    pub(crate) fn try_start_consumer(
+        &mut self,
+        start: &ConsumerStart<'_>,
+    ) -> Result<Result<(), String>> {
+        self.try_call(&Operation::StartConsumer(start))
     }
 
     /// Starts the consumer.
@@ -150,12 +166,34 @@ impl Driver {
         prefix: &str,
         count: u32,
     ) -> Result<SendReport> {
-        let concurrency = SEND_CONCURRENCY;
+        self.send_numbered(topic, prefix, count, SEND_CONCURRENCY, None)
+    }
+
+    /// Sends `count` messages of a sharding key, one after the other.
+    pub(crate) fn send_in_order(
+        &mut self,
+        topic: &str,
+        prefix: &str,
+        count: u32,
+        sharding_key: &str,
+    ) -> Result<SendReport> {
+        self.send_numbered(topic, prefix, count, 1, Some(sharding_key))
+    }
+
+    fn send_numbered(
+        &mut self,
+        topic: &str,
+        prefix: &str,
+        count: u32,
+        concurrency: u32,
+        sharding_key: Option<&str>,
+    ) -> Result<SendReport> {
         self.call(&Operation::SendMany {
             topic,
             prefix,
             count,
             concurrency,
+            sharding_key,
         })?;
         let report = self.take_send_report();
         let total = report.sent.len() + report.failed.len();
@@ -192,6 +230,14 @@ impl Driver {
     }
 
     fn call(&mut self, operation: &Operation<'_>) -> Result<()> {
+        self.try_call(operation)?.map_err(|error| {
+            let line = event::encode(self.command, operation).unwrap_or_default();
+            anyhow!("`{}` failed: {error}", line.trim_end())
+        })
+    }
+
+    /// What the driver answers to a command; an error only where it gives no answer.
+    fn try_call(&mut self, operation: &Operation<'_>) -> Result<Result<(), String>> {
         self.command += 1;
         let line = event::encode(self.command, operation)?;
         self.process.write(&line)?;
@@ -201,9 +247,9 @@ impl Driver {
                 .read(deadline)
                 .with_context(|| format!("wait for `{}`", line.trim_end()))?;
             match event {
-                Event::Done { command } if command == self.command => return Ok(()),
+                Event::Done { command } if command == self.command => return Ok(Ok(())),
                 Event::Failed { command, error } if command == self.command => {
-                    bail!("`{}` failed: {error}", line.trim_end());
+                    return Ok(Err(error));
                 }
                 other => self.waiting.push_back(other),
             }

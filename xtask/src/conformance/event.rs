@@ -112,6 +112,8 @@ pub(crate) enum Operation<'a> {
         prefix: &'a str,
         count: u32,
         concurrency: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sharding_key: Option<&'a str>,
     },
     /// Start the consumer.
     #[serde(rename = "consumer.start")]
@@ -208,7 +210,8 @@ pub(crate) struct ConsumerStart<'a> {
     #[serde(rename = "model", skip_serializing_if = "is_false")]
     #[serde(serialize_with = "broadcasting")]
     pub(crate) broadcasting: bool,
-    /// Whether the listener is the ordered one.
+    /// Whether the listener is the ordered one; over gRPC, where the group says that, whether it
+    /// is called for several message groups at a time.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) ordered: bool,
     /// Messages whose key starts with it are not acknowledged at their first delivery.
@@ -226,6 +229,9 @@ pub(crate) struct ConsumerStart<'a> {
     /// Whether it answers requests.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) replies: bool,
+    /// Invisible durations that a simple consumer gives to messages, by the start of their keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) invisible_ms: BTreeMap<&'a str, u64>,
     /// Who it is.
     #[serde(flatten)]
     pub(crate) session: Session,
@@ -247,6 +253,7 @@ impl<'a> ConsumerStart<'a> {
             max_attempts: None,
             retry_level: None,
             replies: false,
+            invisible_ms: BTreeMap::new(),
             session: Session::default(),
         }
     }

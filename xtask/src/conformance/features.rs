@@ -42,6 +42,10 @@ pub(crate) enum Feature {
     Namespace,
     /// The namespace is taken off the topics that an application sees.
     NamespaceHidden,
+    /// Changing the invisible duration of a message that was received.
+    InvisibleDuration,
+    /// Points in time to the millisecond.
+    Milliseconds,
 }
 
 /// A feature that a library lacks, and why.
@@ -93,4 +97,48 @@ pub(crate) const ONS_1: &[Lack] = &[
         Feature::FilteredPull,
         "the pull consumer of ONS takes no filter",
     ),
+];
+
+const NO_LEVELS: Lack = (
+    Feature::DelayLevels,
+    "gRPC v2 holds messages back until a point in time only",
+);
+const NO_BROADCASTING: Lack = (Feature::Broadcasting, "gRPC v2 has no broadcasting");
+const NO_REQUESTS: Lack = (Feature::RequestReply, "gRPC v2 has no requests");
+const NO_TRACE: Lack = (
+    Feature::Trace,
+    "gRPC clients write no traces, their server does",
+);
+
+const NO_BATCH: Lack = (Feature::Batch, "it sends one message a request");
+
+/// The gRPC clients for Java, Go and Node.js.
+pub(crate) const GRPC: &[Lack] = &[NO_LEVELS, NO_BROADCASTING, NO_REQUESTS, NO_TRACE, NO_BATCH];
+
+/// The gRPC client for Python.
+pub(crate) const GRPC_PYTHON: &[Lack] = &[
+    NO_LEVELS,
+    NO_BROADCASTING,
+    NO_REQUESTS,
+    NO_TRACE,
+    NO_BATCH,
+    (Feature::Milliseconds, "5.1.2 for Python knows full seconds"),
+];
+
+/// The gRPC client for Rust, which has several messages a request but is an early release.
+pub(crate) const GRPC_RUST: &[Lack] = &[
+    NO_LEVELS,
+    NO_BROADCASTING,
+    NO_REQUESTS,
+    NO_TRACE,
+    (Feature::Recall, "5.0.0 for Rust has no recall"),
+    (
+        Feature::Namespace,
+        "the namespace of 5.0.0 for Rust cannot be set by an application",
+    ),
+    (
+        Feature::InvisibleDuration,
+        "5.0.0 for Rust cannot change an invisible duration",
+    ),
+    (Feature::Milliseconds, "5.0.0 for Rust knows full seconds"),
 ];

@@ -43,6 +43,9 @@ pub(crate) struct Line {
     pub(crate) outcome: Outcome,
     /// How long it took.
     pub(crate) milliseconds: u64,
+    /// What it measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl Line {
@@ -56,6 +59,7 @@ impl Line {
                 .failure
                 .map_or(Outcome::Passed, |reason| Outcome::Failed { reason }),
             milliseconds: 0,
+            note: None,
         }
     }
 
@@ -74,7 +78,7 @@ impl Line {
 /// The table that a developer reads.
 pub(crate) fn table(lines: &[Line]) -> String {
     let mut text = format!(
-        "{:<16} {:<18} {:<16} {:>8}  outcome\n",
+        "{:<16} {:<22} {:<16} {:>8}  outcome\n",
         "client", "scenario", "consumer", "seconds"
     );
     for line in lines {
@@ -93,8 +97,12 @@ pub(crate) fn progress(line: &Line) -> String {
         Outcome::NotRun => "not run",
     };
     let seconds = Duration::from_millis(line.milliseconds).as_secs_f64();
+    let note = line
+        .note
+        .as_ref()
+        .map_or(String::new(), |note| format!(": {note}"));
     format!(
-        "{:<16} {:<18} {:<16} {seconds:>8.1}  {outcome}",
+        "{:<16} {:<22} {:<16} {seconds:>8.1}  {outcome}{note}",
         line.client, line.scenario, line.consumer
     )
 }
@@ -218,6 +226,7 @@ mod tests {
             scenario: "thousand-messages",
             outcome,
             milliseconds: 1234,
+            note: None,
         }
     }
 

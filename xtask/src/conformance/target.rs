@@ -101,6 +101,11 @@ impl Target {
         self.administer(&["group", "create", name])
     }
 
+    /// Creates a consumer group that gets the messages of a message group in order.
+    pub(crate) fn create_fifo_group(&self, name: &str) -> Result<()> {
+        self.administer(&["group", "create", name, "--fifo"])
+    }
+
     /// Creates a consumer group that gives up on a message after some deliveries.
     pub(crate) fn create_group_with_attempts(&self, name: &str, attempts: u32) -> Result<()> {
         self.administer(&[

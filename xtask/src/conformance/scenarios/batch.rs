@@ -16,7 +16,5 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut inbox = Inbox::default();
     inbox.settle(&mut driver, sent.iter().map(String::as_str))?;
     inbox.expect_exactly(keys.iter().map(String::as_str))?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }

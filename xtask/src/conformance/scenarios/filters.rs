@@ -80,7 +80,5 @@ fn filter(
     driver.send(&last)?.all()?;
     inbox.settle(&mut driver, ["last"])?;
     inbox.expect_exactly(matching.iter().map(Outgoing::key).chain(["last"]))?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }

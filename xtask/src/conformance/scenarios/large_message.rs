@@ -47,7 +47,5 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     {
         bail!("the largest body did not arrive as it was sent");
     }
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }

@@ -32,7 +32,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
             inbox.settle(driver, [key.as_str()])?;
         }
     }
-    for ((mut driver, inbox), namespace) in drivers.into_iter().zip(inboxes).zip(NAMESPACES) {
+    for ((driver, inbox), namespace) in drivers.into_iter().zip(inboxes).zip(NAMESPACES) {
         let keys = ["1", "2", "last"].map(|step| format!("{namespace}-{step}"));
         inbox.expect_exactly(keys.iter().map(String::as_str))?;
         let hidden = !round.lacks(Feature::NamespaceHidden);
@@ -44,9 +44,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         if let Some(other) = inbox.received.iter().find(|one| one.topic != seen) {
             bail!("the application sees topic `{}`, not `{seen}`", other.topic);
         }
-        driver.stop_consumer()?;
-        driver.stop_producer()?;
-        driver.exit()?;
+        round.finish(driver)?;
     }
     Ok(())
 }

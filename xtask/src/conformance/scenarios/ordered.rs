@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 
 use super::Round;
+use crate::conformance::clients::Protocol;
 use crate::conformance::event::{ConsumerStart, Outgoing};
 use crate::conformance::inbox::Inbox;
 
@@ -19,10 +20,15 @@ const HELD: u32 = 2;
 const HELD_PREFIX: &str = "held-";
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
+    // Over gRPC the order is the business of the group, over Remoting of the listener.
+    let group = format!("{}-fifo", round.group);
+    round.target.create_fifo_group(&group)?;
     let mut driver = round.start_driver()?;
     driver.start_producer(&round.topic)?;
     driver.start_consumer(&ConsumerStart {
-        ordered: true,
+        group: &group,
+        // gRPC clients consume in order without more ado.
+        ordered: round.client.protocol == Protocol::Remoting,
         hold: Some(HELD_PREFIX),
         ..round.consumer()
     })?;
@@ -43,9 +49,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     for shard in 0..SHARDS {
         check(&inbox, shard)?;
     }
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }
 
 fn key(shard: u32, number: u32) -> String {

@@ -23,7 +23,5 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     )?;
     ledger.sent(driver.send_many(&round.topic, "fine-", MESSAGES)?.all()?)?;
     ledger.settle(&mut driver)?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }

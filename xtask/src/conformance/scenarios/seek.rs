@@ -41,9 +41,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     deliver_once_more(&mut driver, &mut inbox, &last)?;
     expected.extend(last);
     inbox.expect_exactly(expected.iter().map(String::as_str))?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }
 
 fn send(round: &Round<'_>, driver: &mut Driver, prefix: &str) -> Result<Vec<String>> {

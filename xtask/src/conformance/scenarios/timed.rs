@@ -6,6 +6,7 @@ use super::Round;
 use crate::conformance::deadline::unix_ms;
 use crate::conformance::driver::Driver;
 use crate::conformance::event::Outgoing;
+use crate::conformance::features::Feature;
 use crate::conformance::inbox::Inbox;
 
 /// The least late of several timed messages is not later than this.
@@ -41,7 +42,7 @@ pub(super) fn by_level(round: &mut Round<'_>) -> Result<()> {
         due.push(send_delayed(&mut driver, &message, delay_ms)?);
     }
     expect_in_time(&mut driver, &due)?;
-    finish(driver)
+    round.finish(driver)
 }
 
 pub(super) fn at_time(round: &mut Round<'_>) -> Result<()> {
@@ -53,7 +54,10 @@ pub(super) fn at_time(round: &mut Round<'_>) -> Result<()> {
     let now_ms = unix_ms();
     for after_ms in AFTER_MS {
         let key = format!("after-{after_ms}");
-        let deliver_at_ms = now_ms + after_ms;
+        let mut deliver_at_ms = now_ms + after_ms;
+        if round.lacks(Feature::Milliseconds) {
+            deliver_at_ms = deliver_at_ms.next_multiple_of(1_000);
+        }
         let message = Outgoing {
             deliver_at_ms: Some(deliver_at_ms),
             ..Outgoing::keyed(&round.topic, &key)
@@ -66,13 +70,15 @@ pub(super) fn at_time(round: &mut Round<'_>) -> Result<()> {
             latest_ms: deliver_at_ms.max(unix_ms()),
         });
     }
-    let message = Outgoing {
-        delay_ms: Some(DELAY_MS),
-        ..Outgoing::keyed(&round.topic, "delay")
-    };
-    due.push(send_delayed(&mut driver, &message, DELAY_MS)?);
+    if !round.lacks(Feature::Milliseconds) {
+        let message = Outgoing {
+            delay_ms: Some(DELAY_MS),
+            ..Outgoing::keyed(&round.topic, "delay")
+        };
+        due.push(send_delayed(&mut driver, &message, DELAY_MS)?);
+    }
     expect_in_time(&mut driver, &due)?;
-    finish(driver)
+    round.finish(driver)
 }
 
 pub(super) fn recall(round: &mut Round<'_>) -> Result<()> {
@@ -92,7 +98,7 @@ pub(super) fn recall(round: &mut Round<'_>) -> Result<()> {
     let mut inbox = Inbox::default();
     inbox.settle(&mut driver, ["last"])?;
     inbox.expect_exactly(["last"])?;
-    finish(driver)
+    round.finish(driver)
 }
 
 fn first(round: &Round<'_>) -> Outgoing {
@@ -116,12 +122,6 @@ fn start(round: &Round<'_>, first: &Outgoing) -> Result<Driver> {
     driver.send(first)?.all()?;
     Inbox::default().settle(&mut driver, ["first"])?;
     Ok(driver)
-}
-
-fn finish(mut driver: Driver) -> Result<()> {
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
 }
 
 fn send_delayed(driver: &mut Driver, message: &Outgoing, delay_ms: u64) -> Result<Due> {

@@ -36,9 +36,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         "the trace cannot be found by the key of its message, only by {:?}",
         trace.keys
     );
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }
 
 /// Whether a trace is about this message.

@@ -46,9 +46,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     driver.send_transaction(&message("last"), "commit")?.all()?;
     inbox.settle(&mut driver, ["last"])?;
     inbox.expect_exactly(["committed", "checked-commit", "orphan", "last"])?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }
 
 /// Another producer of the group that is gone before it is asked.

@@ -78,13 +78,17 @@ public final class Driver {
     private void sendMany(JsonObject command) throws InterruptedException {
         String topic = Json.text(command, "topic");
         String prefix = Json.text(command, "prefix");
+        String shardingKey = Json.text(command, "sharding_key");
         int count = command.get("count").getAsInt();
+        if (count == 0) {
+            return;
+        }
         // Some libraries fail when many threads are the first to ask for a route at the same time.
-        send(Outgoing.numbered(topic, prefix + 0));
+        send(Outgoing.numbered(topic, prefix + 0, shardingKey));
         ExecutorService senders = Executors.newFixedThreadPool(command.get("concurrency").getAsInt());
         for (int index = 1; index < count; index++) {
             String key = prefix + index;
-            senders.execute(() -> send(Outgoing.numbered(topic, key)));
+            senders.execute(() -> send(Outgoing.numbered(topic, key, shardingKey)));
         }
         senders.shutdown();
         senders.awaitTermination(Long.MAX_VALUE, TimeUnit.SECONDS);
@@ -95,7 +99,7 @@ public final class Driver {
     }
 
     private void sendBatch(String topic, List<String> keys) {
-        List<Outgoing> messages = keys.stream().map(key -> Outgoing.numbered(topic, key)).toList();
+        List<Outgoing> messages = keys.stream().map(key -> Outgoing.numbered(topic, key, null)).toList();
         try {
             List<Sent> sent = client.sendBatch(messages);
             for (int index = 0; index < messages.size(); index++) {

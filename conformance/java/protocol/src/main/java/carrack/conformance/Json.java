@@ -3,7 +3,9 @@ package carrack.conformance;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** Fields of commands; those that are absent have the value that the protocol gives them. */
 final class Json {
@@ -31,5 +33,15 @@ final class Json {
 
     static Integer count(JsonObject command, String field) {
         return command.has(field) ? command.get(field).getAsInt() : null;
+    }
+
+    static Map<String, Long> numbers(JsonObject command, String field) {
+        Map<String, Long> values = new LinkedHashMap<>();
+        if (command.has(field)) {
+            command.getAsJsonObject(field)
+                    .entrySet()
+                    .forEach(entry -> values.put(entry.getKey(), entry.getValue().getAsLong()));
+        }
+        return values;
     }
 }

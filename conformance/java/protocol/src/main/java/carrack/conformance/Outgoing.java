@@ -49,8 +49,8 @@ public record Outgoing(
                 Json.number(command, "deliver_at_ms"));
     }
 
-    static Outgoing numbered(String topic, String key) {
+    static Outgoing numbered(String topic, String key, String shardingKey) {
         byte[] body = key.getBytes(StandardCharsets.UTF_8);
-        return new Outgoing(topic, List.of(key), null, Map.of(), body, null, null, null, null);
+        return new Outgoing(topic, List.of(key), null, Map.of(), body, shardingKey, null, null, null);
     }
 }

@@ -2,6 +2,7 @@ package carrack.conformance;
 
 import com.google.gson.JsonObject;
 import java.util.Collection;
+import java.util.Map;
 
 /** What a command asks a consumer to receive. What is absent is null or false. */
 public record Subscription(
@@ -17,6 +18,7 @@ public record Subscription(
         Integer maxAttempts,
         Integer retryLevel,
         boolean replies,
+        Map<String, Long> invisibleMs,
         Session session) {
 
     static Subscription of(JsonObject command) {
@@ -33,12 +35,22 @@ public record Subscription(
                 Json.count(command, "max_attempts"),
                 Json.count(command, "retry_level"),
                 Json.flag(command, "replies"),
+                Json.numbers(command, "invisible_ms"),
                 Session.of(command));
     }
 
     /** Whether this delivery must not be acknowledged: the first of a held message, each of a failing one. */
     public boolean fails(Collection<String> keys, int attempt) {
         return (attempt == 1 && startsWith(keys, hold)) || startsWith(keys, fail);
+    }
+
+    /** The invisible duration that a message with these keys is to get, or null. */
+    public Long invisibleMs(Collection<String> keys) {
+        return invisibleMs.entrySet().stream()
+                .filter(entry -> startsWith(keys, entry.getKey()))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElse(null);
     }
 
     private static boolean startsWith(Collection<String> keys, String prefix) {

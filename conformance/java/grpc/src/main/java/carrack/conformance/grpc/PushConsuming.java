@@ -1,0 +1,43 @@
+package carrack.conformance.grpc;
+
+import carrack.conformance.Events;
+import carrack.conformance.Subscription;
+import java.io.IOException;
+import org.apache.rocketmq.client.apis.ClientException;
+import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
+import org.apache.rocketmq.client.apis.consumer.PushConsumer;
+import org.apache.rocketmq.client.apis.message.MessageView;
+
+/** A push consumer, whose listener decides by the keys of a message. */
+final class PushConsuming {
+    private final Subscription subscription;
+    private final Events events;
+    private final PushConsumer consumer;
+
+    PushConsuming(String endpoint, Subscription subscription, Events events) throws ClientException {
+        this.subscription = subscription;
+        this.events = events;
+        consumer =
+                Connection.PROVIDER
+                        .newPushConsumerBuilder()
+                        .setClientConfiguration(Connection.configuration(endpoint, subscription.session()))
+                        .setConsumerGroup(subscription.group())
+                        .setSubscriptionExpressions(Connection.expressions(subscription))
+                        .setEnableFifoConsumeAccelerator(subscription.ordered())
+                        .setMessageListener(this::consume)
+                        .build();
+    }
+
+    void stop() throws IOException {
+        consumer.close();
+    }
+
+    private ConsumeResult consume(MessageView message) {
+        Connection.report(events, message);
+        if (subscription.fails(message.getKeys(), message.getDeliveryAttempt())) {
+            return ConsumeResult.FAILURE;
+        }
+        events.acked(message.getKeys());
+        return ConsumeResult.SUCCESS;
+    }
+}
