@@ -198,7 +198,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "nodejs",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: features::GRPC,
+        lacks: features::GRPC_NODEJS,
         trace_topic: TRACE_TOPIC,
     },
     Client {
@@ -241,8 +241,11 @@ impl Client {
         let filters = [Feature::TagFilter, Feature::SqlFilter];
         let filtered_pull =
             kind == ConsumerKind::LitePull && needs.iter().any(|need| filters.contains(need));
+        let ordered_push = kind == ConsumerKind::Push && needs.contains(&Feature::Ordered);
         let needed = |feature: &Feature| {
-            needs.contains(feature) || (filtered_pull && *feature == Feature::FilteredPull)
+            needs.contains(feature)
+                || (filtered_pull && *feature == Feature::FilteredPull)
+                || (ordered_push && *feature == Feature::OrderedRetry)
         };
         self.lacks
             .iter()

@@ -46,6 +46,10 @@ pub(crate) enum Feature {
     InvisibleDuration,
     /// Points in time to the millisecond.
     Milliseconds,
+    /// A consumer that takes the largest message there may be.
+    LargestReceived,
+    /// A listener in order that gets a message again that failed.
+    OrderedRetry,
 }
 
 /// A feature that a library lacks, and why.
@@ -112,8 +116,25 @@ const NO_TRACE: Lack = (
 
 const NO_BATCH: Lack = (Feature::Batch, "it sends one message a request");
 
-/// The gRPC clients for Java, Go and Node.js.
+/// The gRPC clients for Java and Go.
 pub(crate) const GRPC: &[Lack] = &[NO_LEVELS, NO_BROADCASTING, NO_REQUESTS, NO_TRACE, NO_BATCH];
+
+/// The gRPC client for Node.js.
+pub(crate) const GRPC_NODEJS: &[Lack] = &[
+    NO_LEVELS,
+    NO_BROADCASTING,
+    NO_REQUESTS,
+    NO_TRACE,
+    NO_BATCH,
+    (
+        Feature::OrderedRetry,
+        "1.0.8 for Node.js makes a message that its listener in order fails a dead letter at once",
+    ),
+    (
+        Feature::LargestReceived,
+        "1.0.8 for Node.js receives answers of up to 4 MiB only",
+    ),
+];
 
 /// The gRPC client for Python.
 pub(crate) const GRPC_PYTHON: &[Lack] = &[
@@ -141,4 +162,8 @@ pub(crate) const GRPC_RUST: &[Lack] = &[
         "5.0.0 for Rust cannot change an invisible duration",
     ),
     (Feature::Milliseconds, "5.0.0 for Rust knows full seconds"),
+    (
+        Feature::LargestReceived,
+        "5.0.0 for Rust receives answers of up to 4 MiB only",
+    ),
 ];
