@@ -239,11 +239,11 @@ mod tests {
                 .expect("row")
                 .to_owned()
         };
-        assert!(row(&[line(Outcome::Passed)]).ends_with("| yes | not run | not run |"));
+        assert!(row(&[line(Outcome::Passed)]).contains("| push | yes | not run | not run |"));
         let failed = Outcome::Failed {
             reason: "no".to_owned(),
         };
-        assert!(row(&[line(failed)]).ends_with("| **no** | not run | not run |"));
+        assert!(row(&[line(failed)]).contains("| push | **no** | not run | not run |"));
     }
 
     #[test]

@@ -82,7 +82,5 @@ fn outlive_invisible_time(round: &Round<'_>, ledger: &mut Ledger) -> Result<()> 
     round.start_consumer(&mut driver, Some(HELD_PREFIX))?;
     ledger.sent(driver.send_many(&round.topic, HELD_PREFIX, HELD)?.all()?)?;
     ledger.settle(&mut driver)?;
-    driver.stop_consumer()?;
-    driver.stop_producer()?;
-    driver.exit()
+    round.finish(driver)
 }
