@@ -94,6 +94,13 @@ pub const PULL_SCAN_ENTRIES_MAX: usize = 8_192;
 /// and the checkpoint; Apache's `popInflightMessageThreshold` of its newer releases is 10,000.
 pub const IN_FLIGHT_PER_QUEUE_MAX: usize = 10_000;
 
+/// Messages parked for one group on one queue, because an earlier one of their message group is not
+/// done, before receive passes over no more. Some 100 bytes of memory each.
+pub const PARKED_PER_QUEUE_MAX: usize = 131_072;
+
+/// Messages parked for all groups on all queues of one shard: 200 MB of memory.
+pub const PARKED_PER_SHARD_MAX: usize = 2_097_152;
+
 /// Shortest invisible duration, in milliseconds: Apache's proxy `minInvisibleTimeMillsForRecv`.
 pub const INVISIBLE_MS_MIN: u64 = 10_000;
 

@@ -7,7 +7,7 @@ use store::{
     kv::KvError,
     log::{DurableObserver, Record, RecordKind},
 };
-use wire::message::{MessageError, MessageView};
+use wire::message::{IndexedProperties, MessageError, MessageView};
 
 use crate::{
     Shard,
@@ -15,6 +15,7 @@ use crate::{
     index::IndexEntry,
     key_index::{self, KeyEntry},
     keys,
+    message_group::MessageGroupHash,
     records::{self, HeldHead, MalformedRecord, Offset, Receipts, Settled},
     state::State,
 };
@@ -106,7 +107,8 @@ impl State {
         let message = MessageView::parse(&record.payload)?;
         let found = message.queue_offset().cast_unsigned();
         let (topic, _) = record.stream.queue();
-        let entry = entry_of(record, &message);
+        let indexed = message.indexed();
+        let entry = entry_of(record, &message, &indexed);
         let queue = self.queue(record.stream)?;
         let expected = queue.tail.end();
         if found != expected {
@@ -118,7 +120,7 @@ impl State {
         self.tail_entries += 1;
         self.dirty.insert(record.stream);
         let position = record.position;
-        for key in message.keys().chain(message.unique_key()) {
+        for key in indexed.keys().chain(indexed.unique_key) {
             self.key_entries
                 .push(KeyEntry::new(key_index::hash(topic, key), position));
         }
@@ -146,7 +148,7 @@ impl State {
         let message = MessageView::parse(&record.payload)?;
         let offset = message.queue_offset().cast_unsigned();
         let mut value = Vec::with_capacity(IndexEntry::BYTES);
-        entry_of(record, &message).encode(&mut value);
+        entry_of(record, &message, &message.indexed()).encode(&mut value);
         self.pending
             .insert(keys::kept(record.stream, offset), Some(value.into()));
         Ok(())
@@ -168,12 +170,17 @@ impl State {
     }
 }
 
-fn entry_of(record: &Record, message: &MessageView<'_>) -> IndexEntry {
+fn entry_of(
+    record: &Record,
+    message: &MessageView<'_>,
+    indexed: &IndexedProperties<'_>,
+) -> IndexEntry {
     IndexEntry {
         position: record.position,
         len: record.len as u32,
-        tag_hash: message.tags().map_or(0, java_string_hash),
+        tag_hash: indexed.tags.map_or(0, java_string_hash),
         stored: base::Timestamp::from_ms(message.store_timestamp()),
+        message_group: MessageGroupHash::of(indexed.message_group),
     }
 }
 

@@ -6,7 +6,8 @@ use base::{GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, lim
 use futures::{FutureExt, future::select};
 
 use crate::{
-    Group, GroupNotFound, PullError, ReceiveError, Shard, Start, Topic, receive::Waiting, wait,
+    Group, GroupNotFound, PullError, ReceiveError, Shard, Start, Topic, consumption::Order,
+    receive::Waiting, wait,
 };
 
 /// Who would receive, and where.
@@ -110,6 +111,7 @@ impl Shard {
         group: &Group,
     ) -> Result<(bool, Option<Timestamp>), ReceiveError> {
         let now = self.clock.now();
+        let order = Order::of(group);
         let mut next_due: Option<Timestamp> = None;
         for queue in queues(receiver, topic) {
             let stream = Self::stream(topic, queue);
@@ -119,7 +121,7 @@ impl Shard {
                     return Ok(Err(Some(lock.until)));
                 }
                 let consumption = state.consumption(stream, group.id)?;
-                let due = consumption.next_due();
+                let due = consumption.next_due_in(order);
                 let is_due = due.is_some_and(|due| due <= now);
                 if is_due || next < max && consumption.has_room() {
                     return Ok(Ok(()));

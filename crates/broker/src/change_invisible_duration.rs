@@ -6,7 +6,6 @@ use base::{ErrorKind, GroupName, Timestamp, TopicName, limits};
 
 use crate::{
     AckError, ReceiptHandle, Shard,
-    consumption::InFlight,
     records::{ReceiptState, Receipts},
 };
 
@@ -61,12 +60,12 @@ impl Shard {
         let stream = Self::stream(&topic, handle.queue);
         let offset = handle.offset.get();
         let mut state = self.state.lock();
-        self.delivery(&mut state, &group, stream, handle)?;
+        let delivery = self.delivery(&mut state, &group, stream, handle)?;
         let until = self.clock.now().after(duration);
         let receipt = ReceiptState {
             until,
-            attempt: handle.attempt,
             nonce: self.nonce(),
+            ..delivery.state
         };
         let consumption = self.consumption_of(&mut state, &group, stream)?;
         let next = consumption.next().unwrap_or(offset + 1);
@@ -81,13 +80,7 @@ impl Shard {
                 source,
             })?;
         // The client has said when it wants it back; being alive no longer prolongs it.
-        consumption.put(
-            offset,
-            InFlight {
-                state: receipt,
-                renewal: None,
-            },
-        );
+        consumption.put(offset, receipt.into());
         state.wake_group(stream, group.id);
         Ok((
             ReceiptHandle {

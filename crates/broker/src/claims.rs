@@ -8,7 +8,6 @@ use wire::message::StoredMessage;
 
 use crate::{
     Filter, Group, ReceiptHandle, ReceiveError, Received, Shard, Topic,
-    consumption::InFlight,
     index::IndexEntry,
     pull::is_trimmed,
     records::{ReceiptState, Receipts},
@@ -149,15 +148,9 @@ impl Drop for Claims<'_> {
                     let receipt = ReceiptState {
                         until,
                         attempt,
-                        nonce: claim.nonce,
+                        ..claim
                     };
-                    consumption.put(
-                        offset,
-                        InFlight {
-                            state: receipt,
-                            renewal: None,
-                        },
-                    );
+                    consumption.put(offset, receipt.into());
                     receipts.push((offset, receipt));
                 }
             }

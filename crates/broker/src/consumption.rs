@@ -12,17 +12,50 @@
 //!                     dead letter (then done)
 //! ```
 //!
+//! By message group, a new message may have to wait for an earlier one; it is then *parked*: in
+//! flight with attempt 0, which nobody has seen.
+//!
 //! A receipt handle settles the delivery that its nonce names and no other, so a late ack of an
 //! earlier delivery is refused.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use base::{Timestamp, limits};
 
-use crate::records::ReceiptState;
+use crate::{
+    Group,
+    message_group::{MessageGroupHash, MessageGroups},
+    records::ReceiptState,
+};
+
+/// In what order a group receives the messages of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// In none: what is there is handed out.
+    None,
+    /// That of the queue.
+    Queue,
+    /// That of each message group: no message while an earlier one of its message group is with
+    /// somebody; those of others are not held back.
+    MessageGroup,
+}
+
+impl Order {
+    /// That of a group whose client asks for none.
+    pub(crate) fn of(group: &Group) -> Self {
+        if group.spec.fifo {
+            Self::MessageGroup
+        } else {
+            Self::None
+        }
+    }
+}
 
 /// A delivery in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +64,14 @@ pub(crate) struct InFlight {
     pub(crate) state: ReceiptState,
     /// Who prolongs it by being alive, how far at a time, and until when at most. Not stored: after
     /// a restart the message comes again when its time ends.
-    pub(crate) renewal: Option<Renewal>,
+    pub(crate) renewal: Option<Box<Renewal>>,
+}
+
+impl From<ReceiptState> for InFlight {
+    fn from(state: ReceiptState) -> Self {
+        let renewal = None;
+        Self { state, renewal }
+    }
 }
 
 /// A delivery that lasts as long as its client lives.
@@ -47,30 +87,60 @@ pub(crate) struct Renewal {
 pub(crate) struct Consumption {
     /// The next offset to hand out or pull; `None` if the group was never here.
     next: Option<u64>,
+    /// Parked messages too: they are deliveries of attempt 0.
     in_flight: BTreeMap<u64, InFlight>,
     /// `(until, offset)` of everything in flight.
     due: BTreeSet<(Timestamp, u64)>,
-    /// Whether somebody receives in order, and so waits for the last delivery in flight.
+    /// How many of them nobody has seen.
+    parked: Parked,
+    /// Whether somebody receives in order of the queue, and so waits for the last delivery in
+    /// flight.
     pub(crate) in_order: bool,
+    /// There once somebody receives by message group.
+    message_groups: Option<Box<MessageGroups>>,
+}
+
+/// A count of parked messages that is part of that of the shard.
+#[derive(Debug, Default)]
+struct Parked {
+    count: usize,
+    of_shard: Arc<AtomicUsize>,
+}
+
+impl Parked {
+    fn add(&mut self) {
+        self.count += 1;
+        self.of_shard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn subtract(&mut self) {
+        self.count -= 1;
+        self.of_shard.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.of_shard.fetch_sub(self.count, Ordering::Relaxed);
+    }
 }
 
 impl Consumption {
     pub(crate) fn new(
         next: Option<u64>,
         receipts: impl IntoIterator<Item = (u64, ReceiptState)>,
+        parked_of_shard: Arc<AtomicUsize>,
     ) -> Self {
         let mut consumption = Self {
             next,
+            parked: Parked {
+                count: 0,
+                of_shard: parked_of_shard,
+            },
             ..Self::default()
         };
         for (offset, state) in receipts {
-            consumption.put(
-                offset,
-                InFlight {
-                    state,
-                    renewal: None,
-                },
-            );
+            consumption.put(offset, state.into());
         }
         consumption
     }
@@ -98,16 +168,107 @@ impl Consumption {
     /// Sets how far the group has come, whatever it was, and drops what is in flight.
     pub(crate) fn reset(&mut self, next: u64) {
         self.next = Some(next);
-        self.in_flight.clear();
-        self.due.clear();
+        while let Some((offset, _)) = self.in_flight.first_key_value() {
+            self.remove(*offset);
+        }
     }
 
+    /// Whether nothing is in flight and nothing parked.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Messages that were handed out and are not settled.
     pub(crate) fn in_flight_count(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() - self.parked.count
     }
 
+    /// Messages passed over, or taken and not handed out.
+    pub(crate) fn parked_count(&self) -> usize {
+        self.parked.count
+    }
+
+    /// Whether what is left may have waited for what was just settled.
+    pub(crate) fn may_free_others(&self) -> bool {
+        (self.in_order || self.message_groups.is_some()) && !self.is_settled()
+    }
+
+    /// Whether new messages may be handed out or parked.
     pub(crate) fn has_room(&self) -> bool {
-        self.in_flight.len() < limits::IN_FLIGHT_PER_QUEUE_MAX
+        self.in_flight_count() < limits::IN_FLIGHT_PER_QUEUE_MAX && self.has_parking_room(0)
+    }
+
+    /// Whether one more message may be parked beside `coming`.
+    pub(crate) fn has_parking_room(&self, coming: usize) -> bool {
+        let of_shard = self.parked.of_shard.load(Ordering::Relaxed);
+        self.parked.count + coming < limits::PARKED_PER_QUEUE_MAX
+            && of_shard + coming < limits::PARKED_PER_SHARD_MAX
+    }
+
+    /// Its deliveries by message group, from now on.
+    pub(crate) fn message_groups(&mut self) -> &MessageGroups {
+        self.message_groups.get_or_insert_with(|| {
+            let mut groups = MessageGroups::default();
+            for (offset, delivery) in &self.in_flight {
+                groups.put(*offset, &delivery.state);
+            }
+            Box::new(groups)
+        })
+    }
+
+    /// When the next of what is in flight may be handed out.
+    pub(crate) fn next_due_in(&mut self, order: Order) -> Option<Timestamp> {
+        match order {
+            Order::Queue => self.last_due(),
+            Order::MessageGroup => self.message_groups().next_free(),
+            Order::None => self.next_due(),
+        }
+    }
+
+    /// The deliveries to make again, or to make at last, in `order`; at most
+    /// [`limits::PULL_MESSAGES_MAX`] and, by message group, `count`.
+    pub(crate) fn due_in(
+        &mut self,
+        order: Order,
+        now: Timestamp,
+        count: usize,
+    ) -> Vec<(u64, InFlight)> {
+        match order {
+            Order::None => self.due(now),
+            Order::Queue => self.due_in_order(now),
+            Order::MessageGroup => {
+                let offsets = self.message_groups().due(now, count);
+                let delivery = |offset: u64| Some((offset, self.in_flight.get(&offset)?.clone()));
+                offsets.into_iter().filter_map(delivery).collect()
+            }
+        }
+    }
+
+    /// Prolongs what `prolong` says, of the first `count` message groups to be handed out again.
+    pub(crate) fn prolong_lapsed(
+        &mut self,
+        now: Timestamp,
+        count: usize,
+        prolong: impl Fn(&InFlight) -> Option<InFlight>,
+    ) {
+        loop {
+            let mut changed = false;
+            for offset in self.message_groups().lapsed(now, count) {
+                if let Some(prolonged) = self.in_flight.get(&offset).and_then(&prolong) {
+                    self.put(offset, prolonged);
+                    changed = true;
+                }
+            }
+            // Others have come to the front.
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    /// Whether an earlier message of the message group is unfinished.
+    pub(crate) fn is_blocked(&mut self, message_group: MessageGroupHash) -> bool {
+        !self.message_groups().is_idle(message_group)
     }
 
     pub(crate) fn get(&self, offset: u64) -> Option<&InFlight> {
@@ -120,22 +281,34 @@ impl Consumption {
     }
 
     pub(crate) fn put(&mut self, offset: u64, delivery: InFlight) {
-        let until = delivery.state.until;
-        if let Some(before) = self.in_flight.insert(offset, delivery) {
-            self.due.remove(&(before.state.until, offset));
+        self.remove(offset);
+        let state = delivery.state;
+        if state.attempt == 0 {
+            self.parked.add();
         }
-        self.due.insert((until, offset));
+        if let Some(groups) = &mut self.message_groups {
+            groups.put(offset, &state);
+        }
+        self.due.insert((state.until, offset));
+        self.in_flight.insert(offset, delivery);
     }
 
     pub(crate) fn remove(&mut self, offset: u64) -> Option<InFlight> {
         let delivery = self.in_flight.remove(&offset)?;
-        self.due.remove(&(delivery.state.until, offset));
+        let state = &delivery.state;
+        if state.attempt == 0 {
+            self.parked.subtract();
+        }
+        if let Some(groups) = &mut self.message_groups {
+            groups.remove(offset, state);
+        }
+        self.due.remove(&(state.until, offset));
         Some(delivery)
     }
 
     /// The deliveries whose time has ended, longest ago first; at most
     /// [`limits::PULL_MESSAGES_MAX`].
-    pub(crate) fn due(&self, now: Timestamp) -> Vec<(u64, InFlight)> {
+    fn due(&self, now: Timestamp) -> Vec<(u64, InFlight)> {
         self.due
             .iter()
             .take_while(|(until, _)| *until <= now)
@@ -146,7 +319,7 @@ impl Consumption {
 
     /// The deliveries in the order of their messages if all their times have ended, none if one of
     /// them is still with its consumer; at most [`limits::PULL_MESSAGES_MAX`].
-    pub(crate) fn due_in_order(&self, now: Timestamp) -> Vec<(u64, InFlight)> {
+    fn due_in_order(&self, now: Timestamp) -> Vec<(u64, InFlight)> {
         if self.last_due().is_none_or(|last| last > now) {
             return Vec::new();
         }
@@ -173,15 +346,14 @@ mod tests {
     use super::*;
 
     fn delivery(until: i64) -> InFlight {
-        let state = ReceiptState {
-            until: Timestamp::from_ms(until),
+        let message_group = MessageGroupHash::of(None);
+        let until = Timestamp::from_ms(until);
+        InFlight::from(ReceiptState {
+            until,
             attempt: 1,
             nonce: 1,
-        };
-        InFlight {
-            state,
-            renewal: None,
-        }
+            message_group,
+        })
     }
 
     #[test]
@@ -200,7 +372,7 @@ mod tests {
 
     #[test]
     fn in_order_nothing_is_due_before_everything_is() {
-        let mut consumption = Consumption::new(Some(3), []);
+        let mut consumption = Consumption::new(Some(3), [], Arc::default());
         consumption.put(0, delivery(100));
         consumption.put(1, delivery(50));
         assert_eq!(consumption.due_in_order(Timestamp::from_ms(99)), []);
@@ -211,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_changed_time_replaces_the_old_one() {
-        let mut consumption = Consumption::new(Some(1), []);
+        let mut consumption = Consumption::new(Some(1), [], Arc::default());
         consumption.put(0, delivery(100));
         consumption.put(0, delivery(50));
         assert_eq!(consumption.due(Timestamp::from_ms(49)), []);

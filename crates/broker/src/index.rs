@@ -9,7 +9,10 @@ use std::collections::VecDeque;
 use base::{LogPosition, Timestamp};
 use bytes::Bytes;
 
-use crate::records::{take_u32, take_u64};
+use crate::{
+    message_group::MessageGroupHash,
+    records::{pack_48, take_u32, take_u64, unpack_48, unsigned_ms},
+};
 
 /// Offsets in one block: 6 KiB a value, which a slow queue rewrites at most once per checkpoint.
 pub(crate) const BLOCK_ENTRIES: u64 = 256;
@@ -25,24 +28,32 @@ pub(crate) struct IndexEntry {
     pub(crate) tag_hash: i32,
     /// When it was stored.
     pub(crate) stored: Timestamp,
+    /// The message group.
+    pub(crate) message_group: MessageGroupHash,
 }
 
 impl IndexEntry {
     pub(crate) const BYTES: usize = 24;
 
+    /// Positions and times need 48 bits each; the message group is in what they leave.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.position.get().to_le_bytes());
+        let [low, high] = self.message_group.halves();
+        out.extend_from_slice(&pack_48(self.position.get(), low).to_le_bytes());
         out.extend_from_slice(&self.len.to_le_bytes());
         out.extend_from_slice(&self.tag_hash.to_le_bytes());
-        out.extend_from_slice(&self.stored.ms().to_le_bytes());
+        out.extend_from_slice(&pack_48(unsigned_ms(self.stored), high).to_le_bytes());
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let (position, low) = unpack_48(take_u64(&mut bytes)?);
+        let (len, tag_hash) = (take_u32(&mut bytes)?, take_u32(&mut bytes)?);
+        let (stored, high) = unpack_48(take_u64(&mut bytes)?);
         let entry = Self {
-            position: LogPosition::new(take_u64(&mut bytes)?),
-            len: take_u32(&mut bytes)?,
-            tag_hash: take_u32(&mut bytes)?.cast_signed(),
-            stored: Timestamp::from_ms(take_u64(&mut bytes)?.cast_signed()),
+            position: LogPosition::new(position),
+            len,
+            tag_hash: tag_hash.cast_signed(),
+            stored: Timestamp::from_ms(stored.cast_signed()),
+            message_group: MessageGroupHash::from_halves([low, high]),
         };
         bytes.is_empty().then_some(entry)
     }
@@ -117,6 +128,7 @@ mod tests {
             len: 100,
             tag_hash: -1,
             stored: Timestamp::from_ms(n.cast_signed()),
+            message_group: MessageGroupHash::of(Some("orders")),
         }
     }
 

@@ -4,7 +4,7 @@
 //! hash, and joins small runs with the one before. A hit is only a hint: the reader compares the
 //! key itself.
 
-use base::{LogPosition, TopicId};
+use base::{LogPosition, TopicId, stdx::hash_bytes};
 use bytes::Bytes;
 
 /// A run below this size is joined with the next one.
@@ -19,14 +19,9 @@ pub(crate) struct KeyEntry {
     position: u64,
 }
 
-/// FNV-1a with a final mix, so that the high bits, which choose the partition, depend on all input.
+/// Its high bits choose the partition.
 pub(crate) fn hash(topic: TopicId, key: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in topic.get().to_le_bytes().into_iter().chain(key.bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash ^= hash >> 32;
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    hash_bytes(topic.get().to_le_bytes().into_iter().chain(key.bytes()))
 }
 
 /// Which of 16 parts of the hash space: a query reads a sixteenth of each checkpoint's run.

@@ -133,7 +133,8 @@ impl Shard {
                     dead_letters: dead,
                 });
             let in_flight = consumption.in_flight_count() as u64;
-            let ready = queue.tail.end().saturating_sub(next);
+            let parked = consumption.parked_count() as u64;
+            let ready = queue.tail.end().saturating_sub(next) + parked;
             entry.ready += ready;
             entry.in_flight += in_flight;
             entry.lag += ready + in_flight;

@@ -143,7 +143,7 @@ impl Shard {
                     topic: topic.clone(),
                     source,
                 })?;
-        let clears = consumption.in_flight_count() > 0;
+        let clears = !consumption.is_settled();
         if consumption.next() == Some(offset.get()) && !clears {
             return Ok(());
         }

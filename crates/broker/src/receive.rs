@@ -10,9 +10,9 @@ use wire::message::StoredMessage;
 
 use crate::{
     Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound,
-    claims::{Claim, Claims},
-    consumption::{Consumption, InFlight, Renewal},
-    records::{ReceiptState, Receipts},
+    claim::order,
+    claims::Claims,
+    consumption::Consumption,
     state::{State, WaitingPlace},
     wait,
 };
@@ -35,7 +35,8 @@ pub struct ReceiveRequest {
     /// Where a group begins in a queue that it has never consumed.
     pub start: Start,
     /// Whether the messages of a queue come strictly in order: none while an earlier one is with
-    /// somebody else, and those that failed before any other.
+    /// somebody else, and those that failed before any other, all together. Without it a FIFO group
+    /// still receives each message group in order.
     pub in_order: bool,
     /// How long to wait if there is none.
     pub wait: Duration,
@@ -204,9 +205,8 @@ impl Shard {
                 None => QueueId::new((first.wrapping_add(n) % queues) as u32),
             };
             let stream = Self::stream(topic, queue);
-            for exhausted in self.claim_due(request, &mut claims, stream, messages_max)? {
-                self.bury(topic, group, stream, exhausted).await?;
-            }
+            let due = self.take_due(request, &mut claims, topic, stream, messages_max);
+            rest |= due.await?;
             let room = loop {
                 rest |= self.claim_new(request, &mut claims, stream, messages_max)?;
                 let claimed = claims.count();
@@ -237,226 +237,10 @@ impl Shard {
             return Ok(Some(lock.until));
         }
         let consumption = consumption(&mut state, stream, group, &request.topic)?;
-        Ok(if request.in_order {
-            consumption.last_due()
-        } else {
-            consumption.next_due()
-        })
+        Ok(consumption.next_due_in(order(request, group)))
     }
 
-    /// Claims deliveries whose time has ended. Returns those without an attempt left, with their
-    /// nonces.
-    fn claim_due(
-        &self,
-        request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
-        stream: StreamKey,
-        messages_max: usize,
-    ) -> Result<Vec<(u64, u32)>, ReceiveError> {
-        let group = claims.group;
-        let now = self.clock.now();
-        let until = now.after(request.invisible);
-        let mut state = self.state.lock();
-        if self.is_locked(&state, stream, group.id) {
-            return Ok(Vec::new());
-        }
-        let (mut again, mut exhausted, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        let begun = consumption(&mut state, stream, group, &request.topic)?;
-        let due = if request.in_order {
-            begun.due_in_order(now)
-        } else {
-            begun.due(now)
-        };
-        let Some(next) = begun.next() else {
-            return Ok(Vec::new());
-        };
-        for (offset, delivery) in due {
-            if claims.count() + again.len() >= messages_max {
-                break;
-            }
-            if let Some(prolonged) = self.prolong(&delivery, now) {
-                let consumption = consumption(&mut state, stream, group, &request.topic)?;
-                consumption.put(offset, prolonged);
-                continue;
-            }
-            let entry = self
-                .entry_in_flight(&mut state, stream, offset)
-                .map_err(|source| state_error(&request.topic, source))?;
-            match entry {
-                // Retention has ended while nobody worked on it.
-                None => gone.push(offset),
-                Some(_) if delivery.state.attempt >= group.spec.max_attempts => {
-                    // Held while it moves, so that nobody else takes it meanwhile.
-                    let until = now.after(Duration::from_millis(limits::INVISIBLE_MS_MIN));
-                    let held = ReceiptState {
-                        until,
-                        ..delivery.state
-                    };
-                    let consumption = consumption(&mut state, stream, group, &request.topic)?;
-                    consumption.put(
-                        offset,
-                        InFlight {
-                            state: held,
-                            renewal: None,
-                        },
-                    );
-                    exhausted.push((offset, held.nonce));
-                }
-                Some(entry) => {
-                    let attempt = delivery.state.attempt + 1;
-                    let claim = ReceiptState {
-                        until,
-                        attempt,
-                        nonce: claims.nonce,
-                    };
-                    again.push(Claim {
-                        stream,
-                        offset,
-                        entry,
-                        claim,
-                        before: Some(delivery.state),
-                    });
-                }
-            }
-        }
-        if !gone.is_empty() {
-            self.settle(&mut state, stream, group.id, gone);
-        }
-        if !again.is_empty() {
-            self.record_claims(&mut state, request, claims, stream, next, again)?;
-        }
-        Ok(exhausted)
-    }
-
-    /// Claims messages that the group has not seen. Says whether it stopped before the end of the
-    /// queue because too many did not match.
-    fn claim_new(
-        &self,
-        request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
-        stream: StreamKey,
-        messages_max: usize,
-    ) -> Result<bool, ReceiveError> {
-        let group = claims.group;
-        let mut scanned = 0;
-        // Grows while nothing matches: each look costs a record in the log.
-        let mut window = 32;
-        while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
-            let (min, max) = self.range_of(&request.topic, stream)?;
-            let (from, has_room) = self.group_state(request, group, stream, |c| {
-                c.in_order |= request.in_order;
-                let is_free = !request.in_order || c.in_flight_count() == 0;
-                (c.next(), is_free && c.has_room())
-            })?;
-            let start = request.start.offset(min, max);
-            let mut next = from.unwrap_or(start).max(min);
-            if next >= max || !has_room {
-                return Ok(false);
-            }
-            let count = (messages_max - claims.count()).max(window);
-            window = (window * 2).min(limits::PULL_MESSAGES_MAX);
-            let entries = self.entries(&request.topic, stream, next, count)?;
-            if entries.is_empty() {
-                return Ok(false);
-            }
-            let mut state = self.state.lock();
-            if self.is_locked(&state, stream, group.id) {
-                return Ok(false);
-            }
-            scanned += 1;
-            let consumption = consumption(&mut state, stream, group, &request.topic)?;
-            if consumption.next() != from || request.in_order && consumption.in_flight_count() > 0 {
-                // Another receive was here meanwhile: look again.
-                continue;
-            }
-            let room = (messages_max - claims.count())
-                .min(limits::IN_FLIGHT_PER_QUEUE_MAX.saturating_sub(consumption.in_flight_count()));
-            let until = self.clock.now().after(request.invisible);
-            let mut taken = Vec::new();
-            for entry in entries {
-                if taken.len() >= room {
-                    break;
-                }
-                scanned += 1;
-                if request.filter.may_match(entry.tag_hash) {
-                    let claim = ReceiptState {
-                        until,
-                        attempt: 1,
-                        nonce: claims.nonce,
-                    };
-                    taken.push(Claim {
-                        stream,
-                        offset: next,
-                        entry,
-                        claim,
-                        before: None,
-                    });
-                }
-                next += 1;
-            }
-            self.record_claims(&mut state, request, claims, stream, next, taken)?;
-        }
-        Ok(claims.count() < messages_max)
-    }
-
-    /// Writes claims into the log and then into memory; without a record there is no hand-out,
-    /// since after a crash the group would be thought to be further than its receipts tell.
-    fn record_claims(
-        &self,
-        state: &mut State,
-        request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
-        stream: StreamKey,
-        next: u64,
-        taken: Vec<Claim>,
-    ) -> Result<(), ReceiveError> {
-        let group = claims.group;
-        let receipts = taken
-            .iter()
-            .map(|claim| (claim.offset, claim.claim))
-            .collect();
-        let record = Receipts {
-            group: group.id,
-            next,
-            receipts,
-        };
-        self.append_receipts(stream, &record)
-            .map_err(|source| ReceiveError::Log {
-                topic: request.topic.clone(),
-                group: group.name().clone(),
-                source,
-            })?;
-        let now = self.clock.now();
-        let client: Option<Arc<str>> = request.renew_while_alive.as_deref().map(Into::into);
-        let consumption = consumption(state, stream, group, &request.topic)?;
-        let due_before = consumption.next_due();
-        consumption.advance(next);
-        for claim in taken {
-            let renewal = client.clone().map(|client| Renewal {
-                client,
-                step: request.invisible,
-                end: now.after(Duration::from_millis(limits::INVISIBLE_MS_MAX)),
-            });
-            consumption.put(
-                claim.offset,
-                InFlight {
-                    state: claim.claim,
-                    renewal,
-                },
-            );
-            claims.unread.push_back(claim);
-        }
-        // Who waits already knows when to look again; a delivery that is due before that changes
-        // it.
-        if let Some(due) = consumption.next_due()
-            && due_before.is_none_or(|before| due < before)
-        {
-            state.wake_group(stream, group.id);
-        }
-        Ok(())
-    }
-
-    fn group_state<T>(
+    pub(crate) fn group_state<T>(
         &self,
         request: &ReceiveRequest,
         group: &Group,
@@ -470,17 +254,6 @@ impl Shard {
             group,
             &request.topic,
         )?))
-    }
-
-    /// The delivery with a later end, if its client lives and may still have it.
-    pub(crate) fn prolong(&self, delivery: &InFlight, now: Timestamp) -> Option<InFlight> {
-        let renewal = delivery.renewal.as_ref()?;
-        if now >= renewal.end || !self.clients.is_alive(&renewal.client, now) {
-            return None;
-        }
-        let mut prolonged = delivery.clone();
-        prolonged.state.until = now.after(renewal.step).min(renewal.end);
-        Some(prolonged)
     }
 
     fn next_turn(&self) -> u64 {
@@ -514,7 +287,7 @@ fn check_invisible(invisible: Duration) -> Result<(), ReceiveError> {
     Ok(())
 }
 
-fn state_error(topic: &TopicName, source: store::kv::KvError) -> ReceiveError {
+pub(crate) fn state_error(topic: &TopicName, source: store::kv::KvError) -> ReceiveError {
     PullError::State {
         topic: topic.clone(),
         source,
@@ -522,7 +295,7 @@ fn state_error(topic: &TopicName, source: store::kv::KvError) -> ReceiveError {
     .into()
 }
 
-fn consumption<'a>(
+pub(crate) fn consumption<'a>(
     state: &'a mut State,
     stream: StreamKey,
     group: &Group,

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 16 message | RocketMQ's stored message, its queue offset and physical offset set |
 //! | 17 offset | group u32, next u64, clears u8: the group wants the message `next` next; 1 = drop what is in flight |
-//! | 18 receipts | group u32, next u64, count u32, then per receipt: offset u64, until i64 ms, attempt u32, nonce u32 |
+//! | 18 receipts | group u32, next u64, count u32, then per receipt: offset u64, and 16 bytes: until 48 bits ms, message group 16 bits, attempt u16, message group u16, nonce u32 |
 //! | 19 settled | group u32, count u32, then offsets u64: done for the group |
 //! | 20 kept message | as 16: a message still owed, appended again before its segment goes |
 //! | 21 held message | id u64, due i64 ms, checks u32, kind u8, then as 16 without a queue offset: it waits outside its queue; id 0 = its own position, another = a copy of that one, as 20 |
@@ -17,6 +17,8 @@
 
 use base::{GroupId, LogPosition, Timestamp};
 use store::log::RecordKind;
+
+use crate::message_group::MessageGroupHash;
 
 pub(crate) const MESSAGE: RecordKind = RecordKind::new(16);
 pub(crate) const OFFSET: RecordKind = RecordKind::new(17);
@@ -43,28 +45,64 @@ pub struct MalformedRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiptState {
     pub(crate) until: Timestamp,
+    /// 0 for a message that was passed over, or taken and not handed out: nobody has seen it.
     pub(crate) attempt: u32,
     pub(crate) nonce: u32,
+    pub(crate) message_group: MessageGroupHash,
 }
 
 impl ReceiptState {
     pub(crate) const BYTES: usize = 16;
 
+    /// A message that has to wait for earlier ones of its message group.
+    pub(crate) const fn parked(message_group: MessageGroupHash) -> Self {
+        Self {
+            until: Timestamp::from_ms(0),
+            attempt: 0,
+            nonce: 0,
+            message_group,
+        }
+    }
+
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.until.ms().to_le_bytes());
-        out.extend_from_slice(&self.attempt.to_le_bytes());
+        let [low, high] = self.message_group.halves();
+        // More attempts than any group allows.
+        let attempt = u16::try_from(self.attempt).unwrap_or(u16::MAX);
+        out.extend_from_slice(&pack_48(unsigned_ms(self.until), low).to_le_bytes());
+        out.extend_from_slice(&attempt.to_le_bytes());
+        out.extend_from_slice(&high.to_le_bytes());
         out.extend_from_slice(&self.nonce.to_le_bytes());
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let until = Timestamp::from_ms(take_u64(&mut bytes)?.cast_signed());
-        let (attempt, nonce) = (take_u32(&mut bytes)?, take_u32(&mut bytes)?);
+        let (until, low) = unpack_48(take_u64(&mut bytes)?);
+        let attempt = take(&mut bytes).map(u16::from_le_bytes)?;
+        let high = take(&mut bytes).map(u16::from_le_bytes)?;
+        let nonce = take_u32(&mut bytes)?;
         bytes.is_empty().then_some(Self {
-            until,
-            attempt,
+            until: Timestamp::from_ms(until.cast_signed()),
+            attempt: attempt.into(),
             nonce,
+            message_group: MessageGroupHash::from_halves([low, high]),
         })
     }
+}
+
+/// Times before 1970 become 1970.
+pub(crate) fn unsigned_ms(time: Timestamp) -> u64 {
+    u64::try_from(time.ms()).unwrap_or(0)
+}
+
+const LOW_48: u64 = (1 << 48) - 1;
+
+/// A number of 48 bits, below another of 16. Numbers beyond become the largest.
+pub(crate) fn pack_48(low: u64, high: u16) -> u64 {
+    low.min(LOW_48) | u64::from(high) << 48
+}
+
+/// The two numbers of [`pack_48`].
+pub(crate) fn unpack_48(packed: u64) -> (u64, u16) {
+    (packed & LOW_48, (packed >> 48) as u16)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -276,9 +314,10 @@ mod tests {
     #[test]
     fn records_read_back_and_garbage_is_refused() {
         let state = ReceiptState {
-            until: Timestamp::from_ms(-5),
+            until: Timestamp::from_ms(1_800_000_000_123),
             attempt: 2,
             nonce: 3,
+            message_group: MessageGroupHash::of(Some("orders")),
         };
         let receipts = Receipts {
             group: GroupId::new(1),

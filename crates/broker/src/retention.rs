@@ -266,7 +266,9 @@ impl Shard {
             return Ok(None);
         }
         let mut state = self.state.lock();
-        if state.consumption(stream, group)?.get(offset).is_none() {
+        // What nobody has seen yet is kept no longer than what is new.
+        let delivery = state.consumption(stream, group)?.get(offset);
+        if delivery.is_none_or(|delivery| delivery.state.attempt == 0) {
             return Ok(None);
         }
         // Another group may have had it kept already.

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use base::{GroupId, LogPosition, QueueId, StreamKey, Timestamp, TopicId};
@@ -80,6 +80,8 @@ pub(crate) struct State {
     pub(crate) queues: HashMap<StreamKey, Queue>,
     pub(crate) consumptions: HashMap<(StreamKey, GroupId), Consumption>,
     pub(crate) locks: BTreeMap<(GroupId, StreamKey), QueueLock>,
+    /// Messages parked in all of them.
+    parked: Arc<AtomicUsize>,
     receivers: HashMap<WaitingPlace, BTreeMap<GroupId, Receivers>>,
     /// Changes since the last checkpoint began.
     pub(crate) pending: Changes,
@@ -109,6 +111,7 @@ impl State {
             queues: HashMap::new(),
             consumptions: HashMap::new(),
             locks: BTreeMap::new(),
+            parked: Arc::default(),
             receivers: HashMap::new(),
             pending: Changes::new(),
             flushing: Arc::default(),
@@ -204,7 +207,7 @@ impl State {
             let receipts = receipts.iter().filter_map(|(key, value)| {
                 Some((keys::tail_of(key)?, ReceiptState::decode(value)?))
             });
-            let consumption = Consumption::new(next, receipts);
+            let consumption = Consumption::new(next, receipts, self.parked.clone());
             self.consumptions.insert((stream, group), consumption);
         }
         Ok(self

@@ -2,6 +2,7 @@
 
 mod access;
 mod ack;
+mod fifo;
 mod held;
 mod lock;
 mod offset;

@@ -47,4 +47,4 @@ pub use rewrite::{Rewrite, RewriteError, Rewritten};
 pub use stored::{Split, StoredMessage, split};
 pub use tags::tags_code;
 pub use trace::{TraceKind, TraceRecord, trace_records};
-pub use view::MessageView;
+pub use view::{IndexedProperties, MessageView};

@@ -157,6 +157,22 @@ impl<'a> MessageView<'a> {
         self.property(properties::UNIQUE_KEY)
     }
 
+    /// What indexes need of the properties, in one pass over them.
+    pub fn indexed(&self) -> IndexedProperties<'a> {
+        let mut indexed = IndexedProperties::default();
+        for (name, value) in self.properties() {
+            let place = match name {
+                properties::TAGS => &mut indexed.tags,
+                properties::KEYS => &mut indexed.keys,
+                properties::UNIQUE_KEY => &mut indexed.unique_key,
+                properties::SHARDING_KEY => &mut indexed.message_group,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        indexed
+    }
+
     fn at<const N: usize>(&self, at: usize) -> [u8; N] {
         *self.bytes[at..]
             .first_chunk()
@@ -172,6 +188,26 @@ impl<'a> MessageView<'a> {
         // The port was checked to fit; its high half is zero.
         let port = u32::from_be_bytes(self.at(at + layout::host_len(is_v6) - 4)) as u16;
         SocketAddr::new(address, port)
+    }
+}
+
+/// The properties by which messages are found and kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexedProperties<'a> {
+    /// The tags.
+    pub tags: Option<&'a str>,
+    /// All keys, as one text.
+    keys: Option<&'a str>,
+    /// The id that the client gave the message.
+    pub unique_key: Option<&'a str>,
+    /// The message group, within which order counts.
+    pub message_group: Option<&'a str>,
+}
+
+impl<'a> IndexedProperties<'a> {
+    /// The keys by which the message can be queried.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        properties::keys(self.keys.unwrap_or_default())
     }
 }
 
