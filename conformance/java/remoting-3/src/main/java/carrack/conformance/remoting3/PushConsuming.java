@@ -70,7 +70,20 @@ final class PushConsuming {
 
     void stop() throws Exception {
         endListeners();
+        awaitTimer();
         consumer.shutdown();
+    }
+
+    /**
+     * The timer that tells offsets reads one and sends it in two steps: one that it has read before the listeners
+     * ended must not arrive after the last.
+     */
+    private void awaitTimer() throws Exception {
+        consumer.getDefaultMQPushConsumerImpl()
+                .getmQClientFactory()
+                .getScheduledExecutorService()
+                .submit(() -> {})
+                .get(LISTENERS_END_MS, TimeUnit.MILLISECONDS);
     }
 
     /** The library stops without waiting for listeners and forgets what they did; it has no setting for it. */
