@@ -155,6 +155,14 @@ pub const KV_CONFIG_NAMESPACES_MAX: usize = 64;
 /// ever new ids is refused past this.
 pub const CLIENTS_PER_INSTANCE_MAX: usize = 100_000;
 
+/// Members of all groups of one instance: a client may be in several. Each costs under 1 KiB
+/// besides its subscriptions.
+pub const GROUP_MEMBERS_PER_INSTANCE_MAX: usize = 400_000;
+
+/// Groups in which the clients of one connection are remembered. A process has one client for tens
+/// of groups at most.
+pub const GROUPS_PER_CONNECTION_MAX: usize = 4_096;
+
 /// A client that has not been heard of for this long is gone, in milliseconds. Apache's
 /// `channelExpiredTimeout` is 120 s.
 pub const CLIENT_EXPIRY_MS: u64 = 120_000;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
     DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
-    RegisteredClient, SendError, Shard, ShardParts, Topic, TopicSpec, access::Access,
+    RegisteredClient, SendError, Shard, ShardParts, Subscription, Topic, TopicSpec, access::Access,
     clients::Clients, metadata::Catalogue, rates::Rates, wait,
 };
 
@@ -241,9 +241,10 @@ impl Instance {
     /// Tells all consumers of a group. Returns how many were told.
     fn tell_consumers(&self, group: &GroupName, command: impl Fn() -> ClientCommand) -> usize {
         let consumers = self.clients.consumers(group, self.clock.now());
-        let told = consumers
-            .iter()
-            .filter(|consumer| self.clients.tell(&consumer.client.id, command()).is_ok());
+        let told = consumers.iter().filter(|consumer| {
+            let id = &consumer.client.id;
+            self.clients.tell(id, Some(group), command()).is_ok()
+        });
         told.count()
     }
 
@@ -255,8 +256,9 @@ impl Instance {
         patience: Duration,
     ) -> Result<ClientAnswer, AskError> {
         let (answer, answered) = oneshot::channel();
+        let group = question.group().cloned();
         let command = ClientCommand::Ask { question, answer };
-        self.clients.tell(client, command)?;
+        self.clients.tell(client, group.as_ref(), command)?;
         let mut heard = None;
         let listening = async { heard = answered.await.ok() };
         wait::until(listening, &*self.clock, patience).await;
@@ -285,6 +287,17 @@ impl Instance {
     /// Live consumers of a group, by client id.
     pub fn consumers(&self, group: &GroupName) -> Vec<RegisteredClient> {
         self.clients.consumers(group, self.clock.now())
+    }
+
+    /// What a group subscribes to in a topic: the newest that any of its members has told, by
+    /// which its pulls are filtered whoever asks.
+    pub fn subscription(&self, group: &GroupName, topic: &TopicName) -> Option<Subscription> {
+        self.clients.subscription(group, topic)
+    }
+
+    /// The same for all topics of the group.
+    pub fn subscriptions(&self, group: &GroupName) -> Vec<Subscription> {
+        self.clients.subscriptions(group)
     }
 
     /// Live producers of a group, by client id.

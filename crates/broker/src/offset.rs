@@ -181,8 +181,8 @@ impl Shard {
         Ok(committed.map(QueueOffset::new))
     }
 
-    /// The offset that belongs to a time. Before all messages: the first offset; after all: the
-    /// end.
+    /// The offset that belongs to a time. Before all messages: the first offset. After all: the
+    /// end, or with [`TimeBoundary::Upper`] the last message.
     pub fn offset_by_time(
         &self,
         topic: &TopicName,
@@ -209,7 +209,6 @@ impl Shard {
             }
             let found = match boundary {
                 TimeBoundary::Lower => low,
-                TimeBoundary::Upper if low == range.max.get() => low,
                 TimeBoundary::Upper => low.saturating_sub(1).max(range.min.get()),
             };
             Ok(QueueOffset::new(found))

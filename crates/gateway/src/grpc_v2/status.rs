@@ -287,7 +287,9 @@ fn filter_code(error: &FilterError) -> Code {
 
 fn heartbeat_code(error: &HeartbeatError) -> Code {
     match error {
-        HeartbeatError::TooMany { .. } => Code::TooManyRequests,
+        HeartbeatError::TooMany { .. } | HeartbeatError::TooManyMembers { .. } => {
+            Code::TooManyRequests
+        }
     }
 }
 

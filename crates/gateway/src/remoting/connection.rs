@@ -31,13 +31,13 @@ pub(super) struct Connection {
     told: Mutex<Told>,
 }
 
-/// The content of a heartbeat, as pulls and pushed commands need it.
+/// The content of heartbeats, as pulls and pushed commands need it.
 #[derive(Default)]
 pub(super) struct Told {
     /// Instances in which clients of this connection are registered.
     pub(super) instances: Vec<Arc<Instance>>,
-    /// Filters by group and topic, each with the version of its subscription.
-    pub(super) filters: HashMap<(GroupName, TopicName), (Filter, i64)>,
+    /// Filters by group and topic.
+    pub(super) filters: HashMap<(GroupName, TopicName), Filter>,
     /// Why subscriptions cannot be served, by group and topic.
     pub(super) refused: HashMap<(GroupName, TopicName), FilterError>,
     /// How the client writes its groups.
@@ -61,6 +61,21 @@ pub(super) struct TopicAndGroup {
     pub(super) instance: Arc<Instance>,
     pub(super) topic: TopicName,
     pub(super) group: GroupName,
+}
+
+impl TopicAndGroup {
+    /// The group must be there.
+    pub(super) fn require_group(&self) -> Result<(), Refusal> {
+        let Self {
+            instance, group, ..
+        } = self;
+        if instance.group(group).is_some() {
+            return Ok(());
+        }
+        let instance = instance.id();
+        let remark = format!("group `{group}` not found in instance `{instance}`");
+        Err(Refusal::new(ResponseCode::GroupNotExist, remark))
+    }
 }
 
 impl Connection {
@@ -151,10 +166,11 @@ impl Connection {
         SocketAddr::new(ip, port)
     }
 
-    /// Keeps what a heartbeat said; replaces what the one before said.
+    /// Keeps what a heartbeat said of its groups, besides what was said of others.
     pub(super) fn keep_told(&self, mut told: Told) {
         let mut kept = self.told.lock();
-        for instance in kept.instances.drain(..) {
+        let before = std::mem::take(&mut *kept);
+        for instance in before.instances {
             if !told
                 .instances
                 .iter()
@@ -163,20 +179,26 @@ impl Connection {
                 told.instances.push(instance);
             }
         }
+        if before.groups.len() + told.groups.len() <= limits::GROUPS_PER_CONNECTION_MAX {
+            let said = &told.groups;
+            let is_other = |group: &GroupName| !said.contains_key(group);
+            let filters = before.filters.into_iter();
+            told.filters
+                .extend(filters.filter(|((group, _), _)| is_other(group)));
+            let refused = before.refused.into_iter();
+            told.refused
+                .extend(refused.filter(|((group, _), _)| is_other(group)));
+            for (group, name) in before.groups {
+                told.groups.entry(group).or_insert(name);
+            }
+        }
         *kept = told;
     }
 
-    /// The filter that the last heartbeat said, with its version.
-    pub(super) fn told_filter(
-        &self,
-        group: &GroupName,
-        topic: &TopicName,
-    ) -> Option<(Filter, i64)> {
-        self.told
-            .lock()
-            .filters
-            .get(&(group.clone(), topic.clone()))
-            .cloned()
+    /// The filter that a heartbeat said, so that it is not read again.
+    pub(super) fn told_filter(&self, group: &GroupName, topic: &TopicName) -> Option<Filter> {
+        let told = self.told.lock();
+        told.filters.get(&(group.clone(), topic.clone())).cloned()
     }
 
     /// Why the subscription that the last heartbeat said cannot be served.

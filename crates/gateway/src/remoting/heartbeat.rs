@@ -53,14 +53,9 @@ pub(super) async fn beat(connection: &Connection, request: &Command) -> Answer {
         told.groups
             .insert(group.clone(), consumer.group_name.clone());
         let subscriptions = subscriptions(connection, &group, consumer, &mut told)?;
-        for Subscription {
-            topic,
-            filter,
-            version,
-        } in &subscriptions
-        {
+        for Subscription { topic, filter, .. } in &subscriptions {
             let key = (group.clone(), topic.clone());
-            told.filters.insert(key, (filter.clone(), *version));
+            told.filters.insert(key, filter.clone());
         }
         let consumer = subscription(group, consumer, subscriptions);
         in_instance(&mut said, instance).consumers.push(consumer);

@@ -17,7 +17,8 @@ use super::{
 };
 
 /// Code 14. A group that never committed starts at 0 as long as the queue has lost nothing:
-/// otherwise clients would start at its end and skip what was sent before they came.
+/// otherwise clients would start at its end and skip what was sent before they came. In a queue
+/// that never had a message there is nothing to skip, and nothing is found, as on Apache.
 pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     let header: QueryConsumerOffsetRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
@@ -31,7 +32,7 @@ pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     }
     let zero_allowed = header.set_zero_if_not_found != Some(false);
     match shard.queue_range(&names.topic, queue) {
-        Ok(QueueRange { min, .. }) if zero_allowed && min.get() == 0 => {
+        Ok(QueueRange { min, max }) if zero_allowed && min.get() == 0 && max > min => {
             Ok(offset_answer(request, QueueOffset::new(0)))
         }
         _ => Err(Refusal::new(
@@ -44,10 +45,11 @@ pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     }
 }
 
-/// Code 15.
+/// Code 15. As on Apache, of a group that is there: heartbeats and pulls make it, commits do not.
 pub(super) async fn commit(connection: &Connection, request: &Command) -> Answer {
     let header: UpdateConsumerOffsetRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
+    names.require_group()?;
     let queue = queue_id(header.queue_id)?;
     let Ok(offset) = u64::try_from(header.commit_offset) else {
         let remark = format!("offset is {}, expected 0 or more", header.commit_offset);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base::{QueueId, QueueOffset, limits};
-use broker::{Filter, FilterError, PullOutcome, PullRequest, Pulled, ShardHandle};
+use broker::{Filter, FilterError, PullOutcome, PullRequest, Pulled, ShardHandle, Subscription};
 use wire::remoting::{
     Command, ResponseCode,
     header::{PullMessageRequest, PullMessageResponse, pull_sys_flag},
@@ -88,12 +88,10 @@ pub(super) async fn require_group(names: &TopicAndGroup) -> Result<(), Refusal> 
     let TopicAndGroup {
         instance, group, ..
     } = names;
-    if instance.group(group).is_some() || instance.group_or_create(group).await?.is_some() {
-        return Ok(());
+    if instance.group(group).is_none() {
+        instance.group_or_create(group).await?;
     }
-    let instance = instance.id();
-    let remark = format!("group `{group}` not found in instance `{instance}`");
-    Err(Refusal::new(ResponseCode::GroupNotExist, remark))
+    names.require_group()
 }
 
 /// A long poll that ends at once, and empty, when the process is to stop.
@@ -154,7 +152,8 @@ fn answer(
     })
 }
 
-/// The filter of a pull: the one it carries, else the one that the group's heartbeats told.
+/// The filter of a pull: the one it carries, else the newest that the group's heartbeats told, as
+/// on Apache whoever told it.
 fn filter(
     connection: &Connection,
     header: &PullMessageRequest<'_>,
@@ -166,10 +165,7 @@ fn filter(
         let parsed = parse_again(connection, names, expression, header.expression_type);
         return parsed.map_err(|error| Refusal::of(ResponseCode::SubscriptionParseFailed, &error));
     }
-    let told = connection
-        .told_filter(group, topic)
-        .filter(|(_, version)| *version >= header.subscription_version)
-        .or_else(|| told_by_group(names));
+    let told = names.instance.subscription(group, topic);
     match told {
         None if let Some(error) = connection.told_refused(group, topic) => Err(Refusal::new(
             ResponseCode::FilterDataNotExist,
@@ -179,29 +175,18 @@ fn filter(
             ResponseCode::SubscriptionNotExist,
             format!("group `{group}` has told no subscription to topic `{topic}`"),
         )),
-        Some((_, version)) if version < header.subscription_version => Err(Refusal::new(
-            ResponseCode::SubscriptionNotLatest,
-            format!(
-                "group `{group}` has told subscription {version} to topic `{topic}`, the pull \
+        Some(Subscription { version, .. }) if version < header.subscription_version => {
+            Err(Refusal::new(
+                ResponseCode::SubscriptionNotLatest,
+                format!(
+                    "group `{group}` has told subscription {version} to topic `{topic}`, the pull \
                  expects {}",
-                header.subscription_version
-            ),
-        )),
-        Some((filter, _)) => Ok(filter),
+                    header.subscription_version
+                ),
+            ))
+        }
+        Some(Subscription { filter, .. }) => Ok(filter),
     }
-}
-
-/// The newest filter that any client of the group has told.
-fn told_by_group(names: &TopicAndGroup) -> Option<(Filter, i64)> {
-    names
-        .instance
-        .consumers(&names.group)
-        .into_iter()
-        .filter_map(|client| client.consumer)
-        .flat_map(|consumer| consumer.subscriptions)
-        .filter(|subscription| subscription.topic == names.topic)
-        .max_by_key(|subscription| subscription.version)
-        .map(|subscription| (subscription.filter, subscription.version))
 }
 
 /// Reads a filter, unless it is the expression that the last heartbeat said, which has been read.
@@ -212,7 +197,7 @@ pub(super) fn parse_again(
     kind: Option<&str>,
 ) -> Result<Filter, FilterError> {
     if kind == Some(SQL)
-        && let Some((Filter::Sql(sql), _)) = connection.told_filter(&names.group, &names.topic)
+        && let Some(Filter::Sql(sql)) = connection.told_filter(&names.group, &names.topic)
         && sql.expression() == expression
     {
         return Ok(Filter::Sql(sql));

@@ -194,7 +194,7 @@ fn ask(error: &AskError) -> Code {
 
 fn heartbeat(error: &HeartbeatError) -> Code {
     match error {
-        HeartbeatError::TooMany { .. } => Code::FlowControl,
+        HeartbeatError::TooMany { .. } | HeartbeatError::TooManyMembers { .. } => Code::FlowControl,
     }
 }
 

@@ -196,6 +196,8 @@ async fn bad_frames_end_their_connection_only() {
 async fn a_client_that_leaves_has_its_last_words_heard() {
     let server = Server::start().await;
     send_some(&server, "orders", 2).await;
+    let group = base::GroupName::new("billing").unwrap();
+    server.instance.group_or_create(&group).await.unwrap();
     let mut peer = server.peer().await;
     let commit = wire::remoting::header::UpdateConsumerOffsetRequest {
         consumer_group: "billing",
@@ -211,7 +213,6 @@ async fn a_client_that_leaves_has_its_last_words_heard() {
     drop(peer);
     server.until_connections(0).await;
     let shard = server.instance.shards()[0].clone();
-    let group = base::GroupName::new("billing").unwrap();
     let topic = base::TopicName::new("orders").unwrap();
     let committed = shard
         .committed_offset(&group, &topic, base::QueueId::new(0))

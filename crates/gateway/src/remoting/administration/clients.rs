@@ -30,20 +30,13 @@ pub(super) fn consumers(connection: &Connection, request: &Command) -> Answer {
         let remark = format!("group `{group}` has no consumers");
         return Err(Refusal::new(ResponseCode::ConsumerNotOnline, remark));
     };
-    let subscriptions = members
-        .iter()
-        .filter_map(|member| member.consumer.as_ref())
-        .flat_map(|consumer| &consumer.subscriptions)
-        .map(|subscription| {
-            let asked = header.consumer_group;
-            let topic = shown(
-                connection,
-                asked,
-                instance.id(),
-                subscription.topic.as_str(),
-            );
-            (topic.clone(), subscription_data(subscription, topic))
-        });
+    let asked = header.consumer_group;
+    let subscriptions = instance.subscriptions(&group).into_iter();
+    let subscriptions = subscriptions.map(|subscription| {
+        let topic = subscription.topic.as_str();
+        let topic = shown(connection, asked, instance.id(), topic);
+        (topic.clone(), subscription_data(&subscription, topic))
+    });
     let answer = ConsumerConnections {
         connections: members.iter().map(connected).collect(),
         consume_from_where: match first.from {

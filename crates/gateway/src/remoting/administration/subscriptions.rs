@@ -65,11 +65,7 @@ pub(super) fn of_group(connection: &Connection, request: &Command) -> Answer {
     let names = connection.topic_and_group(header.topic, header.group)?;
     let data = names
         .instance
-        .consumers(&names.group)
-        .into_iter()
-        .filter_map(|member| member.consumer)
-        .flat_map(|consumer| consumer.subscriptions)
-        .find(|subscription| subscription.topic == names.topic)
+        .subscription(&names.group, &names.topic)
         .map(|subscription| subscription_data(&subscription, header.topic.to_owned()));
     let answer = QuerySubscriptionResponse {
         group: header.group.to_owned(),

@@ -71,6 +71,35 @@ async fn members_of_a_group_hear_of_each_other() {
     refused(&answer, ResponseCode::SystemError, "no consumers");
 }
 
+/// As programs do that have a connection for each of their consumers, all with one client id.
+#[tokio::test]
+async fn a_heartbeat_adds_groups_to_those_of_others() {
+    let server = Server::start().await;
+    let mut first = server.peer().await;
+    let mut second = server.peer().await;
+    for (peer, group) in [(&mut first, "billing"), (&mut second, "shipping")] {
+        let data = HeartbeatData {
+            client_id: "one".to_owned(),
+            ..heartbeat(group, "orders", "*")
+        };
+        succeeded(&peer.post(RequestCode::Heartbeat, &data).await);
+        assert!(!peer.pushed().await.is_response());
+    }
+    let listed = async |peer: &mut Peer, consumer_group| {
+        let asked = ConsumerGroupRequest { consumer_group };
+        let answer = peer.call(RequestCode::GetConsumerListByGroup, &asked).await;
+        ConsumerList::decode(&answer.body).map(|list| list.client_ids)
+    };
+    for group in ["billing", "shipping"] {
+        assert_eq!(listed(&mut first, group).await.unwrap(), ["one"]);
+    }
+    // What a connection takes with it is what was said on it.
+    drop(second);
+    server.until_connections(1).await;
+    assert_eq!(listed(&mut first, "billing").await.unwrap(), ["one"]);
+    assert!(listed(&mut first, "shipping").await.is_err());
+}
+
 #[tokio::test]
 async fn a_reply_goes_to_the_client_that_asked() {
     let server = Server::start().await;

@@ -55,9 +55,16 @@ async fn the_expression_of_a_heartbeat_serves_its_pulls() {
         let answer = peer.call(RequestCode::PullMessage, &header).await;
         assert_eq!(keys(&answer), ["key-1", "key-3"]);
     }
-    // A later one replaces it.
-    let data = sql_heartbeat("TAGS = 'even'");
-    succeeded(&peer.post(RequestCode::Heartbeat, &data).await);
+    // A later one replaces it, of whichever member; one that is not later does not.
+    let mut data = sql_heartbeat("TAGS = 'even'");
+    data.client_id = "other".to_owned();
+    let mut other = server.peer().await;
+    succeeded(&other.post(RequestCode::Heartbeat, &data).await);
+    let header = pull_header("billing", "orders", 0, 0);
+    let answer = other.call(RequestCode::PullMessage, &header).await;
+    assert_eq!(keys(&answer), ["key-1", "key-3"]);
+    data.consumers[0].subscriptions[0].version += 1;
+    succeeded(&other.post(RequestCode::Heartbeat, &data).await);
     let header = pull_header("billing", "orders", 0, 0);
     let answer = peer.call(RequestCode::PullMessage, &header).await;
     assert_eq!(keys(&answer), ["key-0", "key-2"]);

@@ -243,15 +243,15 @@ async fn offsets_are_kept_and_found() {
         set_zero_if_not_found: None,
         broker_name: None,
     };
-    // Nothing was lost from the queue yet, so a new group begins at its start, empty or not.
-    for queue_id in [0, 3] {
-        let header = QueryConsumerOffsetRequest {
-            queue_id,
-            ..asked.clone()
-        };
-        let answer = peer.call(RequestCode::QueryConsumerOffset, &header).await;
-        assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 0);
-    }
+    // Nothing was lost from the queue yet, so a new group begins at its start.
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &asked).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 0);
+    let empty = QueryConsumerOffsetRequest {
+        queue_id: 3,
+        ..asked.clone()
+    };
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &empty).await;
+    refused(&answer, ResponseCode::QueryNotFound, "queue 3");
     let strict = QueryConsumerOffsetRequest {
         set_zero_if_not_found: Some(false),
         ..asked.clone()
@@ -272,6 +272,10 @@ async fn offsets_are_kept_and_found() {
         commit_offset: 2,
         broker_name: None,
     };
+    let answer = peer.call(RequestCode::UpdateConsumerOffset, &commit).await;
+    refused(&answer, ResponseCode::GroupNotExist, "`billing`");
+    let group = base::GroupName::new("billing").unwrap();
+    server.instance.group_or_create(&group).await.unwrap();
     succeeded(&peer.call(RequestCode::UpdateConsumerOffset, &commit).await);
     let answer = peer.call(RequestCode::QueryConsumerOffset, &strict).await;
     assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 2);
@@ -324,6 +328,12 @@ async fn offsets_are_kept_and_found() {
             "{timestamp}"
         );
     }
+    let last = SearchOffsetRequest {
+        boundary: Some("upper"),
+        ..search(before + 3_600_000)
+    };
+    let answer = peer.call(RequestCode::SearchOffsetByTimestamp, &last).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 2);
 
     let stats = GetConsumeStatsRequest {
         consumer_group: "billing",
