@@ -132,6 +132,10 @@ pub const QUERY_MESSAGES_MAX: usize = 64;
 /// bytes each on the wire, and so below [`REMOTING_FRAME_BYTES_MAX`].
 pub const PROGRESS_ENTRIES_MAX: usize = 100_000;
 
+/// Offsets that were reset and that no pull has been told yet, in one shard. Past it a reset sets
+/// the offset all the same; those who pull learn of it by the command that is pushed to them.
+pub const RESETS_UNTOLD_MAX: usize = 65_536;
+
 /// Clients of a group that are asked one after the other for one answer about it.
 pub const STATUS_CLIENTS_MAX: usize = 64;
 

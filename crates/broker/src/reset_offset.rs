@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use base::{GroupName, QueueId, QueueOffset, Timestamp, TopicName};
+use base::{GroupId, GroupName, QueueId, QueueOffset, StreamKey, Timestamp, TopicName, limits};
 
 use crate::{GroupNotFound, OffsetError, ProgressError, ProgressOf, Shard, TimeBoundary};
 
@@ -53,7 +53,8 @@ pub enum ResetOffsetError {
 
 impl Shard {
     /// Sets how far `group` has come in one queue of a topic, or in all of them. What it has in
-    /// flight there counts as never handed out. Returns the new offsets.
+    /// flight there counts as never handed out. Returns the new offsets, of which each queue's
+    /// next pull is told too, see [`Shard::take_reset`].
     ///
     /// # Errors
     /// When topic, group or queue are not there, or the offset is outside the queue.
@@ -68,7 +69,7 @@ impl Shard {
             .catalogue
             .known_topic(topic)
             .map_err(OffsetError::from)?;
-        self.catalogue.known_group(group)?;
+        let group_id = self.catalogue.known_group(group)?.id;
         let queues: Vec<QueueId> = match queue {
             Some(queue) => vec![known.queue(queue).map_err(OffsetError::from)?],
             None => known.queues().collect(),
@@ -103,8 +104,43 @@ impl Shard {
         }
         for (queue, offset) in &targets {
             self.commit_offset(group, topic, *queue, *offset).await?;
+            let place = (Self::stream(&known, *queue), group_id);
+            let resets = &mut self.state.lock().resets;
+            if resets.len() < limits::RESETS_UNTOLD_MAX || resets.contains_key(&place) {
+                resets.insert(place, offset.get());
+            }
         }
         Ok(targets)
+    }
+
+    fn reset_place(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+    ) -> Option<(StreamKey, GroupId)> {
+        let topic = self.catalogue.topic(topic)?;
+        let group = self.catalogue.group(group)?;
+        Some((Self::stream(&topic, topic.queue(queue).ok()?), group.id))
+    }
+
+    /// The offset that a queue of the group was reset to, if no pull has been told of it: once. Who
+    /// pulls keeps an offset of its own and would go on from there. Forgotten at a restart.
+    pub fn take_reset(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+    ) -> Option<QueueOffset> {
+        let place = self.reset_place(group, topic, queue)?;
+        let reset = self.state.lock().resets.remove(&place)?;
+        Some(QueueOffset::new(reset))
+    }
+
+    /// Whether a reset has yet to be taken: until then a commit is of what came before it.
+    pub fn has_reset(&self, group: &GroupName, topic: &TopicName, queue: QueueId) -> bool {
+        self.reset_place(group, topic, queue)
+            .is_some_and(|place| self.state.lock().resets.contains_key(&place))
     }
 
     /// Takes `destination` to where `source` is: on one topic, or on all that `source` has come

@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) waiting: HeldIndex,
     /// Turn of the next [`crate::QueueChoice::Any`].
     pub(crate) turn: u64,
+    /// Offsets that were reset and that no pull of the group has been told yet.
+    pub(crate) resets: HashMap<(StreamKey, GroupId), u64>,
 }
 
 impl State {
@@ -125,6 +127,7 @@ impl State {
             dead_letter_counts: HashMap::new(),
             waiting: HeldIndex::default(),
             turn: 0,
+            resets: HashMap::new(),
         }
     }
 

@@ -56,6 +56,10 @@ pub(super) async fn commit(connection: &Connection, request: &Command) -> Answer
         return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
     };
     let shard = connection.shard(names.instance.id())?;
+    if shard.has_reset(&names.group, &names.topic, queue) {
+        // The client has yet to learn of the reset, by its next pull: this is of what was before.
+        return Ok(Reply::success(request));
+    }
     shard
         .commit_offset(&names.group, &names.topic, queue, QueueOffset::new(offset))
         .await?;

@@ -34,6 +34,10 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
     };
     let has = |flag: i32| header.sys_flag & flag != 0;
 
+    // A client that was told by the command pushed to it goes on there already.
+    let reset = shard
+        .take_reset(&names.group, &names.topic, queue)
+        .filter(|reset| reset.get().cast_signed() != header.queue_offset);
     if let Ok(offset) = u64::try_from(header.commit_offset)
         && has(pull_sys_flag::COMMIT_OFFSET)
     {
@@ -47,16 +51,22 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
         }
     }
 
-    let Ok(offset) = u64::try_from(header.queue_offset) else {
+    let moved_to = |next: Option<QueueOffset>| {
         let range = shard.queue_range(&names.topic, queue)?;
         let moved = Pulled {
             outcome: PullOutcome::OffsetMoved,
             messages: Vec::new(),
-            next: range.min,
+            next: next.unwrap_or(range.min),
             min: range.min,
             max: range.max,
         };
-        return answer(request, &header, &names, &moved);
+        answer(request, &header, &names, &moved)
+    };
+    if reset.is_some() {
+        return moved_to(reset);
+    }
+    let Ok(offset) = u64::try_from(header.queue_offset) else {
+        return moved_to(None);
     };
     let wait = if may_wait && has(pull_sys_flag::SUSPEND) {
         let wait_ms = u64::try_from(header.suspend_timeout_ms).unwrap_or(0);

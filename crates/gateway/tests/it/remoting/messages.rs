@@ -230,6 +230,64 @@ async fn pulls_that_cannot_be_served_say_why() {
     }
 }
 
+/// As on Apache: who pulls keeps an offset of its own, and commits it now and then.
+#[tokio::test]
+async fn a_reset_is_told_by_the_next_pull() {
+    let server = Server::start().await;
+    send_some(&server, "orders", 3).await;
+    let mut peer = server.peer().await;
+    let pull = |offset| PullMessageRequest {
+        sys_flag: pull_sys_flag::SUBSCRIPTION,
+        subscription: Some("*"),
+        ..pull_header("billing", "orders", 0, offset)
+    };
+    let commit = UpdateConsumerOffsetRequest {
+        consumer_group: "billing",
+        topic: "orders",
+        queue_id: 0,
+        commit_offset: 3,
+        broker_name: None,
+    };
+    let asked = QueryConsumerOffsetRequest {
+        consumer_group: "billing",
+        topic: "orders",
+        queue_id: 0,
+        set_zero_if_not_found: Some(false),
+        broker_name: None,
+    };
+    succeeded(&peer.call(RequestCode::PullMessage, &pull(2)).await);
+    succeeded(&peer.call(RequestCode::UpdateConsumerOffset, &commit).await);
+    let reset = |peer: &mut Peer| {
+        let mut reset = peer.command(RequestCode::InvokeBrokerToResetOffset, &());
+        for (name, value) in [("group", "billing"), ("topic", "orders")] {
+            reset.fields.push_str(name, value);
+        }
+        reset.fields.push("timestamp", 0);
+        reset.fields.push("isForce", true);
+        reset
+    };
+    let command = reset(&mut peer);
+    succeeded(&peer.ask(&command).await);
+    // Of what was before the reset.
+    succeeded(&peer.call(RequestCode::UpdateConsumerOffset, &commit).await);
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &asked).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 0);
+    let answer = peer.call(RequestCode::PullMessage, &pull(2)).await;
+    refused(&answer, ResponseCode::PullOffsetMoved, "");
+    let moved: PullMessageResponse = answer.header().unwrap();
+    assert_eq!(moved.next_begin_offset, 0);
+    // Once.
+    succeeded(&peer.call(RequestCode::PullMessage, &pull(2)).await);
+    succeeded(&peer.call(RequestCode::UpdateConsumerOffset, &commit).await);
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &asked).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 3);
+    // Not to who goes on there anyway.
+    let command = reset(&mut peer);
+    succeeded(&peer.ask(&command).await);
+    succeeded(&peer.call(RequestCode::PullMessage, &pull(0)).await);
+    succeeded(&peer.call(RequestCode::PullMessage, &pull(1)).await);
+}
+
 #[tokio::test]
 async fn offsets_are_kept_and_found() {
     let server = Server::start().await;
