@@ -8,14 +8,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Asked at run time: a build script may outlive the folder that it was compiled in.
     let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?;
     let root = Path::new(&manifest).join("../../protos");
-    let file = "apache/rocketmq/v2/service.proto";
+    let files = [
+        "apache/rocketmq/v2/service.proto",
+        "apache/rocketmq/v2/admin.proto",
+    ];
     println!("cargo::rerun-if-changed={}", root.display());
 
-    let descriptors = protox::compile([file], [&root])?;
+    let descriptors = protox::compile(files, [&root])?;
     tonic_prost_build::configure()
         .build_transport(false)
         // Bodies stay slices of what came in.
         .bytes(".apache.rocketmq.v2.Message.body")
+        .bytes(".apache.rocketmq.v2.AdminSendMessageRequest.body")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -46,6 +46,10 @@ fn group(resource: Option<&v2::Resource>) -> Need<'_> {
     }
 }
 
+fn topic_of(queue: Option<&v2::MessageQueue>) -> Option<&v2::Resource> {
+    queue.and_then(|queue| queue.topic.as_ref())
+}
+
 /// A request that can say what it needs.
 pub(super) trait Guarded {
     /// What it needs, besides a sender. What names nothing is refused by its verb.
@@ -73,10 +77,18 @@ guarded! {
     NotifyClientTerminationRequest(r) => vec![group(r.group.as_ref())];
     SendMessageRequest(r) => r.messages.iter().map(|m| topic(m.topic.as_ref(), PUB)).collect();
     ReceiveMessageRequest(r) => {
-        let queue = r.message_queue.as_ref();
-        let topic_of_queue = queue.and_then(|queue| queue.topic.as_ref());
-        vec![group(r.group.as_ref()), topic(topic_of_queue, SUB)]
+        vec![group(r.group.as_ref()), topic(topic_of(r.message_queue.as_ref()), SUB)]
     };
+    PullMessageRequest(r) => {
+        vec![group(r.group.as_ref()), topic(topic_of(r.message_queue.as_ref()), SUB)]
+    };
+    UpdateOffsetRequest(r) => {
+        vec![group(r.group.as_ref()), topic(topic_of(r.message_queue.as_ref()), SUB)]
+    };
+    GetOffsetRequest(r) => {
+        vec![group(r.group.as_ref()), topic(topic_of(r.message_queue.as_ref()), SUB)]
+    };
+    QueryOffsetRequest(r) => vec![topic(topic_of(r.message_queue.as_ref()), SUB)];
     AckMessageRequest(r) => vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)];
     ChangeInvisibleDurationRequest(r) => {
         vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)]

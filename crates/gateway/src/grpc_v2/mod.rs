@@ -19,6 +19,8 @@ mod heartbeat;
 mod inbox;
 mod message;
 mod names;
+mod offset;
+mod pull;
 mod recall;
 mod receive;
 mod route;
@@ -29,10 +31,9 @@ mod telemetry;
 mod time;
 mod transaction_id;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use base::limits;
-use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 use wire::grpc_v2::{
     self as v2, Code,
@@ -40,7 +41,7 @@ use wire::grpc_v2::{
 };
 
 pub(crate) use self::clients::Clients;
-use self::{call::Call, receive::Handout, status::Refusal, telemetry::Commands};
+use self::{call::Call, pull::Pulled, receive::Handout, status::Refusal, telemetry::Commands};
 use crate::{ConnectionInfo, Front, metrics::RpcKey};
 
 /// The service for one connection. Clones share it; the connection counts as gone when the last
@@ -95,6 +96,9 @@ answers!(
     EndTransactionResponse,
     RecallMessageResponse,
     SyncLiteSubscriptionResponse,
+    UpdateOffsetResponse,
+    GetOffsetResponse,
+    QueryOffsetResponse,
 );
 
 impl Messaging {
@@ -160,11 +164,6 @@ impl Messaging {
 fn not_yet<R>(what: &str) -> Result<R, Refusal> {
     let text = format!("{what} is not supported by this release");
     Err(Refusal::new(Code::Unsupported, text))
-}
-
-/// The same for calls that Apache's proxy does not do either: SDKs never make them.
-fn unimplemented(what: &str) -> Status {
-    Status::unimplemented(format!("{what} is not supported by this release"))
 }
 
 #[tonic::async_trait]
@@ -309,34 +308,49 @@ impl MessagingService for Messaging {
         self.answer("sync_lite_subscription", &call, work).await
     }
 
-    type PullMessageStream =
-        Pin<Box<dyn Stream<Item = Result<v2::PullMessageResponse, Status>> + Send>>;
+    type PullMessageStream = Pulled;
 
     async fn pull_message(
         &self,
-        _: Request<v2::PullMessageRequest>,
+        request: Request<v2::PullMessageRequest>,
     ) -> Result<Response<Self::PullMessageStream>, Status> {
-        Err(unimplemented("PullMessage"))
+        let (call, request) = self.call(request);
+        let begun = self.front.clock.elapsed();
+        let result = match (call.client_id(), request) {
+            (Ok(_), Ok(request)) => pull::pull(&call, request).await,
+            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
+        };
+        let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
+        self.measure("pull_message", code, true, begun);
+        Ok(Response::new(
+            result.unwrap_or_else(|refusal| pull::refused(&refusal)),
+        ))
     }
 
     async fn update_offset(
         &self,
-        _: Request<v2::UpdateOffsetRequest>,
+        request: Request<v2::UpdateOffsetRequest>,
     ) -> Result<Response<v2::UpdateOffsetResponse>, Status> {
-        Err(unimplemented("UpdateOffset"))
+        let (call, request) = self.call(request);
+        let work = async { offset::update_offset(&call, request?).await };
+        self.answer("update_offset", &call, work).await
     }
 
     async fn get_offset(
         &self,
-        _: Request<v2::GetOffsetRequest>,
+        request: Request<v2::GetOffsetRequest>,
     ) -> Result<Response<v2::GetOffsetResponse>, Status> {
-        Err(unimplemented("GetOffset"))
+        let (call, request) = self.call(request);
+        let work = async { offset::get_offset(&call, request?).await };
+        self.answer("get_offset", &call, work).await
     }
 
     async fn query_offset(
         &self,
-        _: Request<v2::QueryOffsetRequest>,
+        request: Request<v2::QueryOffsetRequest>,
     ) -> Result<Response<v2::QueryOffsetResponse>, Status> {
-        Err(unimplemented("QueryOffset"))
+        let (call, request) = self.call(request);
+        let work = async { offset::query_offset(&call, &request?) };
+        self.answer("query_offset", &call, work).await
     }
 }

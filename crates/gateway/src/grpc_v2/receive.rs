@@ -65,7 +65,7 @@ pub(super) async fn receive(
         // As with Apache's proxy, any queue: a queue asked for alone would wait while others are
         // full.
         queue: None,
-        max_messages: usize::try_from(request.batch_size).unwrap_or(0).max(1),
+        max_messages: batch_size(request.batch_size)?,
         invisible,
         filter,
         start: broker::Start::Oldest,
@@ -96,7 +96,7 @@ pub(super) async fn receive(
     })
 }
 
-fn draining() -> Refusal {
+pub(super) fn draining() -> Refusal {
     Refusal::new(
         Code::MessageNotFound,
         "no new message, the server is about to stop",
@@ -107,20 +107,34 @@ fn draining() -> Refusal {
 /// clients.
 fn asked_invisible(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
     let asked = asked.copied().unwrap_or_default();
-    let least = Duration::from_millis(limits::INVISIBLE_MS_MIN);
+    let range = Duration::from_millis(limits::INVISIBLE_MS_MIN)
+        ..=Duration::from_millis(limits::INVISIBLE_MS_MAX);
     to_duration(&asked)
-        .filter(|asked| *asked >= least)
+        .filter(|asked| range.contains(asked))
         .ok_or_else(|| {
             let seconds = asked.seconds;
+            let (least, most) = (range.start().as_secs(), range.end().as_secs());
             Refusal::new(
                 Code::IllegalInvisibleTime,
-                format!("invisible duration of {seconds} s is malformed or below {least:?}"),
+                format!("invisible duration is {seconds} s, expected {least} s to {most} s"),
             )
         })
 }
 
+/// How many messages are asked for: one where nothing is said. The core gives no more than it may.
+pub(super) fn batch_size(asked: i32) -> Result<usize, Refusal> {
+    let asked = usize::try_from(asked).map_err(|_| {
+        let max = limits::PULL_MESSAGES_MAX;
+        Refusal::new(
+            Code::BadRequest,
+            format!("batch size is {asked}, expected 1 to {max}"),
+        )
+    })?;
+    Ok(asked.max(1))
+}
+
 /// How long to wait for a first message: what the client asks for, but never past its deadline.
-fn wait(
+pub(super) fn wait(
     asked: Option<&prost_types::Duration>,
     timeout: Option<Duration>,
 ) -> Result<Duration, Refusal> {

@@ -9,8 +9,8 @@ use std::error::Error;
 use base::{ErrorKind, NameError};
 use broker::{
     AckError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
-    EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, PullError,
-    RecallError, ReceiptHandleError, ReceiveError, SendError,
+    EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, OffsetError,
+    PullError, RecallError, ReceiptHandleError, ReceiveError, SendError,
     access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
@@ -241,6 +241,17 @@ fn pull_code(error: &PullError) -> Code {
     }
 }
 
+fn offset_code(error: &OffsetError) -> Code {
+    match error {
+        OffsetError::TopicNotFound(_) => Code::TopicNotFound,
+        OffsetError::GroupNotFound(_) => Code::ConsumerGroupNotFound,
+        OffsetError::CreateGroup(error) => create_group_code(error),
+        OffsetError::QueueNotFound(_) => Code::BadRequest,
+        OffsetError::Log { source, .. } => append_code(source),
+        OffsetError::State { .. } => Code::InternalServerError,
+    }
+}
+
 fn receive_code(error: &ReceiveError) -> Code {
     match error {
         ReceiveError::Pull(error) => pull_code(error),
@@ -326,6 +337,8 @@ from! {
     CreateGroupError => create_group_code;
     EndTransactionError => end_transaction_code;
     RecallError => recall_code;
+    OffsetError => offset_code;
+    PullError => pull_code;
     InstanceError => instance_code;
 }
 

@@ -141,7 +141,7 @@ pub(crate) async fn tell_subscription(peer: &mut Peer, group: &str, topic: &str,
     succeeded(&peer.ask(&beat).await);
 }
 
-fn messages(answer: &Command) -> Vec<StoredMessage> {
+pub(crate) fn messages(answer: &Command) -> Vec<StoredMessage> {
     message::split(answer.body.clone())
         .map(|message| message.unwrap())
         .collect()

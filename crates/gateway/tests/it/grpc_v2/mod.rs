@@ -1,7 +1,10 @@
 //! The gRPC v2 front end over real sockets, as an SDK speaks to it.
 
+mod commands;
 mod consume;
+mod limits;
 mod produce;
+mod pull;
 mod session;
 mod transactions;
 

@@ -1,0 +1,79 @@
+//! PullMessage: read a queue from an offset that the client keeps, as a stream of status, messages
+//! and the offset at which to go on.
+
+use std::pin::Pin;
+
+use base::QueueOffset;
+use broker::{PullOutcome, PullRequest};
+use futures::{Stream, stream};
+use tokio::select;
+use tonic::Status;
+use wire::grpc_v2::{self as v2, Code, pull_message_response::Content};
+
+use super::{
+    call::Call,
+    message::shown,
+    offset,
+    receive::{batch_size, draining, wait},
+    settings::filter,
+    status::{self, Refusal},
+};
+use crate::DrainPhase;
+
+/// What the client reads.
+pub(crate) type Pulled =
+    Pin<Box<dyn Stream<Item = Result<v2::PullMessageResponse, Status>> + Send>>;
+
+pub(super) async fn pull(call: &Call, request: v2::PullMessageRequest) -> Result<Pulled, Refusal> {
+    let queue = request.message_queue.unwrap_or_default();
+    let place = offset::place_of_group(call, &queue, request.group.as_ref()).await?;
+    let from = offset::asked(request.offset)?;
+    let max_messages = batch_size(request.batch_size)?;
+    let wait = wait(request.long_polling_timeout.as_ref(), call.timeout())?;
+    let filter = filter(request.filter_expression.as_ref())?;
+    if call.front.drain.is_draining() {
+        return Err(draining());
+    }
+    let pulling = place.shard.pull(PullRequest {
+        group: Some(place.group),
+        topic: place.topic,
+        queue: place.queue,
+        offset: QueueOffset::new(from),
+        max_messages,
+        max_bytes: usize::MAX,
+        filter,
+        wait,
+    });
+    let pulled = select! {
+        biased;
+        pulled = pulling => pulled?,
+        () = call.front.drain.reached(DrainPhase::Draining) => return Err(draining()),
+    };
+    let status = match pulled.outcome {
+        PullOutcome::Found => status::ok(),
+        PullOutcome::NoNewMessage | PullOutcome::NoMatch => {
+            Refusal::new(Code::MessageNotFound, "no new message").status()
+        }
+        PullOutcome::OffsetMoved => offset::outside(from, pulled.min, pulled.max).status(),
+    };
+    let next = i64::try_from(pulled.next.get()).unwrap_or(i64::MAX);
+    let (topic, digest) = (queue.topic.unwrap_or_default(), call.digest_form());
+    let messages = pulled.messages.into_iter();
+    let messages = messages.map(move |message| Content::Message(shown(&message, &topic, digest)));
+    let contents = [Content::Status(status)].into_iter().chain(messages);
+    Ok(answer(contents.chain([Content::NextOffset(next)])))
+}
+
+/// An answer without messages.
+pub(super) fn refused(refusal: &Refusal) -> Pulled {
+    answer([Content::Status(refusal.status())].into_iter())
+}
+
+fn answer(contents: impl Iterator<Item = Content> + Send + 'static) -> Pulled {
+    let responses = contents.map(|content| {
+        Ok(v2::PullMessageResponse {
+            content: Some(content),
+        })
+    });
+    Box::pin(stream::iter(responses))
+}
