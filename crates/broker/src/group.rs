@@ -69,6 +69,15 @@ pub struct GroupSpec {
 }
 
 impl GroupSpec {
+    /// The setting that switches a group off where it is `false`, as Apache calls it.
+    pub const CONSUME_ENABLE: &str = "consumeEnable";
+
+    /// Whether the group may consume.
+    pub fn is_enabled(&self) -> bool {
+        let setting = self.settings.get(Self::CONSUME_ENABLE);
+        setting.is_none_or(|value| value != "false")
+    }
+
     /// A concurrent group with RocketMQ's default retries.
     pub fn new(name: GroupName) -> Self {
         Self {

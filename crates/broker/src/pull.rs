@@ -11,7 +11,7 @@ use store::{kv::KvError, log::ReadError};
 use wire::message::{MessageError, StoredMessage};
 
 use crate::{
-    Filter, QueueNotFound, Shard, Topic, TopicNotFound,
+    Filter, Group, GroupSpec, QueueNotFound, Shard, Topic, TopicNotFound,
     index::{self, IndexEntry},
     keys,
     state::State,
@@ -82,6 +82,12 @@ pub enum PullError {
         /// The topic.
         topic: TopicName,
     },
+    /// The group is switched off.
+    #[error("group `{group}` may not consume: its setting `{CONSUME_ENABLE}` is `false`", CONSUME_ENABLE = GroupSpec::CONSUME_ENABLE)]
+    GroupDisabled {
+        /// The group.
+        group: GroupName,
+    },
     /// A stored message could not be read.
     #[error("read message {offset} of queue {queue} of topic `{topic}`")]
     Read {
@@ -123,7 +129,7 @@ impl PullError {
         match self {
             Self::TopicNotFound(_) => ErrorKind::NotFound,
             Self::QueueNotFound(_) => ErrorKind::Request,
-            Self::NotReadable { .. } => ErrorKind::Denied,
+            Self::NotReadable { .. } | Self::GroupDisabled { .. } => ErrorKind::Denied,
             Self::Read { .. } | Self::Message { .. } | Self::State { .. } => ErrorKind::Fault,
         }
     }
@@ -138,6 +144,14 @@ pub(crate) fn is_trimmed<T>(read: &Result<T, PullError>) -> bool {
     read.as_ref().is_err_and(trimmed)
 }
 
+pub(crate) fn check_enabled(group: &Group) -> Result<(), PullError> {
+    if group.spec.is_enabled() {
+        return Ok(());
+    }
+    let group = group.name().clone();
+    Err(PullError::GroupDisabled { group })
+}
+
 impl Shard {
     /// Reads messages of one queue. Waits up to `wait` while the queue has none at `offset`; the
     /// append that brings one ends the wait. Dropping the future ends it too.
@@ -148,6 +162,9 @@ impl Shard {
             .group
             .as_ref()
             .and_then(|group| self.catalogue.group(group));
+        if let Some(group) = &group {
+            check_enabled(group)?;
+        }
         let wait = request
             .wait
             .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));

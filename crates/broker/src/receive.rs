@@ -13,6 +13,7 @@ use crate::{
     claim::order,
     claims::Claims,
     consumption::Consumption,
+    pull::check_enabled,
     state::{State, WaitingPlace},
     wait,
 };
@@ -141,6 +142,7 @@ impl Shard {
             group: request.group.clone(),
             instance: self.catalogue.instance.clone(),
         })?;
+        check_enabled(&group)?;
         let wait = request
             .wait
             .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));

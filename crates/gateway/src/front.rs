@@ -20,6 +20,9 @@ use crate::{grpc_v2::Clients, metrics::FrontMetrics};
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
 pub const CLUSTER_NAME: &str = "DefaultCluster";
 
+/// The region of servers that name none, as Apache's default.
+pub const DEFAULT_REGION: &str = "DefaultRegion";
+
 /// The address that routes give instead of the one the client came in on: for servers behind a
 /// load balancer or an address translation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,9 @@ pub struct FrontSettings {
     pub advertise: Option<Advertise>,
     /// The instance of requests that name none.
     pub default_instance: InstanceId,
+    /// The region that clients are told. ONS clients write traces only where it is not
+    /// [`DEFAULT_REGION`].
+    pub region: String,
 }
 
 /// One accepted connection, as every protocol sees it.

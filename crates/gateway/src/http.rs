@@ -119,6 +119,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: InstanceId::default_instance(),
+            region: crate::front::DEFAULT_REGION.to_owned(),
         };
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let status = |peer: &str, admin| {
@@ -163,6 +164,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: id,
+            region: crate::front::DEFAULT_REGION.to_owned(),
         };
         let front = Arc::new(Front::new(
             Arc::new(router),
@@ -208,6 +210,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: InstanceId::default_instance(),
+            region: crate::front::DEFAULT_REGION.to_owned(),
         };
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let connection = ConnectionInfo {

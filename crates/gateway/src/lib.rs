@@ -24,8 +24,8 @@ mod test_clock;
 mod tls;
 
 pub use front::{
-    Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, Drain, DrainPhase, Front,
-    FrontSettings, broker_name,
+    Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, DEFAULT_REGION, Drain, DrainPhase,
+    Front, FrontSettings, broker_name,
 };
 pub use listen::{Drained, ListenAddress, Running, ServeError, serve};
 pub use metrics::{FrontMetrics, Histogram, RpcKey};

@@ -166,7 +166,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
         lacks: features::ONS_1,
-        trace_topic: "rmq_sys_TRACE_DATA_DefaultRegion",
+        trace_topic: "rmq_sys_TRACE_DATA_conformance",
     },
     Client {
         name: "java-grpc",

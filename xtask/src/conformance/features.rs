@@ -89,10 +89,6 @@ pub(crate) const ONS_1: &[Lack] = &[
     ),
     (Feature::Recall, "the ONS API has no recall"),
     (
-        Feature::Trace,
-        "ons-client writes no traces to a server of the default region",
-    ),
-    (
         Feature::Batch,
         "the ONS API consumes in batches but sends one by one",
     ),

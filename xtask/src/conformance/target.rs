@@ -42,6 +42,9 @@ struct Own {
     settings: Vec<Setting>,
 }
 
+/// Part of the name of the topic where ONS clients write traces.
+const REGION: &str = "conformance";
+
 impl Target {
     /// A server that runs already; `administration` takes the command line of `carrack`.
     pub(crate) fn running(remoting: &str, grpc: &str, administration: &Path) -> Self {
@@ -165,7 +168,9 @@ impl Own {
             .arg("server")
             .arg("--data")
             .arg(self.data.path())
-            .args(["--listen", address]);
+            .args(["--listen", address])
+            // ONS clients write no traces to a server of the default region.
+            .env("CARRACK_REGION", REGION);
         for (name, value) in &self.settings {
             command.env(format!("CARRACK_{}", name.to_uppercase()), value);
         }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use base::{QueueId, QueueOffset};
-use broker::{AckError, Filter, ReceiveError, Receiver, Start};
+use broker::{AckError, Filter, GroupSpec, PullError, PullRequest, ReceiveError, Receiver, Start};
 
 use crate::support::{Bench, group, offsets, poll, receive_request, topic};
 
@@ -275,4 +275,40 @@ fn a_handle_is_found_by_its_nonce_alone() {
             Err(AckError::Expired { .. })
         ));
     }
+}
+
+#[test]
+fn a_group_that_is_switched_off_gets_nothing_until_it_is_on_again() {
+    let bench = Bench::new();
+    bench.send(0, &["a"]);
+    let mut spec = GroupSpec::new(group("billing"));
+    let off = (GroupSpec::CONSUME_ENABLE.to_owned(), "false".to_owned());
+    spec.settings.extend([off]);
+    bench
+        .run(bench.instance.create_group(spec.clone()))
+        .unwrap();
+    let receive = || bench.run(bench.shard.receive(receive_request(None, 10_000, 0)));
+    let refused = receive().unwrap_err();
+    let is_disabled = |error: &PullError| matches!(error, PullError::GroupDisabled { .. });
+    assert!(
+        matches!(&refused, ReceiveError::Pull(error) if is_disabled(error)),
+        "{refused:?}"
+    );
+    let pull = || {
+        bench.run(bench.shard.pull(PullRequest {
+            group: Some(group("billing")),
+            topic: topic("orders"),
+            queue: QueueId::new(0),
+            offset: QueueOffset::new(0),
+            max_messages: 1,
+            max_bytes: usize::MAX,
+            filter: Filter::All,
+            wait: Duration::ZERO,
+        }))
+    };
+    assert!(is_disabled(&pull().unwrap_err()));
+    spec.settings.clear();
+    bench.run(bench.instance.create_group(spec)).unwrap();
+    assert_eq!(pull().unwrap().messages.len(), 1);
+    assert_eq!(receive().unwrap().len(), 1);
 }

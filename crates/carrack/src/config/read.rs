@@ -138,6 +138,8 @@ fn apply(
     })
 }
 
+const REGION_BYTES_MAX: usize = 64;
+
 fn check(settings: &Settings) -> Result<(), ConfigError> {
     if settings.tls_certificate_file.is_some() != settings.tls_key_file.is_some() {
         return Err(ConfigError::Together(
@@ -150,6 +152,13 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
         return Err(ConfigError::Together(format!(
             "setting `segment_bytes_min` is {}, expected at most `segment_bytes_max`, which is {}",
             settings.segment_bytes_min, settings.segment_bytes_max
+        )));
+    }
+    // It becomes part of a topic's name.
+    if base::TopicName::new(&settings.region).is_err() || settings.region.len() > REGION_BYTES_MAX {
+        return Err(ConfigError::Together(format!(
+            "setting `region` is `{}`, expected up to {REGION_BYTES_MAX} letters, digits, `-` and `_`",
+            settings.region
         )));
     }
     Ok(())

@@ -77,6 +77,14 @@ settings! {
         flag: ("advertise", "HOST[:PORT]"),
         restart: true,
     }
+    /// Region that clients are told and that messages sent over Remoting carry. ONS clients write
+    /// traces only to servers of a region other than the default one.
+    region: String {
+        default: gateway::DEFAULT_REGION.into(),
+        shown: "DefaultRegion",
+        example: "\"eu-north\"",
+        restart: true,
+    }
     /// PEM file with the certificate chain for TLS. Goes together with `tls_key_file`.
     tls_certificate_file: Option<PathBuf> {
         default: None,

@@ -86,6 +86,7 @@ async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure>
     let front_settings = FrontSettings {
         advertise: addresses.advertise.clone(),
         default_instance: InstanceId::default_instance(),
+        region: settings.region.clone(),
     };
     let front = Arc::new(Front::new(
         node.router(),

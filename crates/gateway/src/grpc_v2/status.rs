@@ -234,7 +234,7 @@ fn pull_code(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotFound,
         PullError::QueueNotFound(_) => Code::BadRequest,
-        PullError::NotReadable { .. } => Code::Forbidden,
+        PullError::NotReadable { .. } | PullError::GroupDisabled { .. } => Code::Forbidden,
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::InternalServerError
         }

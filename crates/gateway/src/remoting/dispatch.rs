@@ -124,7 +124,7 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::SendReplyMessage | Code::SendReplyMessageV2 => send_reply::handle(c, r).await,
         Code::LockQueues => lock::lock(c, r),
         Code::UnlockQueues => lock::unlock(c, r),
-        Code::GetRouteByTopic => route::by_topic(c, r),
+        Code::GetRouteByTopic => route::by_topic(c, r).await,
         Code::GetBrokerClusterInfo => route::cluster(c, r),
         Code::UpdateAndCreateTopic => topic::create(c, r).await,
         Code::DeleteTopicInBroker => topic::delete(c, r).await,

@@ -32,7 +32,7 @@ const LITE_ATTRIBUTE: &str = "lite.bind.topic";
 /// Names under which settings are kept that mean nothing here; those of the protocol.
 const BROKER_ID: &str = "brokerId";
 const BROADCAST: &str = "consumeBroadcastEnable";
-const CONSUME: &str = "consumeEnable";
+const CONSUME: &str = GroupSpec::CONSUME_ENABLE;
 const FROM_MIN: &str = "consumeFromMinEnable";
 const TIMEOUT: &str = "consumeTimeoutMinute";
 const SYS_FLAG: &str = "groupSysFlag";

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base::TopicName;
-use broker::{Instance, ORDER_NAMESPACE, Topic};
+use broker::{Instance, ORDER_NAMESPACE, Topic, TopicSpec};
 use wire::remoting::{
     Command, ResponseCode,
     body::{BrokerData, ClusterInfo, QueueData, TopicRouteData},
@@ -13,6 +13,7 @@ use wire::remoting::{
 use super::{
     connection::Connection,
     reply::{Answer, Refusal, Reply},
+    system_topic::is_trace_topic,
 };
 use crate::front::{CLUSTER_NAME, broker_name};
 
@@ -25,10 +26,20 @@ pub(super) const TEMPLATE_TOPIC: &str = "TBW102";
 /// at.
 const ADMINISTRATION_QUEUES: u32 = 1;
 
+/// Queues of a trace topic, as Apache creates it where it is told to.
+const TRACE_QUEUES: u32 = 1;
+
 /// Code 105.
-pub(super) fn by_topic(connection: &Connection, request: &Command) -> Answer {
+pub(super) async fn by_topic(connection: &Connection, request: &Command) -> Answer {
     let header: GetRouteRequest<'_> = request.header()?;
     let named = connection.topic(header.topic)?;
+    let region = &connection.front.settings.region;
+    if is_trace_topic(named.topic.as_str(), region) && named.instance.topic(&named.topic).is_none()
+    {
+        // No application creates it, and without it a client's traces go nowhere.
+        let spec = TopicSpec::new(named.topic.clone(), TRACE_QUEUES);
+        named.instance.create_topic(spec).await?;
+    }
     let instance = &named.instance;
     let read_write = permission::READ | permission::WRITE;
     if let Some(topic) = instance.topic(&named.topic) {

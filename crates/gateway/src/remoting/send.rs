@@ -19,16 +19,12 @@ use super::{
     route::TEMPLATE_TOPIC,
 };
 use crate::{
-    front::{CLUSTER_NAME, broker_name},
+    front::{CLUSTER_NAME, DEFAULT_REGION, broker_name},
     recall_handle::RecallHandle,
 };
 
 /// Longest message id, and the comma between two.
 const MESSAGE_ID_BYTES: usize = 57;
-
-/// What an answer says of this server's region: Apache's default. ONS clients write no trace for
-/// it.
-const REGION: &str = "DefaultRegion";
 
 pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer {
     let code = request.request_code();
@@ -94,11 +90,21 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
         }
         _ => None,
     };
-    answer(request, &header, is_batch, &sent, store_host, handle)
+    let region = &connection.front.settings.region;
+    answer(
+        request,
+        &header,
+        is_batch,
+        &sent,
+        (store_host, region),
+        handle,
+    )
 }
 
 /// The properties as they are stored: those of the client, the producer group of a half message
-/// without its prefix, and for a request the cluster, by which consumers find where replies go.
+/// without its prefix, for a request the cluster, by which consumers find where replies go, and the
+/// region where it is not the default one. Apache stores that too; it would be in every message and
+/// tell nobody anything.
 fn stored_properties(connection: &Connection, header: &SendMessageRequest<'_>) -> Bytes {
     let raw = header.properties.unwrap_or_default();
     let (mut group, mut wants_cluster) = (None, false);
@@ -113,7 +119,9 @@ fn stored_properties(connection: &Connection, header: &SendMessageRequest<'_>) -
         let plain = connection.front.plain_name(group).plain;
         (plain != group).then(|| plain.into_owned())
     });
-    if group.is_none() && !wants_cluster {
+    let region = &connection.front.settings.region;
+    let has_region = region != DEFAULT_REGION;
+    if group.is_none() && !wants_cluster && !has_region {
         return Bytes::copy_from_slice(raw.as_bytes());
     }
     let mut raw = raw.to_owned();
@@ -123,6 +131,10 @@ fn stored_properties(connection: &Connection, header: &SendMessageRequest<'_>) -
     }
     if wants_cluster {
         let _ = properties::set(&mut raw, properties::CLUSTER, CLUSTER_NAME);
+    }
+    if has_region {
+        let _ = properties::set(&mut raw, properties::MSG_REGION, region);
+        let _ = properties::set(&mut raw, properties::TRACE_ON, "true");
     }
     raw.into()
 }
@@ -178,7 +190,7 @@ fn answer(
     header: &SendMessageRequest<'_>,
     is_batch: bool,
     sent: &[Sent],
-    store_host: std::net::SocketAddr,
+    (store_host, region): (std::net::SocketAddr, &str),
     recall_handle: Option<String>,
 ) -> Answer {
     let Some(first) = sent.first() else {
@@ -211,7 +223,7 @@ fn answer(
             transaction_id: unique_key,
             batch_unique_id: None,
             recall_handle: recall_handle.as_deref(),
-            region: Some(REGION),
+            region: Some(region),
             trace_on: Some(true),
         },
     ))

@@ -90,7 +90,7 @@ fn pull(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotExist,
         PullError::QueueNotFound(_) => Code::InvalidParameter,
-        PullError::NotReadable { .. } => Code::NoPermission,
+        PullError::NotReadable { .. } | PullError::GroupDisabled { .. } => Code::NoPermission,
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::SystemError
         }

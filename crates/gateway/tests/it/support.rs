@@ -165,6 +165,7 @@ impl Server {
         let settings = FrontSettings {
             advertise: setup.advertise,
             default_instance: InstanceId::default_instance(),
+            region: gateway::DEFAULT_REGION.to_owned(),
         };
         let front = Arc::new(Front::new(router, clock, settings));
         let listen = ListenAddress {
