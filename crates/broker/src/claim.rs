@@ -211,8 +211,9 @@ impl Shard {
         Ok(claims.count() < messages_max)
     }
 
-    /// Writes claims, and what they pass over, into the log and then into memory; without a record there is no hand-out,
-    /// since after a crash the group would be thought to be further than its receipts tell.
+    /// Writes claims, and what they pass over, into the log and then into memory; without a record
+    /// there is no hand-out, since after a crash the group would be thought to be further than its
+    /// receipts tell.
     fn record_claims(
         &self,
         state: &mut State,
