@@ -212,7 +212,8 @@ func (d *driver) sendMany(c command) {
 			for index := range indexes {
 				key := fmt.Sprintf("%s%d", c.Prefix, index)
 				// A message of these parts is one that the library has.
-				_ = d.send(command{Topic: c.Topic, Keys: []string{key}, Body: []byte(key), ShardingKey: c.ShardingKey})
+				shard := strings.ReplaceAll(c.ShardingKey, "#", fmt.Sprint(index))
+				_ = d.send(command{Topic: c.Topic, Keys: []string{key}, Body: []byte(key), ShardingKey: shard})
 			}
 		})
 	}

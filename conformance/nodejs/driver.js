@@ -143,8 +143,10 @@ async function sendMany({ topic, prefix, count, concurrency, sharding_key }) {
   let next = 0;
   const sender = async () => {
     while (next < count) {
-      const key = `${prefix}${next++}`;
-      await send({ topic, keys: [ key ], sharding_key, body_base64: Buffer.from(key).toString('base64') });
+      const number = next++;
+      const key = `${prefix}${number}`;
+      const shard = sharding_key?.replace('#', number);
+      await send({ topic, keys: [ key ], sharding_key: shard, body_base64: Buffer.from(key).toString('base64') });
     }
   };
   await Promise.all(Array.from({ length: concurrency }, sender));

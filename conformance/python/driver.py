@@ -55,9 +55,9 @@ def starts_with(prefix, message):
     return prefix is not None and any(key.startswith(prefix) for key in message.keys)
 
 
-def fails(command, message):
+def fails(command, message, first=True):
     """Whether this delivery must not be acknowledged: the first of a held message, each of a failing one."""
-    first = (message.delivery_attempt or 1) == 1
+    first = first and (message.delivery_attempt or 1) == 1
     return (first and starts_with(command.get("hold"), message)) or starts_with(command.get("fail"), message)
 
 
@@ -73,10 +73,13 @@ class Listener(MessageListener):
     def __init__(self, events, command):
         self._events = events
         self._command = command
+        # What failed here: tried again in order, it does not say so.
+        self._failed = set()
 
     def consume(self, message):
         self._events.received(message)
-        if fails(self._command, message):
+        if fails(self._command, message, message.message_id not in self._failed):
+            self._failed.add(message.message_id)
             return ConsumeResult.FAILURE
         self._events.write("acked", keys=sorted(message.keys))
         return ConsumeResult.SUCCESS
@@ -145,7 +148,7 @@ class Driver:
                 body = base64.b64encode(key.encode())
                 message = {"topic": command["topic"], "keys": [key], "body_base64": body}
                 if "sharding_key" in command:
-                    message["sharding_key"] = command["sharding_key"]
+                    message["sharding_key"] = command["sharding_key"].replace("#", str(index))
                 senders.submit(self._send, message)
 
     def _send(self, command):

@@ -232,8 +232,10 @@ impl Driver {
                 concurrency,
                 sharding_key,
             } => {
-                let message = |index| Outgoing {
-                    sharding_key: sharding_key.clone(),
+                let message = |index: u32| Outgoing {
+                    sharding_key: sharding_key
+                        .as_ref()
+                        .map(|shard| shard.replace('#', &index.to_string())),
                     ..Outgoing::keyed(&topic, format!("{prefix}{index}"))
                 };
                 let messages = (0..count).map(message).collect();

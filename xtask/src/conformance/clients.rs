@@ -209,7 +209,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
-        lacks: features::GRPC,
+        lacks: features::GRPC_GO,
         trace_topic: TRACE_TOPIC,
     },
     Client {

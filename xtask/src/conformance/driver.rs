@@ -166,18 +166,18 @@ impl Driver {
         prefix: &str,
         count: u32,
     ) -> Result<SendReport> {
-        self.send_numbered(topic, prefix, count, SEND_CONCURRENCY, None)
+        self.send_numbered(topic, prefix, count, None)
     }
 
-    /// Sends `count` messages of a sharding key, one after the other.
-    pub(crate) fn send_in_order(
+    /// The same with a sharding key, in which `#` stands for the number of the message.
+    pub(crate) fn send_many_sharded(
         &mut self,
         topic: &str,
         prefix: &str,
         count: u32,
         sharding_key: &str,
     ) -> Result<SendReport> {
-        self.send_numbered(topic, prefix, count, 1, Some(sharding_key))
+        self.send_numbered(topic, prefix, count, Some(sharding_key))
     }
 
     fn send_numbered(
@@ -185,9 +185,9 @@ impl Driver {
         topic: &str,
         prefix: &str,
         count: u32,
-        concurrency: u32,
         sharding_key: Option<&str>,
     ) -> Result<SendReport> {
+        let concurrency = SEND_CONCURRENCY;
         self.call(&Operation::SendMany {
             topic,
             prefix,

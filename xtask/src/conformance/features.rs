@@ -48,8 +48,10 @@ pub(crate) enum Feature {
     Milliseconds,
     /// A consumer that takes the largest message there may be.
     LargestReceived,
-    /// A listener in order that gets a message again that failed.
+    /// A listener in order that gets a message that failed again, before those behind it.
     OrderedRetry,
+    /// A listener in order that is told how often it got a message.
+    OrderedAttempts,
 }
 
 /// A feature that a library lacks, and why.
@@ -112,8 +114,21 @@ const NO_TRACE: Lack = (
 
 const NO_BATCH: Lack = (Feature::Batch, "it sends one message a request");
 
-/// The gRPC clients for Java and Go.
+/// The gRPC client for Java.
 pub(crate) const GRPC: &[Lack] = &[NO_LEVELS, NO_BROADCASTING, NO_REQUESTS, NO_TRACE, NO_BATCH];
+
+/// The gRPC client for Go.
+pub(crate) const GRPC_GO: &[Lack] = &[
+    NO_LEVELS,
+    NO_BROADCASTING,
+    NO_REQUESTS,
+    NO_TRACE,
+    NO_BATCH,
+    (
+        Feature::OrderedRetry,
+        "5.1.4 for Go goes on behind a message that its listener in order fails",
+    ),
+];
 
 /// The gRPC client for Node.js.
 pub(crate) const GRPC_NODEJS: &[Lack] = &[
@@ -140,6 +155,10 @@ pub(crate) const GRPC_PYTHON: &[Lack] = &[
     NO_TRACE,
     NO_BATCH,
     (Feature::Milliseconds, "5.1.2 for Python knows full seconds"),
+    (
+        Feature::OrderedAttempts,
+        "5.1.2 for Python counts no attempts in order",
+    ),
 ];
 
 /// The gRPC client for Rust, which has several messages a request but is an early release.

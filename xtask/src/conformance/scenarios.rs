@@ -79,7 +79,7 @@ impl Scenario {
 }
 
 /// Scenarios that this server's gRPC v2 does not do yet.
-const GRPC_PENDING: &[&str] = &["ordered", "poisoned-message-group", "recall", "transaction"];
+const GRPC_PENDING: &[&str] = &["recall", "transaction"];
 
 /// The type of a topic, which the protocols name differently.
 #[derive(Clone, Copy)]

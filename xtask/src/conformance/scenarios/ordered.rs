@@ -4,8 +4,9 @@
 use anyhow::{Result, bail};
 
 use super::Round;
-use crate::conformance::clients::Protocol;
+use crate::conformance::clients::ConsumerKind;
 use crate::conformance::event::{ConsumerStart, Outgoing};
+use crate::conformance::features::Feature;
 use crate::conformance::inbox::Inbox;
 
 /// Fewer than queues, and more than one.
@@ -27,8 +28,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     driver.start_producer(&round.topic)?;
     driver.start_consumer(&ConsumerStart {
         group: &group,
-        // gRPC clients consume in order without more ado.
-        ordered: round.client.protocol == Protocol::Remoting,
+        ordered: true,
         hold: Some(HELD_PREFIX),
         ..round.consumer()
     })?;
@@ -46,8 +46,9 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     }
     let mut inbox = Inbox::default();
     inbox.settle(&mut driver, keys.iter().map(String::as_str))?;
+    let attempts_count = round.kind != ConsumerKind::Push || !round.lacks(Feature::OrderedAttempts);
     for shard in 0..SHARDS {
-        check(&inbox, shard)?;
+        check(&inbox, shard, attempts_count)?;
     }
     round.finish(driver)
 }
@@ -57,12 +58,14 @@ fn key(shard: u32, number: u32) -> String {
     format!("{prefix}{shard}-{number}")
 }
 
-/// Every message of the shard once and in order, the held one twice in its place.
-fn check(inbox: &Inbox, shard: u32) -> Result<()> {
+/// Every message of the shard once and in order, the held one twice in its place, which it says if
+/// `attempts_count`.
+fn check(inbox: &Inbox, shard: u32, attempts_count: bool) -> Result<()> {
     let expected: Vec<(String, u32)> = (0..MESSAGES)
         .flat_map(|number| {
             let attempts = if number == HELD { 2 } else { 1 };
-            (1..=attempts).map(move |attempt| (key(shard, number), attempt))
+            (1..=attempts)
+                .map(move |attempt| (key(shard, number), if attempts_count { attempt } else { 1 }))
         })
         .collect();
     let received: Vec<(String, u32)> = inbox

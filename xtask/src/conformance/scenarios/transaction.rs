@@ -21,6 +21,8 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     let group = format!("{}-producers", round.topic);
     let start = ProducerStart::of_transactions(&round.topic, &group);
     let message = |key: &str| Outgoing::keyed(&round.topic, key);
+    // First, so that it is gone before anybody is asked about the messages of the other.
+    leave_undecided(round, &start, &message("orphan").property(CHECK, "commit"))?;
     let mut driver = round.start_driver()?;
     driver.start_producer_as(&start)?;
     driver.start_consumer(&round.consumer())?;
@@ -34,7 +36,6 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     ] {
         driver.send_transaction(outgoing, local)?.all()?;
     }
-    leave_undecided(round, &start, &message("orphan").property(CHECK, "commit"))?;
 
     let mut inbox = Inbox::default();
     for key in ["checked-commit", "checked-rollback", "orphan"] {

@@ -84,11 +84,11 @@ public final class Driver {
             return;
         }
         // Some libraries fail when many threads are the first to ask for a route at the same time.
-        send(Outgoing.numbered(topic, prefix + 0, shardingKey));
+        send(Outgoing.numbered(topic, prefix, 0, shardingKey));
         ExecutorService senders = Executors.newFixedThreadPool(command.get("concurrency").getAsInt());
         for (int index = 1; index < count; index++) {
-            String key = prefix + index;
-            senders.execute(() -> send(Outgoing.numbered(topic, key, shardingKey)));
+            Outgoing message = Outgoing.numbered(topic, prefix, index, shardingKey);
+            senders.execute(() -> send(message));
         }
         senders.shutdown();
         senders.awaitTermination(Long.MAX_VALUE, TimeUnit.SECONDS);
@@ -99,7 +99,7 @@ public final class Driver {
     }
 
     private void sendBatch(String topic, List<String> keys) {
-        List<Outgoing> messages = keys.stream().map(key -> Outgoing.numbered(topic, key, null)).toList();
+        List<Outgoing> messages = keys.stream().map(key -> Outgoing.keyed(topic, key, null)).toList();
         try {
             List<Sent> sent = client.sendBatch(messages);
             for (int index = 0; index < messages.size(); index++) {

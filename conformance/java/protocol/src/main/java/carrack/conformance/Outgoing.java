@@ -49,7 +49,13 @@ public record Outgoing(
                 Json.number(command, "deliver_at_ms"));
     }
 
-    static Outgoing numbered(String topic, String key, String shardingKey) {
+    /** One of many; a `#` in the sharding key stands for its number. */
+    static Outgoing numbered(String topic, String prefix, int number, String shardingKey) {
+        String own = shardingKey == null ? null : shardingKey.replace("#", Integer.toString(number));
+        return keyed(topic, prefix + number, own);
+    }
+
+    static Outgoing keyed(String topic, String key, String shardingKey) {
         byte[] body = key.getBytes(StandardCharsets.UTF_8);
         return new Outgoing(topic, List.of(key), null, Map.of(), body, shardingKey, null, null, null);
     }
