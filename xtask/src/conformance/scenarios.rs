@@ -69,17 +69,9 @@ impl Scenario {
     /// Whether it says something about this consumer. What a library cannot do is said in the
     /// results.
     pub(crate) fn asks(&self, client: &Client, kind: ConsumerKind) -> bool {
-        (self.applies)(client, kind) && !(client.protocol == Protocol::Grpc && self.is_pending())
-    }
-
-    /// Whether gRPC clients are not asked for it yet.
-    fn is_pending(&self) -> bool {
-        GRPC_PENDING.contains(&self.name)
+        (self.applies)(client, kind)
     }
 }
-
-/// Scenarios that this server's gRPC v2 does not do yet.
-const GRPC_PENDING: &[&str] = &["recall", "transaction"];
 
 /// The type of a topic, which the protocols name differently.
 #[derive(Clone, Copy)]

@@ -3,22 +3,26 @@
 use anyhow::{Result, bail};
 
 use super::Round;
-use crate::conformance::event::Outgoing;
+use crate::conformance::event::{Outgoing, ProducerStart};
 use crate::conformance::features::Feature;
 
 /// What a refusal must not look like: then the application would try again.
 const NOT_REASONS: [&str; 4] = ["timeout", "timed out", "closed", "connect"];
 
 /// Types of topics and messages, and what a library must have to send such a message.
-const TYPES: [(&str, Option<Feature>); 3] = [
+const TYPES: [(&str, Option<Feature>); 4] = [
     ("normal", None),
     ("fifo", Some(Feature::Ordered)),
     ("delay", Some(Feature::DeliveryTime)),
+    ("transaction", Some(Feature::Transactions)),
 ];
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut driver = round.start_driver()?;
-    driver.start_producer(&round.topic)?;
+    // It sends the other types, too.
+    let group = format!("{}-producers", round.topic);
+    let start = ProducerStart::of_transactions(&round.topic, &group);
+    driver.start_producer_as(&start)?;
     for (of_topic, _) in TYPES {
         let topic = format!("{}-{of_topic}", round.topic);
         round.target.create_topic(&topic, of_topic)?;
@@ -26,7 +30,11 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
             if needs.is_some_and(|feature| round.lacks(feature)) {
                 continue;
             }
-            let report = driver.send(&message(&topic, of_message))?;
+            let message = message(&topic, of_message);
+            let report = match of_message {
+                "transaction" => driver.send_transaction(&message, "commit")?,
+                _ => driver.send(&message)?,
+            };
             match (report.failed.first(), of_topic == of_message) {
                 (None, true) => {}
                 (Some((_, error)), true) => {
