@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use wire::message::StoredMessage;
 
 use crate::{
-    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound,
+    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound, TopicType,
     claim::order,
     claims::Claims,
     consumption::Consumption,
@@ -202,10 +202,12 @@ impl Shard {
         let first = self.next_turn();
         let queues = u64::from(topic.spec.queues);
         for n in 0..queues {
-            let queue = match request.queue {
-                Some(queue) => queue,
-                None => QueueId::new((first.wrapping_add(n) % queues) as u32),
+            let nth = match topic.spec.topic_type {
+                // Highest first, whoever waits.
+                Some(TopicType::Priority) => queues - 1 - n,
+                _ => first.wrapping_add(n) % queues,
             };
+            let queue = request.queue.unwrap_or(QueueId::new(nth as u32));
             let stream = Self::stream(topic, queue);
             let due = self.take_due(request, &mut claims, topic, stream, messages_max);
             rest |= due.await?;

@@ -28,6 +28,9 @@ pub enum QueueChoice {
     Any,
     /// The queue that belongs to this hash of the message group, so that a group keeps its order.
     ByHash(u64),
+    /// The queue of this priority: queue 0 is the lowest, and the last one takes all that are
+    /// higher. Source: `SendMessageProcessor` of Apache 5.5.
+    ByPriority(u32),
 }
 
 /// Messages for one queue of one topic; they become durable together or are refused together.
@@ -113,6 +116,12 @@ pub enum SendError {
         /// The topic.
         topic: TopicName,
     },
+    /// Messages for one queue whose priorities want them in several.
+    #[error("messages of one send to topic `{topic}` have different priorities")]
+    Priorities {
+        /// The topic.
+        topic: TopicName,
+    },
     /// No message, or more than a batch may hold.
     #[error("send to topic `{topic}` holds {count} messages, expected 1 to {max}", max = base::limits::SEND_BATCH_MESSAGES_MAX)]
     Count {
@@ -171,6 +180,7 @@ impl SendError {
             | Self::Unsupported { .. }
             | Self::DueTime { .. }
             | Self::NoProducerGroup { .. }
+            | Self::Priorities { .. }
             | Self::Count { .. }
             | Self::Message { .. } => ErrorKind::Request,
             Self::Log { source, .. } => source.kind(),
@@ -183,10 +193,10 @@ impl Shard {
     /// Stores the messages, waits until they are durable, and says where each of them is.
     pub async fn send(&self, request: SendRequest) -> Result<Vec<Sent>, SendError> {
         let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
-        let how = self.check(&topic, &request)?;
+        let (queue, how) = self.check(&topic, &request)?;
         let (topic, queue, how) = match self.grave_of_retry(&request).await? {
             Some(grave) => (grave, QueueChoice::Any, Vec::new()),
-            None => (topic, request.queue, how),
+            None => (topic, queue, how),
         };
         let placing = Placing {
             topic: &topic,
@@ -329,8 +339,13 @@ impl Shard {
         Ok((appended, sent))
     }
 
-    /// What is to become of each message of a send; empty if all go to their queue at once.
-    fn check(&self, topic: &Topic, request: &SendRequest) -> Result<Vec<How>, SendError> {
+    /// Where a send goes, and what is to become of each of its messages: empty if all go to their
+    /// queue at once.
+    fn check(
+        &self,
+        topic: &Topic,
+        request: &SendRequest,
+    ) -> Result<(QueueChoice, Vec<How>), SendError> {
         let name = || request.topic.clone();
         if !topic.spec.permission.writable() {
             return Err(SendError::NotWritable { topic: name() });
@@ -342,6 +357,7 @@ impl Shard {
                 count,
             });
         }
+        let mut queue = request.queue;
         let mut hows = Vec::new();
         for (index, message) in request.messages.iter().enumerate() {
             let found = MessageType::of(message);
@@ -360,9 +376,17 @@ impl Shard {
             let how = match found {
                 // Order within a queue is order within its message groups.
                 MessageType::Normal | MessageType::Fifo => continue,
+                MessageType::Priority => {
+                    let wanted = QueueChoice::ByPriority(priority(message));
+                    if index > 0 && queue != wanted {
+                        return Err(SendError::Priorities { topic: name() });
+                    }
+                    queue = wanted;
+                    continue;
+                }
                 MessageType::Delay => self.how_timed(topic, message)?,
                 MessageType::Transaction => self.how_half(topic, message)?,
-                MessageType::Lite | MessageType::Priority => {
+                MessageType::Lite => {
                     return Err(SendError::Unsupported {
                         topic: name(),
                         found,
@@ -372,7 +396,7 @@ impl Shard {
             hows.resize(index, How::Visible);
             hows.push(how);
         }
-        Ok(hows)
+        Ok((queue, hows))
     }
 
     /// Held until it is due, or visible if that is now.
@@ -487,6 +511,13 @@ impl SendError {
     }
 }
 
+/// The priority of a priority message. One that cannot be read, or is below 0, is the lowest.
+fn priority(message: &Message) -> u32 {
+    let raw = str::from_utf8(&message.properties).unwrap_or_default();
+    let priority = properties::get(raw, properties::PRIORITY);
+    priority.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 fn choose_queue(
     topic: &Topic,
     choice: QueueChoice,
@@ -497,6 +528,7 @@ fn choose_queue(
     match choice {
         QueueChoice::Queue(queue) => topic.queue(queue),
         QueueChoice::ByHash(hash) => Ok(nth(hash)),
+        QueueChoice::ByPriority(priority) => Ok(nth(u64::from(priority).min(queues - 1))),
         QueueChoice::Any => {
             state.turn = state.turn.wrapping_add(1);
             Ok(nth(state.turn))

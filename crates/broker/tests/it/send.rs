@@ -2,9 +2,9 @@
 
 use std::{pin::pin, task::Poll};
 
-use broker::SendError;
+use broker::{ReceiveRequest, SendError, SendRequest, TopicSpec, TopicType};
 
-use crate::support::{Bench, poll, request, topic};
+use crate::support::{Bench, poll, receive_request, request, request_with, topic};
 
 #[test]
 fn a_send_is_answered_and_visible_once_it_is_durable() {
@@ -48,4 +48,44 @@ fn a_send_that_waited_while_its_topic_was_deleted_is_refused() {
     let bench = bench.reopen();
     bench.create_topic("orders");
     assert_eq!(bench.send(0, &["b"])[0].queue_offset.get(), 0);
+}
+
+#[test]
+fn messages_of_higher_priority_come_first() {
+    let bench = Bench::new();
+    let mut spec = TopicSpec::new(topic("urgent"), 3);
+    spec.topic_type = Some(TopicType::Priority);
+    bench.run(bench.instance.create_topic(spec)).unwrap();
+    let send = |name: &str, priority: &str| SendRequest {
+        topic: topic("urgent"),
+        ..request_with(&[("_SYS_MSG_PRIORITY_", priority), ("KEYS", name)])
+    };
+    let sends = [
+        ("low", "0"),
+        ("high", "2"),
+        ("middle", "1"),
+        ("higher", "9"),
+    ];
+    for (name, priority) in sends.into_iter().chain([("odd", "x")]) {
+        bench.run(bench.shard.send(send(name, priority))).unwrap();
+    }
+    let receive = || {
+        let request = ReceiveRequest {
+            topic: topic("urgent"),
+            ..receive_request(None, 10_000, 0)
+        };
+        let received = bench.run(bench.shard.receive(request)).unwrap();
+        let name = received.first()?.message.property("KEYS")?.to_owned();
+        Some(name)
+    };
+    let order: Vec<String> = std::iter::from_fn(receive).collect();
+    assert_eq!(order, ["high", "higher", "middle", "low", "odd"]);
+    // One place for all of a send, or none.
+    let mut both = send("a", "1");
+    both.messages.extend(send("b", "2").messages);
+    let refused = bench.run(bench.shard.send(both));
+    assert!(
+        matches!(refused, Err(SendError::Priorities { .. })),
+        "{refused:?}"
+    );
 }

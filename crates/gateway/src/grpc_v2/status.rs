@@ -197,6 +197,7 @@ fn send_code(error: &SendError) -> Code {
         SendError::CreateTopic(error) => create_topic_code(error),
         SendError::NotWritable { .. } => Code::Forbidden,
         SendError::TypeMismatch { .. } => Code::MessagePropertyConflictWithType,
+        SendError::Priorities { .. } => Code::MessageCorrupted,
         SendError::Unsupported { .. } | SendError::NoProducerGroup { .. } => Code::Unsupported,
         SendError::DueTime { .. } => Code::IllegalDeliveryTime,
         SendError::Count { .. } => Code::MessageCorrupted,

@@ -79,6 +79,7 @@ fn send(error: &SendError) -> Code {
         | SendError::Unsupported { .. }
         | SendError::DueTime { .. }
         | SendError::NoProducerGroup { .. }
+        | SendError::Priorities { .. }
         | SendError::Count { .. }
         | SendError::Message { .. } => Code::MessageIllegal,
         SendError::Log { source, .. } => append(source),
