@@ -102,6 +102,8 @@ pub enum ClientCommand {
         half: PhysicalOffset,
         /// The half message.
         message: StoredMessage,
+        /// How often it is asked of, with this time.
+        times: u32,
     },
     /// Somebody has set the offsets of the group: forget what was fetched and go on from these.
     OffsetsReset {

@@ -287,6 +287,7 @@ impl Shard {
                 group: group.clone(),
                 half,
                 message,
+                times: held.checks + 1,
             };
             self.clients.tell_producer(&group, command, now)
         });

@@ -1,5 +1,6 @@
 //! Runs operations against one server, one after the other, and says what is to be seen of each.
 
+mod check;
 mod find;
 mod member;
 mod offset;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use client::{ClientError, RemotingClient, RemotingOptions};
+use tokio::sync::mpsc;
 use wire::message::StoredMessage;
 use wire::remoting::{
     Command, Header, RequestCode, ResponseCode, SerializeType,
@@ -20,9 +22,12 @@ use wire::remoting::{
 
 use anyhow::{Context as _, Result};
 
+pub(super) use self::check::check_often;
+pub(super) use self::pull::TOLD;
+
 use super::operation::{Client, Group, Operation, Topic};
 use super::outcome::{Outcome, Reaction};
-use super::workload::{PLAIN_QUEUES, Part, SINK_QUEUES, TIMED_QUEUES};
+use super::workload::{PLAIN_QUEUES, SINK_QUEUES, TIMED_QUEUES};
 use crate::conformance::deadline::Deadline;
 
 /// For an answer; a busy machine is slow.
@@ -40,6 +45,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// How often a server that is too busy is asked again.
 const BUSY_MAX: u32 = 5;
 
+/// Commands of a server that wait to be looked at; what comes beyond them is lost.
+const PUSHED_MAX: usize = 1_024;
+
 /// The broker's name on both sides.
 const BROKER_NAME: &str = "default-0";
 
@@ -52,6 +60,12 @@ pub(super) enum Fault {
     DelayEarly,
     /// Commits of offsets do not reach the server.
     CommitDropped,
+    /// Heartbeats do not reach the server.
+    HeartbeatDropped,
+    /// Locks are granted without asking the server.
+    LockForged,
+    /// Changes of the time at which a message becomes visible do not reach the server.
+    ChangeIgnored,
 }
 
 /// Addresses of a server.
@@ -79,6 +93,8 @@ struct Sent {
 /// What the driver remembers of a message of a pop.
 #[derive(Clone, Debug)]
 struct Taken {
+    topic: Topic,
+    group: Group,
     queue: i32,
     offset: i64,
     extra_info: String,
@@ -101,6 +117,8 @@ pub(super) struct Driver {
     seed: u64,
     fault: Option<Fault>,
     clients: [RemotingClient; 2],
+    /// What the server tells the first of them.
+    pushed: mpsc::Receiver<Command>,
     name_server: RemotingClient,
     sent: HashMap<usize, Sent>,
     pulled: HashMap<usize, Vec<StoredMessage>>,
@@ -120,22 +138,6 @@ fn options() -> RemotingOptions {
     }
 }
 
-/// Parts of the protocol of which the server says that it does not know them.
-pub(super) async fn lacks(addresses: &Addresses) -> Result<Vec<Part>> {
-    let client = RemotingClient::connect(&addresses.broker, options()).await?;
-    let mut lacking = Vec::new();
-    for (part, code) in [
-        (Part::Pop, RequestCode::PopMessage),
-        (Part::Reset, RequestCode::InvokeBrokerToResetOffset),
-    ] {
-        let answer = client.request(Command::request(code, &())).await?;
-        if answer.response_code() == Some(ResponseCode::RequestCodeNotSupported) {
-            lacking.push(part);
-        }
-    }
-    Ok(lacking)
-}
-
 impl Driver {
     /// Connects, and creates the topics and groups of the seed.
     pub(super) async fn start(
@@ -148,14 +150,18 @@ impl Driver {
             let address = address.to_owned();
             async move { RemotingClient::connect(&address, options()).await }
         };
+        let (sender, pushed) = mpsc::channel(PUSHED_MAX);
+        let options = RemotingOptions {
+            pushed: Some(sender),
+            ..options()
+        };
+        let first = RemotingClient::connect(&addresses.broker, options).await?;
         let driver = Self {
             name,
             seed,
             fault,
-            clients: [
-                connect(&addresses.broker).await?,
-                connect(&addresses.broker).await?,
-            ],
+            clients: [first, connect(&addresses.broker).await?],
+            pushed,
             name_server: connect(&addresses.name_server).await?,
             sent: HashMap::new(),
             pulled: HashMap::new(),
@@ -173,6 +179,7 @@ impl Driver {
             (Topic::Plain, PLAIN_QUEUES),
             (Topic::Timed, TIMED_QUEUES),
             (Topic::Popped, 1),
+            (Topic::Ordered, 1),
             (Topic::Sink, SINK_QUEUES),
         ];
         for (topic, queues) in topics {
@@ -186,7 +193,13 @@ impl Driver {
                 .await
                 .with_context(|| format!("create topic {name}"))?;
         }
-        for group in [Group::First, Group::Second, Group::Careless, Group::Popping] {
+        for group in [
+            Group::First,
+            Group::Second,
+            Group::Careless,
+            Group::Popping,
+            Group::Ordering,
+        ] {
             let name = self.group(group);
             let config = wire::remoting::body::GroupConfig {
                 group_name: name.clone(),
@@ -221,7 +234,11 @@ impl Driver {
             Operation::SendBatch { content, count } => {
                 self.send_batch(index, content, *count).await
             }
-            Operation::SendHalf { content } => self.send_half(index, content).await,
+            Operation::SendHalf {
+                content,
+                is_checked,
+            } => self.send_half(index, content, *is_checked).await,
+            Operation::AwaitCheck { half, decision } => self.await_check(*half, *decision).await,
             Operation::EndTransaction {
                 half,
                 decision,
@@ -254,6 +271,8 @@ impl Driver {
             | Operation::MaxOffset { .. }
             | Operation::MinOffset { .. }
             | Operation::EarliestStoreTime { .. }
+            | Operation::AllCommitted
+            | Operation::ConsumeStats { .. }
             | Operation::Reset { .. } => self.offset(operation).await,
             Operation::Pop { .. } => self.pop(index, operation).await,
             Operation::PopAgain { pop } => self.pop_again(*pop).await,
@@ -290,6 +309,7 @@ impl Driver {
             Topic::Plain => format!("{name}-plain"),
             Topic::Timed => format!("{name}-timed"),
             Topic::Popped => format!("{name}-popped"),
+            Topic::Ordered => format!("{name}-ordered"),
             Topic::Sink => format!("{name}-sink"),
             Topic::Automatic => format!("{name}-automatic"),
             Topic::Retry(group) => format!("%RETRY%{}", self.group(group)),
@@ -307,8 +327,14 @@ impl Driver {
             Group::Second => format!("{name}-second"),
             Group::Careless => format!("{name}-careless"),
             Group::Popping => format!("{name}-popping"),
+            Group::Ordering => format!("{name}-ordering"),
             Group::Missing => format!("{name}-nobody"),
         }
+    }
+
+    /// The group of the seed's producers.
+    fn producers(&self) -> String {
+        format!("{}-producers", self.name)
     }
 
     fn client(&self, client: Client) -> &RemotingClient {

@@ -10,6 +10,8 @@ pub(super) enum Topic {
     Timed,
     /// One queue, read by receipt.
     Popped,
+    /// One queue, read by receipt and in order.
+    Ordered,
     /// Created by the first send to it.
     Automatic,
     /// For messages that one of the servers may refuse.
@@ -33,10 +35,12 @@ pub(super) enum Group {
     First,
     /// Pulls.
     Second,
-    /// Commits numbers that one of the servers may refuse.
+    /// Commits numbers and pulls with filters that one of the servers may refuse.
     Careless,
     /// Receives with receipts.
     Popping,
+    /// Receives with receipts, in order.
+    Ordering,
     /// Was never created.
     Missing,
 }
@@ -92,6 +96,13 @@ pub(super) struct Filter {
     pub(super) expression: &'static str,
 }
 
+impl Filter {
+    /// Whether a server can evaluate it.
+    pub(super) fn is_readable(self) -> bool {
+        self.kind != "NONE" && self.expression != "size >"
+    }
+}
+
 /// A message to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
@@ -131,8 +142,10 @@ pub(super) enum Operation {
     Send { content: Content, is_short: bool },
     /// Send several at once (320).
     SendBatch { content: Content, count: usize },
-    /// Send a half message.
-    SendHalf { content: Content },
+    /// Send a half message. If it is to be checked, nobody ends it until the server asks.
+    SendHalf { content: Content, is_checked: bool },
+    /// Wait until the server asks the producer how the transaction ended (39), and answer that.
+    AwaitCheck { half: usize, decision: i32 },
     /// End the transaction of a half message (37).
     EndTransaction {
         half: usize,
@@ -159,6 +172,8 @@ pub(super) enum Operation {
         filter: Option<Filter>,
         suspend_ms: i64,
         commit: Option<i64>,
+        /// By the code of lite pull consumers (361).
+        is_lite: bool,
     },
     /// Send the first message that a pull read back (36).
     SendBack {
@@ -196,6 +211,10 @@ pub(super) enum Operation {
     MinOffset { topic: Topic, queue: i32 },
     /// The store time of a queue's first message (32).
     EarliestStoreTime { topic: Topic, queue: i32 },
+    /// How far all groups have come (43), of which those of the seed are looked at.
+    AllCommitted,
+    /// How far a group has come, beside where its queues end (208).
+    ConsumeStats { group: Group },
     /// Set a group's offsets by time (222).
     Reset {
         group: Group,
@@ -209,6 +228,8 @@ pub(super) enum Operation {
         is_from_start: bool,
         filter: Option<Filter>,
         topic: Topic,
+        /// A queue hands out nothing while a message of it is out.
+        is_ordered: bool,
     },
     /// Wait until what a pop received and nobody acknowledged can be received again, and do so.
     PopAgain { pop: usize },
@@ -247,7 +268,7 @@ pub(super) enum Operation {
     Heartbeat {
         client: Client,
         group: Group,
-        tag: &'static str,
+        filter: Filter,
     },
     /// Leave the group (35).
     Unregister { client: Client, group: Group },

@@ -76,8 +76,8 @@ impl fmt::Display for Outcome {
 /// Before each property of a message in a line.
 pub(super) const PROPERTY: &str = "; ";
 
-/// Properties whose values are times, ids or addresses of the server.
-const MASKED: [&str; 11] = [
+/// Properties whose values are times, ids or addresses of the server, or depend on when it looks.
+const MASKED: [&str; 12] = [
     properties::ORIGIN_MESSAGE_ID,
     properties::POP_CK,
     properties::FIRST_POP_TIME,
@@ -88,6 +88,7 @@ const MASKED: [&str; 11] = [
     properties::TRANSACTION_PREPARED_QUEUE_OFFSET,
     properties::DLQ_ORIGIN_MESSAGE_ID,
     properties::TRANSACTION_ID,
+    properties::TRANSACTION_CHECK_TIMES,
     "TIMER_ROLL_TIMES",
 ];
 

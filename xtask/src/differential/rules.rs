@@ -8,7 +8,8 @@
 use wire::message::properties;
 use wire::remoting::ResponseCode;
 
-use super::operation::{Delay, Filter, Group, Offset, Operation, Receipt, Topic};
+use super::driver::TOLD;
+use super::operation::{Delay, Group, Offset, Operation, Receipt, Topic};
 use super::outcome::{Outcome, PROPERTY, Reaction};
 use super::workload::PLAIN_QUEUES;
 
@@ -73,28 +74,9 @@ pub(super) const RULES: &[Rule] = &[
             apache.is(ResponseCode::Success)
                 || apache.is(ResponseCode::QueryNotFound)
                 || apache.is(ResponseCode::TopicNotExist)
+                || apache.reaction == Reaction::NotAsked
         },
         accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
-    },
-    Rule {
-        name: "offsets are kept for groups that were never made",
-        reason: "Apache refuses a commit of a group that it does not know, before all else; \
-                 Carrack keeps the offset, and looks at topic and queue alone",
-        speaks_of: |operation| {
-            matches!(
-                operation,
-                Operation::Commit {
-                    group: Group::Missing,
-                    ..
-                }
-            )
-        },
-        apache: |apache| apache.is(ResponseCode::GroupNotExist),
-        accepts: |_, carrack| {
-            carrack.is(ResponseCode::Success)
-                || carrack.is(ResponseCode::TopicNotExist)
-                || carrack.is(ResponseCode::InvalidParameter)
-        },
     },
     Rule {
         name: "offsets are committed in queues that are there",
@@ -106,6 +88,37 @@ pub(super) const RULES: &[Rule] = &[
         },
         apache: |apache| apache.is(ResponseCode::Success),
         accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
+    },
+    Rule {
+        name: "no offsets are kept for queues that are not there",
+        reason: "Apache finds again what it has kept for such a queue; Carrack has refused it",
+        speaks_of: |operation| {
+            matches!(
+                operation,
+                Operation::Committed {
+                    queue: PLAIN_QUEUES..,
+                    ..
+                }
+            )
+        },
+        apache: |apache| apache.is(ResponseCode::Success) || apache.is(ResponseCode::QueryNotFound),
+        accepts: |apache, carrack| {
+            apache.is(ResponseCode::Success) && carrack.is(ResponseCode::QueryNotFound)
+        },
+    },
+    Rule {
+        name: "who pulls where the offset was reset to knows of it",
+        reason: "Apache tells every next pull that the offset was reset, also one from there; \
+                 Carrack pushes the reset to its clients as well, and those it reached have begun \
+                 anew already",
+        speaks_of: |operation| matches!(operation, Operation::Pull { .. }),
+        apache: |_| true,
+        accepts: |apache, carrack| {
+            let lines = apache.lines.iter().filter(|line| *line != TOLD);
+            apache.reaction == carrack.reaction
+                && apache.lines.last().is_some_and(|line| line == TOLD)
+                && lines.eq(&carrack.lines)
+        },
     },
     Rule {
         name: "receipts that are none are refused as such",
@@ -143,11 +156,9 @@ pub(super) const RULES: &[Rule] = &[
             _ => false,
         },
         apache: |apache| {
-            apache.is(ResponseCode::Success)
-                && matches!(
-                    apache.value("offset").or(apache.value("time")),
-                    Some("0" | "-1")
-                )
+            let value = apache.value("offset").or(apache.value("time"));
+            apache.reaction == Reaction::NotAsked
+                || apache.is(ResponseCode::Success) && matches!(value, Some("0" | "-1"))
         },
         accepts: |_, carrack| {
             carrack.is(ResponseCode::TopicNotExist) || carrack.is(ResponseCode::InvalidParameter)
@@ -197,11 +208,24 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "malformed requests are refused as such",
-        reason: "Apache answers what the first check happens to say of missing and unreadable \
-                 fields, mostly a fault; Carrack names the field",
-        speaks_of: |operation| matches!(operation, Operation::Raw { code: ..9_000, .. }),
+        reason: "Apache fails on missing and unreadable fields; Carrack names the field",
+        speaks_of: |operation| {
+            matches!(operation, Operation::Raw { code, fields }
+                if *code < 9_000 && !is_answered_first(*code, !fields.is_empty()))
+        },
+        apache: |apache| apache.is(ResponseCode::SystemError),
+        accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
+    },
+    Rule {
+        name: "malformed requests are refused before anything is looked up",
+        reason: "Apache looks a route's missing topic up, and a commit's group before it reads its \
+                 queue; Carrack names the field",
+        speaks_of: |operation| {
+            matches!(operation, Operation::Raw { code, fields }
+                if is_answered_first(*code, !fields.is_empty()))
+        },
         apache: |apache| {
-            !apache.is(ResponseCode::Success) && matches!(apache.reaction, Reaction::Code(_))
+            apache.is(ResponseCode::TopicNotExist) || apache.is(ResponseCode::GroupNotExist)
         },
         accepts: |_, carrack| carrack.is(ResponseCode::InvalidParameter),
     },
@@ -226,28 +250,44 @@ pub(super) const RULES: &[Rule] = &[
         accepts: |_, carrack| carrack.is(ResponseCode::Success),
     },
     Rule {
+        name: "who is asked of a transaction is told its topic",
+        reason: "Apache names the topic in which half messages wait; Carrack has none",
+        speaks_of: |operation| matches!(operation, Operation::AwaitCheck { .. }),
+        apache: |apache| {
+            apache.value("topic") == Some("false") || apache.reaction == Reaction::NotAsked
+        },
+        accepts: |apache, carrack| {
+            let as_here = |line: &String| line.replace("topic=false", "topic=true");
+            let as_here = apache.lines.iter().map(as_here);
+            as_here.eq(carrack.lines.iter().cloned())
+        },
+    },
+    Rule {
         name: "filters that cannot be read are refused",
         reason: "Apache pulls on without a filter where the type of a filter is unknown or an \
                  expression is wrong; Carrack delivers nothing that a filter may have held back",
         speaks_of: |operation| {
-            matches!(
-                operation,
-                Operation::Pull {
-                    filter: Some(
-                        Filter { kind: "NONE", .. }
-                            | Filter {
-                                expression: "size >",
-                                ..
-                            }
-                    ),
-                    ..
-                }
-            )
+            matches!(operation, Operation::Pull { filter: Some(filter), .. }
+                if !filter.is_readable())
         },
         apache: |apache| !apache.is(ResponseCode::SubscriptionParseFailed),
-        accepts: |_, carrack| carrack.is(ResponseCode::SubscriptionParseFailed),
+        accepts: |apache, carrack| {
+            let has_read = [
+                ResponseCode::Success,
+                ResponseCode::PullNotFound,
+                ResponseCode::PullRetryImmediately,
+                ResponseCode::PullOffsetMoved,
+            ];
+            carrack.is(ResponseCode::SubscriptionParseFailed)
+                && has_read.iter().any(|code| apache.is(*code))
+        },
     },
 ];
+
+/// Whether Apache answers to the malformed request before it misses a field.
+fn is_answered_first(code: i32, has_names: bool) -> bool {
+    matches!((code, has_names), (15, true) | (105, _))
+}
 
 /// Accepted differences of messages.
 pub(super) const PROPERTY_RULES: &[PropertyRule] = &[
@@ -323,13 +363,47 @@ pub(super) const PROPERTY_RULES: &[PropertyRule] = &[
         },
     },
     PropertyRule {
+        name: "where a half message waits",
+        reason: "Apache asks with the half message as it stored it anew in the topic of half \
+                 messages; Carrack with the message itself",
+        writer: Writer::Apache,
+        properties: &[
+            properties::REAL_TOPIC,
+            properties::REAL_QUEUE_ID,
+            properties::TRANSACTION_ID,
+            properties::TRANSACTION_PREPARED_QUEUE_OFFSET,
+            properties::WAIT,
+        ],
+        speaks_of: |operation, line| {
+            matches!(operation, Operation::AwaitCheck { .. }) && line.contains("flag=")
+        },
+    },
+    PropertyRule {
+        name: "how often a producer was asked",
+        reason: "Apache leaves the number of its questions in the committed message, and what it \
+                 wrote to store it anew for each; Carrack's is as it was sent",
+        writer: Writer::Apache,
+        properties: &[
+            properties::TRANSACTION_CHECK_TIMES,
+            properties::TRANSACTION_PREPARED_QUEUE_OFFSET,
+            properties::WAIT,
+        ],
+        speaks_of: |operation, line| {
+            line.contains(CHECKED) && !matches!(operation, Operation::AwaitCheck { .. })
+        },
+    },
+    PropertyRule {
         name: "that a message was half a transaction",
         reason: "Apache leaves the mark of half messages and the transaction's id in committed \
                  ones, and its system flag says so too; Carrack leaves the flag",
         writer: Writer::Apache,
         properties: &[properties::TRANSACTION_PREPARED, properties::TRANSACTION_ID],
         speaks_of: |operation, line| {
-            line.contains("; PGROUP=") && !matches!(operation, Operation::AwaitSentBack { .. })
+            line.contains("; PGROUP=")
+                && !matches!(
+                    operation,
+                    Operation::AwaitSentBack { .. } | Operation::AwaitCheck { .. }
+                )
         },
     },
     PropertyRule {
@@ -342,6 +416,9 @@ pub(super) const PROPERTY_RULES: &[PropertyRule] = &[
         },
     },
 ];
+
+/// In messages that were half a transaction of which the server asked.
+const CHECKED: &str = "; CHECK_IMMUNITY_TIME_IN_SECONDS=";
 
 /// Messages of a batch have unique keys with a number at the end.
 fn is_of_batch(line: &str) -> bool {

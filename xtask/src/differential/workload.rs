@@ -3,13 +3,12 @@
 use base::{Random as _, SeededRandom};
 use wire::message::{properties, sys_flag};
 
-use super::operation::{
-    Client, Content, Delay, Filter, Group, Offset, Operation, Receipt, Time, Topic,
-};
+use super::operation::{Client, Content, Delay, Filter, Group, Offset, Operation, Time, Topic};
 
+mod receive;
 mod vocabulary;
 
-use vocabulary::{FILTERS, TAGS};
+use vocabulary::{FILTERS, SUBSCRIPTIONS, TAGS};
 
 /// Queues of [`Topic::Plain`].
 pub(super) const PLAIN_QUEUES: i32 = 2;
@@ -23,48 +22,35 @@ pub(super) const TIMED_QUEUES: i32 = 8;
 /// Most messages that a seed sends back: each is waited for.
 const SENT_BACK_MAX: usize = 3;
 
-/// Most times that a seed waits for messages to become visible again.
-const POPPED_AGAIN_MAX: usize = 2;
-
-/// A part of the protocol that a server may lack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Receiving with receipts.
-    Pop,
-    /// Setting offsets by time.
-    Reset,
-}
+/// Most transactions of a seed that end once the server asks: it takes seconds.
+const CHECKED_MAX: usize = 1;
 
 /// Makes the operations of a seed.
 pub(super) struct Workload {
     random: SeededRandom,
-    left_out: Vec<Part>,
     operations: Vec<Operation>,
     timed: i32,
     sent_back: usize,
     popped_again: usize,
+    checked: usize,
 }
 
 impl Workload {
     /// So many operations, always the same ones for the same seed.
-    pub(super) fn generate(seed: u64, count: usize, left_out: &[Part]) -> Vec<Operation> {
+    pub(super) fn generate(seed: u64, count: usize) -> Vec<Operation> {
         let mut workload = Self {
             random: SeededRandom::new(seed),
-            left_out: left_out.to_vec(),
             operations: Vec::new(),
             timed: 0,
             sent_back: 0,
             popped_again: 0,
+            checked: 0,
         };
         while workload.operations.len() < count {
             workload.add();
         }
         workload.finish();
         workload.operations
-    }
-
-    fn has(&self, part: Part) -> bool {
-        !self.left_out.contains(&part)
     }
 
     fn below(&self, bound: usize) -> usize {
@@ -106,23 +92,23 @@ impl Workload {
 
     fn add(&mut self) {
         let send = self.send();
-        match self.below(32) {
+        match self.below(35) {
             0..=5 => _ = self.push(send),
             6 => self.send_batch(),
             7 | 8 => self.transaction(),
             9 => self.timed(),
             10..=13 => _ = self.push(self.pull()),
             14 => self.send_back(),
-            15 | 16 => _ = self.push(self.commit()),
+            15 | 16 => self.commit(),
             17..=19 => _ = self.push(self.ask_offset()),
-            20 if self.has(Part::Reset) => _ = self.push(self.reset()),
-            21..=23 if self.has(Part::Pop) => self.pop(),
-            20..=23 => _ = self.push(send),
-            24 => _ = self.push(self.lock()),
-            25 | 26 => self.find(),
-            27 | 28 => _ = self.push(self.member()),
-            29 => _ = self.push(self.route()),
-            30 => _ = self.push(self.bad_send()),
+            20 => _ = self.push(self.reset()),
+            21..=23 => self.pop(),
+            24 | 25 => self.ordered(),
+            26 => _ = self.push(self.lock()),
+            27 | 28 => self.find(),
+            29..=31 => _ = self.push(self.member()),
+            32 => _ = self.push(self.route()),
+            33 => _ = self.push(self.bad_send()),
             _ => _ = self.push(self.raw()),
         }
     }
@@ -143,6 +129,7 @@ impl Workload {
                     }),
                     suspend_ms: 0,
                     commit: None,
+                    is_lite: false,
                 });
             }
             for group in [Group::First, Group::Second] {
@@ -154,6 +141,7 @@ impl Workload {
                 });
             }
         }
+        self.push(Operation::AllCommitted);
     }
 
     fn content(&self, topic: Topic) -> Content {
@@ -237,10 +225,23 @@ impl Workload {
     fn transaction(&mut self) {
         let mut content = self.content(Topic::Plain);
         content.sys_flag &= !sys_flag::TRANSACTION;
-        let half = self.push(Operation::SendHalf { content });
         let commit = sys_flag::TRANSACTION_COMMIT;
         let rollback = sys_flag::TRANSACTION_ROLLBACK;
         let decision = self.pick(&[commit, commit, rollback]);
+        let is_checked = self.checked < CHECKED_MAX && self.chance(30);
+        if is_checked {
+            // The original loses it in a message that it stores anew after each question.
+            content.flag = 0;
+        }
+        let half = self.push(Operation::SendHalf {
+            content,
+            is_checked,
+        });
+        if is_checked {
+            self.checked += 1;
+            self.push(Operation::AwaitCheck { half, decision });
+            return;
+        }
         let mut end = |decision, is_right_group, shift, is_again| {
             self.operations.push(Operation::EndTransaction {
                 half,
@@ -324,15 +325,25 @@ impl Workload {
             _ => Offset::At(self.number(0, 6)),
         };
         let (kind, expression) = self.pick(&FILTERS);
+        let filter = self.chance(85).then_some(Filter { kind, expression });
+        // Where one server refuses a filter and the other does not, the group shall not come
+        // further on one of them, nor take notice of a reset.
+        let is_readable = filter.is_none_or(Filter::is_readable);
+        let group = match is_readable {
+            true => self.pick(&[Group::First, Group::Second]),
+            false => Group::Careless,
+        };
+        let may_commit = queue >= 0 && is_readable;
         Operation::Pull {
-            group: self.pick(&[Group::First, Group::Second]),
+            group,
             topic,
             queue,
             offset,
             count: self.pick(&[1, 4, 32]),
-            filter: self.chance(85).then_some(Filter { kind, expression }),
+            filter,
             suspend_ms: if self.chance(10) { 300 } else { 0 },
-            commit: (queue >= 0 && self.chance(15)).then(|| self.number(0, 4)),
+            commit: (may_commit && self.chance(15)).then(|| self.number(0, 4)),
+            is_lite: self.chance(20),
         }
     }
 
@@ -354,6 +365,7 @@ impl Workload {
             }),
             suspend_ms: 0,
             commit: None,
+            is_lite: false,
         });
         let send_back = self.push(Operation::SendBack {
             pull,
@@ -376,7 +388,7 @@ impl Workload {
         }
     }
 
-    fn commit(&self) -> Operation {
+    fn commit(&mut self) {
         let (topic, queue) = self.queue();
         let offset = match self.below(8) {
             0 => Offset::End(0),
@@ -389,17 +401,29 @@ impl Workload {
             _ if queue < 0 => Group::Careless,
             _ => self.pick(&[Group::First, Group::Second, Group::First, Group::Missing]),
         };
-        Operation::Commit {
+        self.push(Operation::Commit {
             group,
             topic,
             queue,
             offset,
+        });
+        if self.chance(20) {
+            self.push(Operation::Committed {
+                group,
+                topic,
+                queue,
+                zero_if_none: Some(false),
+            });
         }
     }
 
     fn ask_offset(&self) -> Operation {
         let (topic, queue) = self.queue();
-        match self.below(7) {
+        match self.below(9) {
+            7 => Operation::AllCommitted,
+            8 => Operation::ConsumeStats {
+                group: self.pick(&[Group::First, Group::Second]),
+            },
             0..=2 => Operation::Committed {
                 group: self.pick(&[Group::First, Group::Second, Group::Missing]),
                 topic,
@@ -419,7 +443,11 @@ impl Workload {
     }
 
     fn time(&self) -> Time {
-        let pull = self.earlier(|operation| matches!(operation, Operation::Pull { .. }));
+        // Of a message that both servers gave out.
+        let pull = self.earlier(|operation| {
+            matches!(operation, Operation::Pull { filter, .. }
+                if filter.is_none_or(Filter::is_readable))
+        });
         match (self.below(3), pull) {
             (0, _) => Time::Start,
             (1, _) | (_, None) => Time::Future,
@@ -433,71 +461,6 @@ impl Workload {
             group: self.pick(&[Group::First, Group::Second]),
             topic: self.pick(&[Topic::Plain, Topic::Plain, Topic::Missing]),
             time: self.pick(&[Time::Start, Time::Future]),
-        }
-    }
-
-    fn pop(&mut self) {
-        let pop = self.earlier(|operation| matches!(operation, Operation::Pop { .. }));
-        let (choice, pop) = match pop {
-            Some(pop) => (self.below(9), pop),
-            None => (0, 0),
-        };
-        let receipt = if self.chance(80) {
-            Receipt::Genuine
-        } else {
-            self.pick(&[Receipt::Garbage, Receipt::WrongOffset])
-        };
-        match choice {
-            0..=2 => {
-                for _ in 0..=self.below(3) {
-                    let mut content = self.content(Topic::Popped);
-                    content.sys_flag = 0;
-                    self.push(Operation::Send {
-                        content,
-                        is_short: true,
-                    });
-                }
-                // Either short enough to be waited for at once, or for good: what came back at a
-                // time of its own would come to any later pop.
-                let is_waited_for = self.popped_again < POPPED_AGAIN_MAX;
-                let pop = self.push(Operation::Pop {
-                    count: self.pick(&[1, 2, 8, 32]),
-                    invisible_ms: if is_waited_for { 5_000 } else { 600_000 },
-                    is_from_start: true,
-                    filter: None,
-                    topic: match is_waited_for || self.chance(85) {
-                        true => Topic::Popped,
-                        false => Topic::Missing,
-                    },
-                });
-                if is_waited_for {
-                    self.popped_again += 1;
-                    self.push(Operation::Ack {
-                        pop,
-                        message: 0,
-                        receipt: Receipt::Genuine,
-                    });
-                    self.push(Operation::PopAgain { pop });
-                }
-            }
-            3..=5 => {
-                let message = self.below(3);
-                self.push(Operation::Ack {
-                    pop,
-                    message,
-                    receipt,
-                });
-            }
-            6 => _ = self.push(Operation::AckAll { pop }),
-            _ => {
-                let message = self.below(2);
-                self.push(Operation::ChangeInvisible {
-                    pop,
-                    message,
-                    invisible_ms: 600_000,
-                    receipt,
-                });
-            }
         }
     }
 
@@ -546,14 +509,12 @@ impl Workload {
 
     fn member(&self) -> Operation {
         let client = self.pick(&[Client::One, Client::Two]);
-        // Of one group only: here a heartbeat says all groups of a client, on Apache it adds to
-        // them.
-        let group = Group::First;
+        let group = self.pick(&[Group::First, Group::First, Group::Second]);
         match self.below(5) {
             0 | 1 => Operation::Heartbeat {
                 client,
                 group,
-                tag: self.pick(&["*", "red"]),
+                filter: self.pick(&SUBSCRIPTIONS),
             },
             2 => Operation::Unregister { client, group },
             3 => Operation::Consumers { group },

@@ -184,10 +184,13 @@ fn any_live_producer_of_the_group_is_asked_until_nobody_answers() {
         let mut told = producer(&bench, &format!("producer-{asked}"));
         bench.clock.advance(Duration::from_secs(30));
         bench.release();
-        let Some(ClientCommand::CheckTransaction { half: which, .. }) = told.try_recv().ok() else {
+        let Some(ClientCommand::CheckTransaction {
+            half: which, times, ..
+        }) = told.try_recv().ok()
+        else {
             panic!("question {asked} did not come");
         };
-        assert_eq!(which, half.physical_offset);
+        assert_eq!((which, times), (half.physical_offset, asked));
         assert!(told.try_recv().is_err());
     }
     assert!(bench.bodies("orders").is_empty());

@@ -2,6 +2,7 @@
 
 mod access;
 mod ack;
+mod clients;
 mod fifo;
 mod held;
 mod lock;

@@ -8,7 +8,7 @@ use broker::{ClientAnswer, ClientCommand, ClientQuestion};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use wire::{
-    message::{MessageId, Rewrite, StoredMessage, properties},
+    message::{MessageId, Rewrite, StoredMessage, properties, sys_flag},
     remoting::{
         Command, RequestCode, ResponseCode,
         body::{Body, MessageQueue, QueueTable, ResetOffsetBody},
@@ -76,6 +76,7 @@ pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Option<
             group,
             half,
             message,
+            times,
         } => {
             let topic = connection.told_topic(&group, message.topic());
             let group = connection.told_group(&group);
@@ -94,10 +95,16 @@ pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Option<
                 broker_name: broker.as_deref(),
             };
             let command = Command::request(RequestCode::CheckTransactionState, &header);
-            let set = [(properties::PRODUCER_GROUP, group.as_str())];
+            let times = times.to_string();
+            // Applications count the questions by it, as on Apache.
+            let set = [
+                (properties::PRODUCER_GROUP, group.as_str()),
+                (properties::TRANSACTION_CHECK_TIMES, times.as_str()),
+            ];
             let rewrite = Rewrite {
                 topic: Some(&topic),
                 physical_offset: Some(half.wire()),
+                sys_flag: Some(message.sys_flag() & !sys_flag::TRANSACTION),
                 set_properties: &set,
                 ..Rewrite::default()
             };

@@ -11,8 +11,8 @@ use wire::remoting::{
     header::{ConsumerGroupRequest, UnregisterClientRequest},
 };
 
-use super::{BROKER_NAME, Driver, REQUEST, not_asked};
-use crate::differential::operation::{Client, Group, Operation, Topic};
+use super::{BROKER_NAME, Driver, Fault, REQUEST, forged_success, not_asked};
+use crate::differential::operation::{Client, Filter, Group, Operation, Topic};
 use crate::differential::outcome::Outcome;
 
 impl Driver {
@@ -34,8 +34,15 @@ impl Driver {
                 self.lock(RequestCode::UnlockQueues, *client, *group, queues)
                     .await
             }
-            Operation::Heartbeat { client, group, tag } => {
-                let body = self.heartbeat(*client, *group, tag).encode();
+            Operation::Heartbeat {
+                client,
+                group,
+                filter,
+            } => {
+                if self.fault == Some(Fault::HeartbeatDropped) {
+                    return forged_success();
+                }
+                let body = self.heartbeat(*client, *group, filter).encode();
                 let request = Command::request(RequestCode::Heartbeat, &()).with_body(body);
                 let client = self.client(*client);
                 self.ask_through(client, request, REQUEST).await.outcome()
@@ -88,6 +95,13 @@ impl Driver {
             only_this_broker: false,
             queues: queues.iter().map(queue).collect(),
         };
+        if self.fault == Some(Fault::LockForged) && code == RequestCode::LockQueues {
+            let lines = queues.iter().map(|queue| format!("holds {queue}"));
+            return Outcome {
+                lines: lines.collect(),
+                ..forged_success()
+            };
+        }
         let request = Command::request(code, &()).with_body(body.encode());
         let asked = self.ask(request).await;
         let mut outcome = asked.outcome();
@@ -103,21 +117,45 @@ impl Driver {
         outcome
     }
 
-    fn heartbeat(&self, client: Client, group: Group, tag: &str) -> HeartbeatData {
-        let is_all = tag == "*";
+    /// Says that the first client sends, so that it can be asked how transactions ended.
+    pub(super) async fn say_producer(&self) -> bool {
+        let data = HeartbeatData {
+            client_id: self.client_id(Client::One),
+            producers: vec![ProducerData {
+                group_name: self.producers(),
+            }],
+            consumers: Vec::new(),
+            heartbeat_fingerprint: 0,
+            is_without_subscriptions: false,
+        };
+        let request = Command::request(RequestCode::Heartbeat, &()).with_body(data.encode());
+        let asked = self.ask(request).await;
+        asked.header::<()>().is_some()
+    }
+
+    fn heartbeat(&self, client: Client, group: Group, filter: &Filter) -> HeartbeatData {
+        let Filter { kind, expression } = *filter;
+        // As the released clients read it: an expression has no tags.
+        let tags: Vec<String> = match kind {
+            "TAG" if expression != "*" => expression
+                .split("||")
+                .map(|it| it.trim().to_owned())
+                .collect(),
+            _ => Vec::new(),
+        };
         let subscription = SubscriptionData {
             class_filter_mode: false,
             topic: self.topic(Topic::Plain),
-            expression: tag.to_owned(),
-            tags: (!is_all).then(|| tag.to_owned()).into_iter().collect(),
-            codes: (!is_all).then(|| tags_code(tag)).into_iter().collect(),
+            expression: expression.to_owned(),
+            codes: tags.iter().map(|tag| tags_code(tag)).collect(),
+            tags: tags.into_iter().collect(),
             version: super::send::now(),
-            expression_type: "TAG".to_owned(),
+            expression_type: kind.to_owned(),
         };
         HeartbeatData {
             client_id: self.client_id(client),
             producers: vec![ProducerData {
-                group_name: "producers".to_owned(),
+                group_name: self.producers(),
             }],
             consumers: vec![ConsumerData {
                 group_name: self.group(group),

@@ -2,20 +2,39 @@
 
 use wire::remoting::{
     Command, RequestCode,
+    body::{Body as _, ConsumeStats, ConsumerOffsets},
     header::{
-        GetMaxOffsetRequest, OffsetResponse, QueryConsumerOffsetRequest, QueueRequest,
-        SearchOffsetRequest, TimestampResponse, UpdateConsumerOffsetRequest,
+        GetConsumeStatsRequest, GetMaxOffsetRequest, OffsetResponse, QueryConsumerOffsetRequest,
+        QueueRequest, SearchOffsetRequest, TimestampResponse, UpdateConsumerOffsetRequest,
     },
 };
 
 use super::send::now;
-use super::{Driver, Fault, forged_success, not_asked};
-use crate::differential::operation::{Operation, Time};
+use super::{Asked, Driver, Fault, forged_success, not_asked};
+use crate::differential::operation::{Group, Operation, Time, Topic};
 use crate::differential::outcome::Outcome;
 use crate::differential::workload::PLAIN_QUEUES;
 
 /// An hour, ms.
 const HOUR_MS: i64 = 3_600_000;
+
+/// Where each queue ends and how far the group has come there.
+fn consume_stats(asked: &Asked, mut outcome: Outcome) -> Outcome {
+    let body = asked
+        .answer()
+        .map(|answer| ConsumeStats::decode(&answer.body));
+    if let Some(Ok(stats)) = body {
+        let lines = stats.offset_table.0.iter().map(|(queue, offsets)| {
+            format!(
+                "queue {} ends {} committed {}",
+                queue.queue_id, offsets.broker_offset, offsets.consumer_offset
+            )
+        });
+        outcome.lines.extend(lines);
+        outcome.lines.sort();
+    }
+    outcome
+}
 
 impl Driver {
     pub(super) async fn offset(&mut self, operation: &Operation) -> Outcome {
@@ -34,14 +53,9 @@ impl Driver {
                 Some(header) => outcome.with(format!("time={}", header.timestamp)),
                 None => outcome,
             },
-            Operation::Reset { group, topic, .. } if asked.header::<()>().is_some() => {
-                // The original hands the new offset out with the group's next pull.
-                for queue in 0..PLAIN_QUEUES {
-                    self.read(*group, *topic, queue, 0).await;
-                }
-                outcome
-            }
             Operation::Commit { .. } | Operation::Reset { .. } => outcome,
+            Operation::AllCommitted => self.all_committed(&asked, outcome),
+            Operation::ConsumeStats { .. } => consume_stats(&asked, outcome),
             _ => match asked.header::<OffsetResponse>() {
                 Some(header) => outcome.with(format!("offset={}", header.offset)),
                 None => outcome,
@@ -130,8 +144,39 @@ impl Driver {
                 fields.push("queueId", -1);
                 request
             }
+            Operation::AllCommitted => Command::request(RequestCode::GetAllConsumerOffset, &()),
+            Operation::ConsumeStats { group } => {
+                let header = GetConsumeStatsRequest {
+                    consumer_group: &self.group(*group),
+                    topic: Some(&self.topic(Topic::Plain)),
+                    topic_list: None,
+                };
+                Command::request(RequestCode::GetConsumeStats, &header)
+            }
             _ => return None,
         })
+    }
+
+    /// The offsets of this seed's groups, topic by topic and queue by queue.
+    fn all_committed(&self, asked: &Asked, mut outcome: Outcome) -> Outcome {
+        let body = asked
+            .answer()
+            .map(|answer| ConsumerOffsets::decode(&answer.body));
+        let Some(Ok(table)) = body else {
+            return outcome;
+        };
+        let topic = self.topic(Topic::Plain);
+        for group in [Group::First, Group::Second] {
+            let offsets = table
+                .offset_table
+                .get(&format!("{topic}@{}", self.group(group)));
+            for queue in 0..PLAIN_QUEUES {
+                let offset = offsets.and_then(|offsets| offsets.get(&queue));
+                let offset = offset.map_or("none".to_owned(), i64::to_string);
+                outcome = outcome.with(format!("{group:?}[{queue}]={offset}"));
+            }
+        }
+        outcome
     }
 
     fn time(&self, time: Time) -> Option<i64> {

@@ -33,12 +33,17 @@ impl Driver {
             invisible_ms,
             is_from_start,
             filter,
-            topic,
+            topic: place,
+            is_ordered,
         } = operation
         else {
             return not_asked();
         };
-        let (topic, group) = (self.topic(*topic), self.group(Group::Popping));
+        let by = match is_ordered {
+            true => Group::Ordering,
+            false => Group::Popping,
+        };
+        let (topic, group) = (self.topic(*place), self.group(by));
         let header = PopMessageRequest {
             consumer_group: &group,
             topic: &topic,
@@ -50,7 +55,7 @@ impl Driver {
             init_mode: i32::from(!is_from_start),
             expression_type: filter.map(|filter| filter.kind),
             expression: filter.map(|filter| filter.expression),
-            order: false,
+            order: *is_ordered,
             attempt_id: None,
             broker_name: None,
         };
@@ -63,6 +68,8 @@ impl Driver {
         for (message, receipt) in messages.iter().zip(receipts) {
             outcome.lines.push(outcome::message(message));
             taken.push(Taken {
+                topic: *place,
+                group: by,
                 queue: message.queue_id().cast_signed(),
                 offset: message.queue_offset(),
                 is_settled: receipt.is_empty(),
@@ -89,15 +96,8 @@ impl Driver {
         let deadline = Deadline::after(AGAIN);
         // One look more than needed: what was acknowledged must not come.
         loop {
-            let operation = Operation::Pop {
-                count: 32,
-                invisible_ms: FOR_GOOD_MS,
-                is_from_start: true,
-                filter: None,
-                topic: Topic::Popped,
-            };
             let is_last = waited.is_empty();
-            for message in self.pop_messages(&operation).await {
+            for message in self.pop_for_good().await {
                 let key = message.view().unique_key().unwrap_or_default().to_owned();
                 waited.retain(|waited| *waited != key);
                 if all.contains(&key) {
@@ -121,11 +121,8 @@ impl Driver {
         outcome
     }
 
-    async fn pop_messages(&mut self, operation: &Operation) -> Vec<StoredMessage> {
-        let Operation::Pop { topic, .. } = operation else {
-            return Vec::new();
-        };
-        let (topic, group) = (self.topic(*topic), self.group(Group::Popping));
+    async fn pop_for_good(&mut self) -> Vec<StoredMessage> {
+        let (topic, group) = (self.topic(Topic::Popped), self.group(Group::Popping));
         let header = PopMessageRequest {
             consumer_group: &group,
             topic: &topic,
@@ -152,8 +149,8 @@ impl Driver {
             return not_asked();
         };
         let header = AckMessageRequest {
-            consumer_group: &self.group(Group::Popping),
-            topic: &self.topic(Topic::Popped),
+            consumer_group: &self.group(taken.group),
+            topic: &self.topic(taken.topic),
             queue_id: taken.queue,
             extra_info: &extra_info,
             offset: taken.offset,
@@ -190,14 +187,14 @@ impl Driver {
             bits[bit / 8] |= 1 << (bit % 8);
             acks.push(BatchAck {
                 bit_set: STANDARD.encode(bits),
-                consumer_group: self.group(Group::Popping),
+                consumer_group: self.group(taken.group),
                 invisible_ms: invisible,
                 pop_timestamp: popped,
                 queue_id: taken.queue,
                 retry: parts.get(4).copied().unwrap_or("0").to_owned(),
                 revive_queue_id: i32::try_from(revive).unwrap_or(0),
                 start_offset: start,
-                topic: self.topic(Topic::Popped),
+                topic: self.topic(taken.topic),
             });
         }
         let count = taken.len();
@@ -224,8 +221,8 @@ impl Driver {
             return not_asked();
         };
         let header = ChangeInvisibleDurationRequest {
-            consumer_group: &self.group(Group::Popping),
-            topic: &self.topic(Topic::Popped),
+            consumer_group: &self.group(taken.group),
+            topic: &self.topic(taken.topic),
             queue_id: taken.queue,
             extra_info: &extra_info,
             offset: taken.offset,
@@ -235,12 +232,18 @@ impl Driver {
             broker_name: None,
         };
         let request = Command::request(RequestCode::ChangeInvisibleDuration, &header);
+        if self.fault == Some(Fault::ChangeIgnored) && receipt == Receipt::Genuine {
+            self.settled(pop, message);
+            return forged_success().with(format!("invisible={invisible_ms}"));
+        }
         let asked = self.ask(request).await;
         let mut outcome = asked.outcome();
         if let Some(header) = asked.header::<ChangeInvisibleDurationResponse>() {
             outcome = outcome.with(format!("invisible={}", header.invisible_ms));
-            // The receipt is spent; its successor is not asked for.
-            self.settled(pop, message);
+            if invisible_ms >= FOR_GOOD_MS {
+                // The receipt is spent; its successor is not asked for.
+                self.settled(pop, message);
+            }
         }
         outcome
     }

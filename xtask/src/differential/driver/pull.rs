@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use wire::message::{StoredMessage, split};
 use wire::remoting::{
-    Command, RequestCode,
+    Command, RequestCode, ResponseCode,
     header::{PullMessageRequest, PullMessageResponse, pull_sys_flag},
 };
 
 use super::{Driver, REQUEST};
 use crate::differential::operation::{Client, Filter, Group, Offset, Operation, Topic};
 use crate::differential::outcome::{self, Outcome};
+
+/// Says that a pull was first told to go on where it was.
+pub(crate) const TOLD: &str = "told=reset";
 
 impl Driver {
     /// The number that an offset stands for.
@@ -31,6 +34,7 @@ impl Driver {
             filter,
             suspend_ms,
             commit,
+            is_lite,
         } = operation
         else {
             return super::not_asked();
@@ -65,10 +69,22 @@ impl Driver {
             proxy_client_id: None,
             broker_name: None,
         };
-        let request = Command::request(RequestCode::PullMessage, &header);
+        let code = match is_lite {
+            true => RequestCode::LitePullMessage,
+            false => RequestCode::PullMessage,
+        };
+        let request = Command::request(code, &header);
         let limit = REQUEST + Duration::from_millis(suspend_ms.cast_unsigned());
         let client = self.client(Client::One);
-        let asked = self.ask_through(client, request, limit).await;
+        let mut asked = self.ask_through(client, request.clone(), limit).await;
+        let is_told = matches!(asked.answer(), Some(answer)
+            if answer.response_code() == Some(ResponseCode::PullOffsetMoved)
+                && answer.header::<PullMessageResponse>()
+                    .is_ok_and(|header| header.next_begin_offset == queue_offset));
+        if is_told {
+            // Of a reset that goes where it is anyway: it goes on.
+            asked = self.ask_through(client, request, limit).await;
+        }
         let mut outcome = asked.outcome();
         let Some(answer) = asked.answer() else {
             return outcome;
@@ -81,6 +97,9 @@ impl Driver {
         }
         let messages: Vec<StoredMessage> = split(answer.body.clone()).flatten().collect();
         outcome.lines.extend(messages.iter().map(outcome::message));
+        if is_told {
+            outcome = outcome.with(TOLD);
+        }
         self.pulled.insert(index, messages);
         outcome
     }
@@ -105,6 +124,7 @@ impl Driver {
             }),
             suspend_ms: 0,
             commit: None,
+            is_lite: false,
         };
         self.pull(usize::MAX, &operation).await;
         self.pulled.remove(&usize::MAX).unwrap_or_default()

@@ -15,8 +15,8 @@ use crate::conformance::deadline::{Deadline, unix_ms};
 use crate::differential::operation::{Content, Group, Topic};
 use crate::differential::outcome::{self, Outcome};
 
-/// The group of all producers.
-const PRODUCERS: &str = "producers";
+/// When a server may first ask how the transaction of a half message ended, s.
+const CHECKED_AFTER_SECONDS: u32 = 1;
 
 impl Driver {
     pub(super) async fn send(
@@ -58,8 +58,8 @@ impl Driver {
             wire::message::batch::encode(content.flag, &bytes, &properties, &mut body)
                 .expect("the message is small");
         }
-        let topic = self.topic(content.topic);
-        let header = header(&topic, content, "");
+        let (topic, producers) = (self.topic(content.topic), self.producers());
+        let header = header(&topic, &producers, content, "");
         let header = SendMessageRequestV2 {
             batch: Some(true),
             ..header
@@ -80,11 +80,23 @@ impl Driver {
         outcome
     }
 
-    pub(super) async fn send_half(&mut self, index: usize, content: &Content) -> Outcome {
-        let more = [
+    pub(super) async fn send_half(
+        &mut self,
+        index: usize,
+        content: &Content,
+        is_checked: bool,
+    ) -> Outcome {
+        let mut more = vec![
             (properties::TRANSACTION_PREPARED, "true".to_owned()),
-            (properties::PRODUCER_GROUP, PRODUCERS.to_owned()),
+            (properties::PRODUCER_GROUP, self.producers()),
         ];
+        if is_checked {
+            if !self.say_producer().await {
+                return not_asked();
+            }
+            let soon = CHECKED_AFTER_SECONDS.to_string();
+            more.push((properties::CHECK_IMMUNITY_TIME_SECONDS, soon));
+        }
         let properties = self.properties(index, content, &more);
         let content = Content {
             sys_flag: content.sys_flag | sys_flag::TRANSACTION_PREPARED,
@@ -111,10 +123,10 @@ impl Driver {
         let Some(sent) = self.sent.get(&half).cloned() else {
             return not_asked();
         };
-        let topic = self.topic(sent.topic);
+        let (topic, producers) = (self.topic(sent.topic), self.producers());
         let header = EndTransactionRequest {
             topic: Some(&topic),
-            producer_group: if is_right_group { PRODUCERS } else { "others" },
+            producer_group: if is_right_group { &producers } else { "others" },
             transaction_state_offset: sent.queue_offset + shift,
             physical_offset: sent.physical_offset,
             commit_or_rollback: decision,
@@ -125,18 +137,22 @@ impl Driver {
         };
         let request = Command::request(RequestCode::EndTransaction, &header);
         let asked = self.ask(request).await;
-        let is_done = asked.header::<()>().is_some();
-        if is_done && decision == sys_flag::TRANSACTION_COMMIT {
-            let place = (sent.topic, sent.queue);
-            let end = match self.ends.get(&place) {
-                Some(end) => end + 1,
-                None => 1,
-            };
-            if self.settle(sent.topic, sent.queue, end).await {
-                self.ends.insert(place, end);
-            }
+        if asked.header::<()>().is_some() {
+            self.settle_end(&sent, decision).await;
         }
         asked.outcome()
+    }
+
+    /// Waits until what a commit makes visible is there.
+    pub(super) async fn settle_end(&mut self, half: &Sent, decision: i32) {
+        if decision != sys_flag::TRANSACTION_COMMIT {
+            return;
+        }
+        let place = (half.topic, half.queue);
+        let end = self.ends.get(&place).copied().unwrap_or(0) + 1;
+        if self.settle(half.topic, half.queue, end).await {
+            self.ends.insert(place, end);
+        }
     }
 
     pub(super) async fn send_back(
@@ -240,8 +256,8 @@ impl Driver {
         properties: &str,
         is_short: bool,
     ) -> Asked {
-        let topic = self.topic(content.topic);
-        let header = header(&topic, content, properties);
+        let (topic, producers) = (self.topic(content.topic), self.producers());
+        let header = header(&topic, &producers, content, properties);
         let request = if is_short {
             Command::request(RequestCode::SendMessageV2, &header)
         } else {
@@ -280,9 +296,14 @@ pub(super) fn key(index: usize) -> String {
     format!("key{index}")
 }
 
-fn header<'a>(topic: &'a str, content: &Content, properties: &'a str) -> SendMessageRequestV2<'a> {
+fn header<'a>(
+    topic: &'a str,
+    producer_group: &'a str,
+    content: &Content,
+    properties: &'a str,
+) -> SendMessageRequestV2<'a> {
     SendMessageRequestV2 {
-        producer_group: PRODUCERS,
+        producer_group,
         topic,
         default_topic: "TBW102",
         default_topic_queue_count: 4,

@@ -77,7 +77,7 @@ impl Driver {
         };
         let topic = self.topic(sent.topic);
         let header = RecallMessageRequest {
-            producer_group: Some("producers"),
+            producer_group: Some(&self.producers()),
             topic: &topic,
             recall_handle: handle,
         };

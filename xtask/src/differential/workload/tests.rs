@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_seed_repeats_its_operations() {
-    let text = |seed| format!("{:?}", Workload::generate(seed, 300, &[]));
+    let text = |seed| format!("{:?}", Workload::generate(seed, 300));
     assert_eq!(text(1), text(1));
     assert_ne!(text(1), text(2));
 }
@@ -12,10 +12,12 @@ fn a_seed_repeats_its_operations() {
 #[test]
 fn operations_refer_to_earlier_ones_only() {
     for seed in 0..20 {
-        let operations = Workload::generate(seed, 200, &[]);
+        let operations = Workload::generate(seed, 200);
         for (index, operation) in operations.iter().enumerate() {
             let earlier = match operation {
-                Operation::EndTransaction { half, .. } => *half,
+                Operation::EndTransaction { half, .. } | Operation::AwaitCheck { half, .. } => {
+                    *half
+                }
                 Operation::Await { send, .. }
                 | Operation::Recall { send, .. }
                 | Operation::QueryKey { send, .. }

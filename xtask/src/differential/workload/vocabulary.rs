@@ -1,7 +1,29 @@
 //! The words of which the workload makes messages and filters.
 
+use crate::differential::operation::Filter;
+
 /// Tags that messages have.
 pub(super) const TAGS: [Option<&str>; 4] = [None, Some("red"), Some("blue"), Some("green tea")];
+
+/// What consumers subscribe to.
+pub(super) const SUBSCRIPTIONS: [Filter; 4] = [
+    Filter {
+        kind: "TAG",
+        expression: "*",
+    },
+    Filter {
+        kind: "TAG",
+        expression: "red",
+    },
+    Filter {
+        kind: "TAG",
+        expression: "red || green tea",
+    },
+    Filter {
+        kind: "SQL92",
+        expression: "size BETWEEN 1 AND 6 OR TAGS = 'blue'",
+    },
+];
 
 /// Filter types and expressions, good ones and bad ones.
 pub(super) const FILTERS: [(&str, &str); 12] = [

@@ -98,6 +98,9 @@ async fn a_transaction_is_committed_rolled_back_or_asked_about() {
     assert_eq!(header.message_id, Some("half"));
     let half = StoredMessage::parse(asked.body.clone()).unwrap();
     assert_eq!((half.topic(), &half.body()[..]), ("orders", &b"body"[..]));
+    let times = half.property(properties::TRANSACTION_CHECK_TIMES);
+    assert_eq!(times, Some("1"));
+    assert_eq!(half.sys_flag() & message::sys_flag::TRANSACTION, 0);
     let checked = EndTransactionRequest {
         from_transaction_check: true,
         ..end(third, 8)
