@@ -11,9 +11,10 @@ use wire::remoting::{
 };
 
 use super::{
+    reset_offset,
     servers::Servers,
     show::{self, Rows},
-    time,
+    time::{self, Point},
 };
 use crate::{cli::ServerOptions, exit::Failure};
 
@@ -51,6 +52,20 @@ pub(crate) enum GroupCommand {
         #[command(flatten)]
         server: ServerOptions,
     },
+    /// Set how far a group has come in a topic; its consumers go on from there
+    Reset {
+        /// Name of the group
+        name: String,
+        /// The topic
+        #[arg(long)]
+        topic: String,
+        /// Where to go on: `earliest`, `latest`, a time like 2026-11-22T03:20:00Z (with the first
+        /// message stored then or later), or milliseconds since 1970
+        #[arg(long, value_name = "WHERE")]
+        to: Point,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
     /// Delete a group and its offsets
     Delete {
         /// Name of the group
@@ -73,8 +88,15 @@ struct GroupDescription {
     #[serde(flatten)]
     summary: GroupSummary,
     lag: i64,
-    consumers: Vec<String>,
+    consumers: Vec<Consumer>,
     queue_list: Vec<QueueProgress>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Consumer {
+    client: String,
+    address: String,
+    language: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,6 +122,12 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
         } => create(&name, fifo, max_attempts, lite_topic, &server).await,
         GroupCommand::List { server } => list(&server).await,
         GroupCommand::Describe { name, server } => describe(&name, &server).await,
+        GroupCommand::Reset {
+            name,
+            topic,
+            to,
+            server,
+        } => reset_offset::run(&name, &topic, to, &server).await,
         GroupCommand::Delete { name, server } => delete(&name, &server).await,
     }
 }
@@ -184,8 +212,8 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         .on_brokers(async |broker| {
             let config = broker.group_config(&full).await?;
             let stats = broker.consume_stats(&full).await?;
-            let consumers = match broker.consumer_ids(&full).await {
-                Ok(consumers) => consumers,
+            let consumers = match broker.consumer_connections(&full).await {
+                Ok(consumers) => consumers.connections,
                 // Apache refuses where nobody consumes.
                 Err(ClientError::Refused { .. }) => Vec::new(),
                 Err(error) => return Err(error),
@@ -200,9 +228,14 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         )));
     };
     let group = summary(&servers, config);
-    let mut consumers: Vec<String> = answers
+    let mut consumers: Vec<Consumer> = answers
         .iter()
-        .flat_map(|(_, _, consumers)| consumers.clone())
+        .flat_map(|(_, _, consumers)| consumers)
+        .map(|connection| Consumer {
+            client: connection.client_id.clone(),
+            address: connection.client_address.clone(),
+            language: connection.language.clone(),
+        })
         .collect();
     consumers.sort();
     consumers.dedup();
@@ -236,10 +269,13 @@ fn described(group: &GroupDescription) -> String {
         ("lag", group.lag.to_string()),
         ("consumers", group.consumers.len().to_string()),
     ]);
-    for consumer in &group.consumers {
-        text.push_str("  ");
-        text.push_str(consumer);
+    if !group.consumers.is_empty() {
+        let mut rows = Rows::new(&["CLIENT", "ADDRESS", "LANGUAGE"]);
+        for consumer in &group.consumers {
+            rows.push([&consumer.client, &consumer.address, &consumer.language]);
+        }
         text.push('\n');
+        text.push_str(&rows.text());
     }
     if group.queue_list.is_empty() {
         return text;

@@ -5,6 +5,7 @@
 mod acl;
 mod group;
 mod message;
+mod reset_offset;
 mod servers;
 mod show;
 mod time;

@@ -1,36 +1,51 @@
-//! Times as people read them.
+//! Times as people read and write them.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
 
 /// A time in ms since 1970 as `2026-11-22 03:20:47.123Z`, or `-` where there is none.
 pub(super) fn shown(ms: i64) -> String {
-    if ms <= 0 {
-        return "-".to_owned();
+    match Timestamp::from_millisecond(ms) {
+        Ok(time) if ms > 0 => time.strftime("%Y-%m-%d %H:%M:%S.%3fZ").to_string(),
+        _ => "-".to_owned(),
     }
-    let (days, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03}Z",
-        ms % 1_000
-    )
 }
 
-/// Year, month and day of a day counted from 1970-01-01, by the Gregorian calendar: years run from
-/// March, so that the leap day is the last one.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+/// A point in the time of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Before its first message.
+    Earliest,
+    /// After its last message.
+    Latest,
+    /// Ms since 1970.
+    At(i64),
+}
+
+impl FromStr for Point {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => return Ok(Self::Earliest),
+            "latest" => return Ok(Self::Latest),
+            _ => {}
+        }
+        if let Ok(ms) = text.parse::<i64>() {
+            return if ms >= 0 {
+                Ok(Self::At(ms))
+            } else {
+                Err("milliseconds since 1970 begin at 0".to_owned())
+            };
+        }
+        let time: Timestamp = text.parse().map_err(|_| {
+            "expected `earliest`, `latest`, a time like 2026-11-22T03:20:00Z, or milliseconds since \
+             1970"
+                .to_owned()
+        })?;
+        Ok(Self::At(time.as_millisecond().max(0)))
+    }
 }
 
 #[cfg(test)]
@@ -40,9 +55,22 @@ mod tests {
     #[test]
     fn times_read_as_the_calendar_says() {
         assert_eq!(shown(0), "-");
+        assert_eq!(shown(i64::MAX), "-");
         assert_eq!(shown(1), "1970-01-01 00:00:00.001Z");
         assert_eq!(shown(951_782_400_000), "2000-02-29 00:00:00.000Z");
         assert_eq!(shown(1_709_251_199_999), "2024-02-29 23:59:59.999Z");
         assert_eq!(shown(1_735_689_600_000), "2025-01-01 00:00:00.000Z");
+    }
+
+    #[test]
+    fn points_in_time_are_written_in_four_ways() {
+        assert_eq!("earliest".parse(), Ok(Point::Earliest));
+        assert_eq!("latest".parse(), Ok(Point::Latest));
+        assert_eq!("1735689600000".parse(), Ok(Point::At(1_735_689_600_000)));
+        let zoned = "2025-01-01T01:00:00+01:00";
+        assert_eq!(zoned.parse(), Ok(Point::At(1_735_689_600_000)));
+        for wrong in ["", "-1", "yesterday", "2025-01-01"] {
+            assert!(wrong.parse::<Point>().is_err(), "{wrong}");
+        }
     }
 }

@@ -269,3 +269,44 @@ fn the_default_instance_can_be_named() {
     let described = server.json(&["topic", "describe", "orders", "--instance", "default"]);
     assert_eq!(described["topic"], "orders");
 }
+
+#[test]
+fn a_group_is_set_to_where_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server
+        .run(&["topic", "create", "orders", "--queues", "1"])
+        .ok();
+    server.run(&["group", "create", "billing"]).ok();
+    for key in ["1", "2"] {
+        server
+            .run(&["message", "send", "orders", "--body", "x", "--key", key])
+            .ok();
+    }
+    let reset =
+        |to: &str| server.json(&["group", "reset", "billing", "--topic", "orders", "--to", to]);
+    assert_eq!(reset("latest")["queue_list"][0]["offset"], 2);
+    let lag = || server.json(&["group", "describe", "billing"])["lag"].clone();
+    assert_eq!(lag(), 0);
+    assert_eq!(reset("earliest")["queue_list"][0]["offset"], 0);
+    assert_eq!(lag(), 2);
+    assert_eq!(reset("2100-01-01T00:00:00Z")["queue_list"][0]["offset"], 2);
+    let page = server.run(&[
+        "group", "reset", "billing", "--topic", "orders", "--to", "0",
+    ]);
+    let page = page.ok();
+    assert!(
+        page.starts_with("group billing goes on in topic orders with\n\nBROKER"),
+        "{page}"
+    );
+    let wrong = server.run(&[
+        "group", "reset", "billing", "--topic", "orders", "--to", "noon",
+    ]);
+    let error = wrong.fails(2);
+    assert!(error.contains("expected `earliest`, `latest`"), "{error}");
+    let unknown = server.run(&[
+        "group", "reset", "nobody", "--topic", "orders", "--to", "latest",
+    ]);
+    let error = unknown.fails(1);
+    assert!(error.contains("group `nobody` not found"), "{error}");
+}

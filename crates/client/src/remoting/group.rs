@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{Body, ConsumeStats, ConsumerList, GroupConfig, GroupConfigTable},
+    body::{
+        Body, ConsumeStats, ConsumerConnections, GroupConfig, GroupConfigTable, ResetOffsetBody,
+    },
     header::{
         ConsumerGroupRequest, DeleteGroupRequest, GetAllGroupConfigRequest, GetConsumeStatsRequest,
-        GroupRequest,
+        GroupRequest, ResetOffsetRequest,
     },
 };
 
@@ -92,16 +94,47 @@ impl RemotingClient {
             .await
     }
 
-    /// Ids of the clients that consume in a group now (38). Apache refuses where there is none.
+    /// The clients that consume in a group now (203). Refused where there is none.
     ///
     /// # Errors
     /// When the server refuses or does not answer.
-    pub async fn consumer_ids(&self, group: &str) -> Result<Vec<String>, ClientError> {
+    pub async fn consumer_connections(
+        &self,
+        group: &str,
+    ) -> Result<ConsumerConnections, ClientError> {
         let header = ConsumerGroupRequest {
             consumer_group: group,
         };
-        let command = Command::request(RequestCode::GetConsumerListByGroup, &header);
-        let list: ConsumerList = self.body(command).await?;
-        Ok(list.client_ids)
+        self.body(Command::request(
+            RequestCode::GetConsumerConnectionList,
+            &header,
+        ))
+        .await
+    }
+
+    /// Sets how far a group has come in a topic, to the first message stored at or after a time, ms
+    /// since 1970, or to the end with -1; its consumers are told (222). Returns the new offsets.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn reset_offset(
+        &self,
+        group: &str,
+        topic: &str,
+        timestamp: i64,
+    ) -> Result<ResetOffsetBody, ClientError> {
+        let header = ResetOffsetRequest {
+            group,
+            topic,
+            queue_id: None,
+            offset: None,
+            timestamp,
+            is_force: true,
+        };
+        self.body(Command::request(
+            RequestCode::InvokeBrokerToResetOffset,
+            &header,
+        ))
+        .await
     }
 }
