@@ -56,6 +56,7 @@ mod send;
 mod send_back;
 mod shard;
 mod state;
+mod time_span;
 mod topic;
 mod wait;
 
@@ -96,4 +97,5 @@ pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
 pub use send_back::{SendBackError, SendBackRequest};
 pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
+pub use time_span::TimeSpan;
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

@@ -183,11 +183,15 @@ impl Door {
     ) -> Result<(), hyper::Error> {
         let front = Arc::clone(&self.front);
         let grpc = grpc_v2::service(Arc::clone(&front), connection);
+        let admin = grpc_v2::admin::service(Arc::clone(&front), connection);
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut grpc = grpc.clone();
+            let (mut grpc, mut admin) = (grpc.clone(), admin.clone());
             let front = Arc::clone(&front);
             async move {
                 if is_grpc(&request) {
+                    if request.uri().path().starts_with(grpc_v2::admin::PATH) {
+                        return admin.call(request).await;
+                    }
                     return grpc.call(request).await;
                 }
                 let plain: Response<Full<Bytes>> =

@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 use base::{Clock, InstanceId, ShardId};
 use broker::Router;
 use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
 
 use crate::{grpc_v2::Clients, metrics::FrontMetrics};
 
@@ -151,10 +152,14 @@ pub struct Front {
     pub metrics: FrontMetrics,
     /// What gRPC clients have said of themselves, over all their connections.
     pub(crate) grpc_clients: Clients,
+    log_level: OnceLock<ChangeLogLevel>,
     started_at: Duration,
     next_connection: AtomicU64,
     connections: AtomicUsize,
 }
+
+/// What changes how much is logged.
+type ChangeLogLevel = Box<dyn Fn(LevelFilter) + Send + Sync>;
 
 impl Front {
     /// A front of no connections.
@@ -167,10 +172,22 @@ impl Front {
             drain: Drain::default(),
             metrics: FrontMetrics::default(),
             grpc_clients: Clients::default(),
+            log_level: OnceLock::new(),
             started_at,
             next_connection: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
         }
+    }
+
+    /// Lets administrators change how much is logged, by `change`. Only the first one counts.
+    pub fn on_log_level(&self, change: impl Fn(LevelFilter) + Send + Sync + 'static) {
+        let _ = self.log_level.set(Box::new(change));
+    }
+
+    /// Changes how much is logged; `false` where that cannot be.
+    pub(crate) fn change_log_level(&self, level: LevelFilter) -> bool {
+        let change = self.log_level.get();
+        change.inspect(|change| change(level)).is_some()
     }
 
     /// A number for a new connection, never given twice.

@@ -22,6 +22,7 @@ mod sniff;
 #[cfg(test)]
 mod test_clock;
 mod tls;
+mod topic_route;
 
 pub use front::{
     Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, DEFAULT_REGION, Drain, DrainPhase,

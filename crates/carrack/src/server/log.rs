@@ -3,7 +3,9 @@
 use std::io;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use crate::config::{LogFormat, LogLevel};
 
@@ -12,8 +14,11 @@ const OWN: [&str; 7] = [
     "base", "broker", "carrack", "client", "gateway", "store", "wire",
 ];
 
-/// Writes log lines from now on.
-pub(super) fn start(level: LogLevel, format: LogFormat) {
+/// Writes log lines from now on. What is returned changes how many.
+pub(super) fn start(
+    level: LogLevel,
+    format: LogFormat,
+) -> impl Fn(LevelFilter) + Send + Sync + 'static {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -21,14 +26,7 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let libraries = if level == LevelFilter::TRACE {
-        level
-    } else {
-        level.min(LevelFilter::WARN)
-    };
-    let targets = Targets::new()
-        .with_default(libraries)
-        .with_targets(OWN.map(|crate_name| (crate_name, level)));
+    let (filter, reload) = reload::Layer::new(targets(level));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match format {
         LogFormat::Text => lines
@@ -37,6 +35,21 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(targets))
+        .with(lines.with_filter(filter))
         .init();
+    move |level| {
+        // It fails only when nothing is logged any more.
+        let _ = reload.reload(targets(level));
+    }
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    let libraries = if level == LevelFilter::TRACE {
+        level
+    } else {
+        level.min(LevelFilter::WARN)
+    };
+    Targets::new()
+        .with_default(libraries)
+        .with_targets(OWN.map(|crate_name| (crate_name, level)))
 }

@@ -17,6 +17,7 @@ use anyhow::Context;
 use base::{Clock, InstanceId};
 use gateway::{Front, FrontSettings, TlsSetup};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::level_filters::LevelFilter;
 
 use self::{
     addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, upkeep::Upkeep,
@@ -33,7 +34,7 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let settings =
         config::load(flags, environment).map_err(|error| Failure::Usage(error.into()))?;
     let addresses = Addresses::of(&settings).map_err(Failure::Usage)?;
-    log::start(settings.log_level, settings.log_format);
+    let change_log_level = log::start(settings.log_level, settings.log_format);
     raise_open_files_limit();
 
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -45,7 +46,7 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
         .thread_name("worker")
         .build()
         .context("start threads")?;
-    let served = runtime.block_on(serve(&settings, addresses));
+    let served = runtime.block_on(serve(&settings, addresses, change_log_level));
     // Reads of the disk that are still under way serve nobody any more.
     runtime.shutdown_background();
     served
@@ -67,7 +68,11 @@ fn raise_open_files_limit() {
     }
 }
 
-async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure> {
+async fn serve(
+    settings: &Settings,
+    addresses: Addresses,
+    change_log_level: impl Fn(LevelFilter) + Send + Sync + 'static,
+) -> Result<(), Failure> {
     // Before anything else: a signal must not end a server that holds half-written data.
     let mut stop = signals::StopSignals::listen().context("listen for signals")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -93,6 +98,7 @@ async fn serve(settings: &Settings, addresses: Addresses) -> Result<(), Failure>
         Arc::clone(&clock),
         front_settings,
     ));
+    front.on_log_level(change_log_level);
     let opened = gateway::serve(front, addresses.listen.clone(), tls(settings, &addresses)).await;
     let running = match opened {
         Ok(running) => running,

@@ -18,6 +18,10 @@ const DATE_TIME: &str = "x-mq-date-time";
 
 const PUB: ActionSet = ActionSet::of(&[Action::Pub]);
 const SUB: ActionSet = ActionSet::of(&[Action::Sub]);
+const SUB_GET: ActionSet = ActionSet::of(&[Action::Sub, Action::Get]);
+const ROUTE: ActionSet = ActionSet::of(&[Action::Pub, Action::Sub, Action::Get]);
+const GET: ActionSet = ActionSet::of(&[Action::Get]);
+const UPDATE: ActionSet = ActionSet::of(&[Action::Update]);
 const PUB_SUB: ActionSet = ActionSet::of(&[Action::Pub, Action::Sub]);
 
 /// Bytes of an HMAC-SHA1.
@@ -44,6 +48,31 @@ fn group(resource: Option<&v2::Resource>) -> Need<'_> {
         resource,
         any_of: SUB,
     }
+}
+
+fn group_to(resource: Option<&v2::Resource>, any_of: ActionSet) -> Need<'_> {
+    Need {
+        any_of,
+        ..group(resource)
+    }
+}
+
+/// The server as a whole.
+fn cluster(any_of: ActionSet) -> Need<'static> {
+    Need {
+        kind: ResourceKind::Cluster,
+        resource: None,
+        any_of,
+    }
+}
+
+/// Topics and groups where there are any.
+fn group_and_topics<'r>(
+    named: Option<&'r v2::Resource>,
+    topics: impl IntoIterator<Item = &'r v2::Resource>,
+) -> Vec<Need<'r>> {
+    let topics = topics.into_iter().map(|name| topic(Some(name), GET));
+    [group_to(named, GET)].into_iter().chain(topics).collect()
 }
 
 fn topic_of(queue: Option<&v2::MessageQueue>) -> Option<&v2::Resource> {
@@ -99,6 +128,26 @@ guarded! {
     EndTransactionRequest(r) => vec![topic(r.topic.as_ref(), PUB)];
     RecallMessageRequest(r) => vec![topic(r.topic.as_ref(), PUB)];
     SyncLiteSubscriptionRequest(r) => vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)];
+    ChangeLogLevelRequest(_r) => vec![cluster(UPDATE)];
+    GetProxyRuntimeStatsRequest(_r) => vec![cluster(GET)];
+    DescribeTopicStatusRequest(r) => vec![topic(r.topic.as_ref(), GET)];
+    GetTopicRouteRequest(r) => vec![topic(r.topic.as_ref(), ROUTE)];
+    ListSubscriptionRequest(r) => group_and_topics(r.group.as_ref(), &r.topic);
+    DescribeSubscriptionRequest(r) => group_and_topics(r.group.as_ref(), &r.topic);
+    DeleteSubscriptionRequest(r) => {
+        vec![group_to(r.group.as_ref(), UPDATE), topic(r.topic.as_ref(), UPDATE)]
+    };
+    ListConsumerConnectionRequest(r) => group_and_topics(r.group.as_ref(), &r.topic);
+    DescribeGroupAccumulationRequest(r) => group_and_topics(r.group.as_ref(), &r.topics);
+    QueryTimeSpanRequest(r) => group_and_topics(r.group.as_ref(), &r.topics);
+    ResetGroupOffsetRequest(r) => {
+        vec![group_to(r.group.as_ref(), UPDATE), topic(r.topic.as_ref(), UPDATE)]
+    };
+    ListMessageRequest(r) => vec![topic(r.topic.as_ref(), SUB_GET)];
+    PrintThreadStackTraceRequest(r) => vec![group_to(r.group.as_ref(), GET)];
+    GetConsumerRunningInfoRequest(r) => vec![group_to(r.group.as_ref(), GET)];
+    VerifyMessageRequest(r) => vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)];
+    AdminSendMessageRequest(r) => vec![topic(r.topic.as_ref(), PUB)];
     Settings(r) => match &r.pub_sub {
         Some(PubSub::Publishing(publishing)) => {
             publishing.topics.iter().map(|name| topic(Some(name), PUB)).collect()
@@ -129,9 +178,8 @@ pub(super) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
             Ok(settled) if named_instance.is_some() => instance = Some(settled),
             Ok(_) => {}
             Err(error) => {
-                // Told to those who are believed; the default instance knows who that is.
-                let default = call.front.settle([])?;
-                caller(call, &default)?;
+                // Told to those who are believed.
+                check_believed(call)?;
                 return Err(error.into());
             }
         }
@@ -146,6 +194,10 @@ pub(super) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
     };
     let mut group = "";
     for (need, name) in needs.iter().zip(&named) {
+        if need.kind == ResourceKind::Cluster {
+            caller.may_cluster(need.any_of)?;
+            continue;
+        }
         if name.is_empty() {
             continue;
         }
@@ -160,6 +212,14 @@ pub(super) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
         } else {
             caller.may_topic_of(group, wanted)?;
         }
+    }
+    Ok(())
+}
+
+/// Checks that the request comes from somebody whom the default instance knows.
+pub(super) fn check_believed(call: &Call) -> Result<(), Refusal> {
+    if is_guarded(&call.front, &call.connection) {
+        caller(call, &*call.front.settle([])?)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::{Timestamp, limits};
+use base::{InstanceId, Timestamp, limits};
 use broker::ClientIdentity;
 use tonic::metadata::MetadataMap;
 use wire::grpc_v2::{self as v2, Code};
@@ -26,6 +26,8 @@ pub(super) struct Call {
     /// Where the request came in.
     pub(super) connection: ConnectionInfo,
     metadata: MetadataMap,
+    /// The instance that an administration request is about, if it names one.
+    deployment: Option<String>,
 }
 
 impl Call {
@@ -38,6 +40,15 @@ impl Call {
             front,
             connection,
             metadata,
+            deployment: None,
+        }
+    }
+
+    /// The same, about the instance of that id.
+    pub(super) fn about(self, deployment: &InstanceId) -> Self {
+        Self {
+            deployment: Some(deployment.as_str().to_owned()),
+            ..self
         }
     }
 
@@ -82,7 +93,10 @@ impl Call {
 
     /// The namespace that the client works in, empty if it has none.
     pub(super) fn namespace(&self) -> &str {
-        self.text(NAMESPACE)
+        match &self.deployment {
+            Some(deployment) => deployment,
+            None => self.text(NAMESPACE),
+        }
     }
 
     /// The checksum that this client understands.

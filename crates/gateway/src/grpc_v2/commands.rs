@@ -1,6 +1,5 @@
 //! Commands: what the core tells or asks a client, as TelemetryCommand, and what comes back.
 
-use base::TopicName;
 use broker::{ClientAnswer, ClientCommand, ClientQuestion, ConsumeMode};
 use wire::{
     grpc_v2::{self as v2, Code, settings::PubSub, telemetry_command::Command},
@@ -102,10 +101,9 @@ fn told_topic(call: &Call, settled: &Settled, topic: &str) -> v2::Resource {
             .find(is_it),
         None => None,
     };
-    match (told, TopicName::new(topic)) {
-        (Some(told), _) => told.clone(),
-        (None, Ok(topic)) => names::told(call, &settled.instance, &topic),
-        (None, Err(_)) => v2::Resource::default(),
+    match told {
+        Some(told) => told.clone(),
+        None => names::told(call, &settled.instance, topic),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod ack;
+pub(crate) mod admin;
 mod call;
 mod change_invisible_duration;
 mod clients;
@@ -99,6 +100,21 @@ answers!(
     UpdateOffsetResponse,
     GetOffsetResponse,
     QueryOffsetResponse,
+    DescribeTopicStatusResponse,
+    ListSubscriptionResponse,
+    DescribeSubscriptionResponse,
+    DeleteSubscriptionResponse,
+    DescribeGroupAccumulationResponse,
+    ListConsumerConnectionResponse,
+    ResetGroupOffsetResponse,
+    ListMessageResponse,
+    PrintThreadStackTraceResponse,
+    VerifyMessageResponse,
+    AdminSendMessageResponse,
+    GetConsumerRunningInfoResponse,
+    GetTopicRouteResponse,
+    QueryTimeSpanResponse,
+    GetProxyRuntimeStatsResponse,
 );
 
 impl Messaging {
@@ -139,25 +155,26 @@ impl Messaging {
             .status()
             .as_ref()
             .map_or(Code::Unspecified, v2::Status::code);
-        self.measure(name, code, false, begun);
+        measure(&self.front, name, code, false, begun);
         Ok(Response::new(response))
     }
+}
 
-    fn measure(&self, request: &'static str, code: Code, long_polling: bool, begun: Duration) {
-        let result = match code {
-            Code::Ok | Code::MultipleResults | Code::MessageNotFound => "success",
-            _ => "process_request_failed",
-        };
-        let key = RpcKey {
-            protocol: "grpc_v2",
-            request,
-            response: code.as_str_name(),
-            long_polling,
-            result,
-        };
-        let took = self.front.clock.elapsed().saturating_sub(begun);
-        self.front.metrics.latency(key).observe(took);
-    }
+/// Counts a call.
+fn measure(front: &Front, request: &'static str, code: Code, long_polling: bool, begun: Duration) {
+    let result = match code {
+        Code::Ok | Code::MultipleResults | Code::MessageNotFound => "success",
+        _ => "process_request_failed",
+    };
+    let key = RpcKey {
+        protocol: "grpc_v2",
+        request,
+        response: code.as_str_name(),
+        long_polling,
+        result,
+    };
+    let took = front.clock.elapsed().saturating_sub(begun);
+    front.metrics.latency(key).observe(took);
 }
 
 /// What a call that this release does not do comes to.
@@ -238,7 +255,7 @@ impl MessagingService for Messaging {
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
-        self.measure("receive_message", code, true, begun);
+        measure(&self.front, "receive_message", code, true, begun);
         let refused = |refusal| Handout::refused(&refusal, call.now());
         Ok(Response::new(result.unwrap_or_else(refused)))
     }
@@ -321,7 +338,7 @@ impl MessagingService for Messaging {
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
-        self.measure("pull_message", code, true, begun);
+        measure(&self.front, "pull_message", code, true, begun);
         Ok(Response::new(
             result.unwrap_or_else(|refusal| pull::refused(&refusal)),
         ))

@@ -103,14 +103,13 @@ pub(super) fn parse(
     (None, prefixed(&id, name))
 }
 
-/// A topic of `instance` as this client would name it.
-pub(super) fn told(call: &Call, instance: &Instance, topic: &TopicName) -> v2::Resource {
+/// A topic or group of `instance` as this client would name it.
+pub(super) fn told(call: &Call, instance: &Instance, plain: &str) -> v2::Resource {
     let namespace = call.namespace();
     let resource = |namespace: &str, name: String| v2::Resource {
         resource_namespace: namespace.to_owned(),
         name,
     };
-    let plain = topic.as_str();
     if namespace == instance.id().as_str() {
         return resource(namespace, plain.to_owned());
     }

@@ -1,4 +1,5 @@
-//! UpdateOffset, GetOffset and QueryOffset: how far a group has come, where a queue starts and ends.
+//! UpdateOffset, GetOffset and QueryOffset: how far a group has come, where a queue starts and
+//! ends.
 
 use base::{GroupName, QueueId, QueueOffset, TopicName};
 use broker::{ShardHandle, TimeBoundary};

@@ -100,7 +100,7 @@ async fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Top
     })
 }
 
-fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {
+pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {
     v2::Broker {
         name: broker_name(instance.id(), shard),
         // 0 is the one that takes messages; there are no others.

@@ -8,9 +8,10 @@ use std::error::Error;
 
 use base::{ErrorKind, NameError};
 use broker::{
-    AckError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
+    AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
     EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, OffsetError,
-    PullError, RecallError, ReceiptHandleError, ReceiveError, SendError,
+    ProgressError, PullError, QueryError, RecallError, ReceiptHandleError, ReceiveError,
+    ResetOffsetError, SendError,
     access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
@@ -288,6 +289,40 @@ fn forward_to_dead_letter_code(error: &ForwardToDeadLetterError) -> Code {
     }
 }
 
+fn query_code(error: &QueryError) -> Code {
+    match error {
+        QueryError::TopicNotFound(_) => Code::TopicNotFound,
+        QueryError::MessageNotFound { .. } => Code::MessageNotFound,
+        QueryError::Read { .. } | QueryError::State(_) => Code::InternalServerError,
+    }
+}
+
+fn progress_code(error: &ProgressError) -> Code {
+    match error {
+        ProgressError::TooMany { .. } => Code::PayloadTooLarge,
+        ProgressError::State(_) => Code::InternalServerError,
+    }
+}
+
+fn reset_offset_code(error: &ResetOffsetError) -> Code {
+    match error {
+        ResetOffsetError::Offset(error) => offset_code(error),
+        ResetOffsetError::GroupNotFound(_) => Code::ConsumerGroupNotFound,
+        ResetOffsetError::OutOfRange { .. } | ResetOffsetError::NoQueue { .. } => {
+            Code::IllegalOffset
+        }
+        ResetOffsetError::Progress(error) => progress_code(error),
+    }
+}
+
+fn ask_code(error: &AskError) -> Code {
+    match error {
+        AskError::NotConnected { .. } => Code::NotFound,
+        AskError::Unreachable { .. } => Code::TooManyRequests,
+        AskError::Silent { .. } => Code::RequestTimeout,
+    }
+}
+
 fn filter_code(error: &FilterError) -> Code {
     match error {
         FilterError::EmptyTag { .. }
@@ -339,6 +374,10 @@ from! {
     EndTransactionError => end_transaction_code;
     RecallError => recall_code;
     OffsetError => offset_code;
+    QueryError => query_code;
+    ProgressError => progress_code;
+    ResetOffsetError => reset_offset_code;
+    AskError => ask_code;
     PullError => pull_code;
     InstanceError => instance_code;
 }

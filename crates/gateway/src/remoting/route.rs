@@ -1,12 +1,12 @@
 //! Routes (105) and the cluster (106).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use base::TopicName;
 use broker::{Instance, ORDER_NAMESPACE, Topic, TopicSpec};
 use wire::remoting::{
     Command, ResponseCode,
-    body::{BrokerData, ClusterInfo, QueueData, TopicRouteData},
+    body::{BrokerData, ClusterInfo},
     header::{GetRouteRequest, permission},
 };
 
@@ -15,7 +15,10 @@ use super::{
     reply::{Answer, Refusal, Reply},
     system_topic::is_trace_topic,
 };
-use crate::front::{CLUSTER_NAME, broker_name};
+use crate::{
+    front::{CLUSTER_NAME, broker_name},
+    topic_route::{brokers, topic_route},
+};
 
 /// The topic whose route a producer asks for when its own topic has none: from it and its own
 /// number of queues it guesses the route that the topic will have once its first message has
@@ -89,55 +92,21 @@ fn route(
     connection: &Connection,
     request: &Command,
     instance: &Instance,
-    (queues, bits): (u32, i32),
+    queues: (u32, i32),
     order: Option<String>,
 ) -> Reply {
-    let count = queues.cast_signed();
-    // As after `wipeWritePerm` on Apache's name server.
-    let bits = if instance.offers_writes() {
-        bits
-    } else {
-        bits & !permission::WRITE
-    };
-    let brokers = brokers(connection, instance);
-    let queues = brokers
-        .iter()
-        .map(|broker| QueueData {
-            broker_name: broker.broker_name.clone(),
-            permission: bits,
-            read_queue_count: count,
-            write_queue_count: count,
-            topic_sys_flag: 0,
-        })
-        .collect();
-    let route = TopicRouteData {
-        brokers,
-        filter_server_table: BTreeMap::new(),
-        order_configuration: order,
-        queues,
-    };
-    Reply::body(request, &route)
-}
-
-/// The instance's shards as brokers.
-fn brokers(connection: &Connection, instance: &Instance) -> Vec<BrokerData> {
-    let address = connection.front.advertised(&connection.info).to_string();
-    let broker = |shard: Arc<broker::Shard>| BrokerData {
-        addresses: BTreeMap::from([(0, address.clone())]),
-        broker_name: broker_name(instance.id(), shard.id()),
-        cluster: CLUSTER_NAME.to_owned(),
-        enable_acting_master: false,
-    };
-    instance.shards().into_iter().map(broker).collect()
+    let (front, info) = (&connection.front, &connection.info);
+    Reply::body(request, &topic_route(front, info, instance, queues, order))
 }
 
 /// Code 106. Without a name in it, the request is about the default instance.
 pub(super) fn cluster(connection: &Connection, request: &Command) -> Answer {
     let instance = connection.front.settle([])?;
-    let brokers: BTreeMap<String, BrokerData> = brokers(connection, &instance)
-        .into_iter()
-        .map(|broker| (broker.broker_name.clone(), broker))
-        .collect();
+    let brokers: BTreeMap<String, BrokerData> =
+        brokers(&connection.front, &connection.info, &instance)
+            .into_iter()
+            .map(|broker| (broker.broker_name.clone(), broker))
+            .collect();
     let names = brokers.keys().cloned().collect();
     let clusters = BTreeMap::from([(CLUSTER_NAME.to_owned(), names)]);
     Ok(Reply::body(request, &ClusterInfo { brokers, clusters }))

@@ -1,7 +1,7 @@
 //! gRPC: who is believed, and what they may do.
 
 use tonic::{Request, metadata::AsciiMetadataValue};
-use wire::grpc_v2::{self as v2, Code};
+use wire::grpc_v2::{self as v2, Code, admin_client::AdminClient};
 
 use super::*;
 use crate::grpc_v2::{Sdk, code, message, receive, resource, text};
@@ -108,6 +108,10 @@ async fn no_call_is_done_without_permission() {
         };
     }
     let (topic, group) = (resource("orders"), resource("billing"));
+    let queue = Some(v2::MessageQueue {
+        topic: topic.clone(),
+        ..Default::default()
+    });
     forbidden! {
         query_route(v2::QueryRouteRequest {
             topic: topic.clone(),
@@ -152,7 +156,33 @@ async fn no_call_is_done_without_permission() {
             topic: topic.clone(),
             ..Default::default()
         });
+        update_offset(v2::UpdateOffsetRequest {
+            group: group.clone(),
+            message_queue: queue.clone(),
+            offset: 0,
+        });
+        get_offset(v2::GetOffsetRequest {
+            group: group.clone(),
+            message_queue: queue.clone(),
+        });
+        query_offset(v2::QueryOffsetRequest {
+            message_queue: queue.clone(),
+            ..Default::default()
+        });
     }
+    let pull = v2::PullMessageRequest {
+        group,
+        message_queue: queue,
+        ..Default::default()
+    };
+    let pull = signed(&sdk, pull, ALICE);
+    let mut pulled = sdk.client.pull_message(pull).await.unwrap().into_inner();
+    let first = pulled.message().await.unwrap().unwrap().content;
+    let Some(v2::pull_message_response::Content::Status(status)) = first else {
+        panic!("{first:?}");
+    };
+    assert_eq!(status.code(), Code::Forbidden);
+
     let request = signed(&sdk, receive("orders", "billing", 1), ALICE);
     let mut handed = sdk
         .client
@@ -182,4 +212,94 @@ async fn no_call_is_done_without_permission() {
     let mut told = sdk.client.telemetry(request).await.unwrap().into_inner();
     let end = told.message().await.unwrap_err();
     assert_eq!(end.code(), tonic::Code::PermissionDenied, "{end:?}");
+}
+
+#[tokio::test]
+async fn no_administration_is_done_without_permission() {
+    let server = guarded(&["Topic:other All Allow", "Group:other All Allow"]).await;
+    let sdk = Sdk::connect(&server, "tool").await;
+    let mut tool = AdminClient::new(sdk.channel.clone());
+    macro_rules! forbidden {
+        ($($method:ident($request:ident { $($field:ident: $value:expr),* });)*) => {
+            $(
+                let message = v2::$request {
+                    $($field: $value,)*
+                    ..Default::default()
+                };
+                for (request, expected) in [
+                    (signed(&sdk, message.clone(), ALICE), Code::Forbidden),
+                    (Request::new(message), Code::Unauthorized),
+                ] {
+                    let answer = tool.$method(request).await.unwrap().into_inner();
+                    assert_eq!(code(&answer.status), expected, stringify!($method));
+                }
+            )*
+        };
+    }
+    let (topic, group) = (resource("orders"), resource("billing"));
+    forbidden! {
+        describe_topic_status(DescribeTopicStatusRequest { topic: topic.clone() });
+        get_topic_route(GetTopicRouteRequest { topic: topic.clone() });
+        list_subscription(ListSubscriptionRequest { topic: topic.clone() });
+        list_subscription(ListSubscriptionRequest { group: group.clone() });
+        describe_subscription(DescribeSubscriptionRequest { group: group.clone() });
+        delete_subscription(DeleteSubscriptionRequest { topic: topic.clone(), group: group.clone() });
+        describe_group_accumulation(DescribeGroupAccumulationRequest { group: group.clone() });
+        describe_group_accumulation(DescribeGroupAccumulationRequest {
+            group: resource("other"),
+            topics: Vec::from_iter(topic.clone())
+        });
+        list_consumer_connection(ListConsumerConnectionRequest { group: group.clone() });
+        reset_group_offset(ResetGroupOffsetRequest { topic: topic.clone(), group: resource("other") });
+        query_message(ListMessageRequest { topic: topic.clone() });
+        print_thread_stack_trace(PrintThreadStackTraceRequest { group: group.clone() });
+        verify_message(VerifyMessageRequest { topic: resource("other"), group: group.clone() });
+        admin_send_message(AdminSendMessageRequest { topic: topic.clone() });
+        get_consumer_running_info(GetConsumerRunningInfoRequest { group: group.clone() });
+        query_time_span(QueryTimeSpanRequest { group: group.clone() });
+    }
+    for (request, expected) in [
+        (
+            signed(&sdk, v2::GetProxyRuntimeStatsRequest {}, ALICE),
+            Code::Forbidden,
+        ),
+        (
+            signed(&sdk, v2::GetProxyRuntimeStatsRequest {}, ROOT),
+            Code::Ok,
+        ),
+    ] {
+        let answer = tool
+            .get_proxy_runtime_stats(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(code(&answer.status), expected);
+    }
+    let request = signed(&sdk, v2::ChangeLogLevelRequest::default(), ALICE);
+    let refused = tool.change_log_level(request).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    let request = signed(&sdk, v2::ChangeLogLevelRequest::default(), ROOT);
+    let refused = tool.change_log_level(request).await.unwrap_err();
+    assert_eq!(
+        refused.code(),
+        tonic::Code::Unimplemented,
+        "for others it would be done"
+    );
+
+    // An instance that is not there is told to those who are believed.
+    let elsewhere = v2::DescribeTopicStatusRequest {
+        deployment_name: Some("mq-9".to_owned()),
+        topic,
+    };
+    for (request, expected) in [
+        (Request::new(elsewhere.clone()), Code::Unauthorized),
+        (signed(&sdk, elsewhere, ALICE), Code::NotFound),
+    ] {
+        let answer = tool
+            .describe_topic_status(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(code(&answer.status), expected);
+    }
 }

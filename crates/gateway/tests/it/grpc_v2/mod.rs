@@ -1,5 +1,6 @@
 //! The gRPC v2 front end over real sockets, as an SDK speaks to it.
 
+mod admin;
 mod commands;
 mod consume;
 mod limits;
@@ -48,6 +49,7 @@ impl tower::Service<http::Request<Body>> for Channel {
 /// An SDK: an id, and a connection that goes when this does.
 pub(crate) struct Sdk {
     pub(crate) client: MessagingServiceClient<Channel>,
+    pub(crate) channel: Channel,
     id: &'static str,
 }
 
@@ -60,8 +62,10 @@ impl Sdk {
             .handshake(socket);
         let (sender, connection) = soon("handshake", handshake).await.unwrap();
         tokio::spawn(connection);
+        let channel = Channel(sender);
         Self {
-            client: MessagingServiceClient::new(Channel(sender)),
+            client: MessagingServiceClient::new(channel.clone()),
+            channel,
             id,
         }
     }

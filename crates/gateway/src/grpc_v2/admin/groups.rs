@@ -1,0 +1,191 @@
+//! DescribeGroupAccumulation, QueryTimeSpan and ResetGroupOffset: how far a group is behind, and
+//! where it goes on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use base::{GroupName, QueueOffset, Timestamp, TopicName};
+use broker::{Instance, ProgressOf, ResetTo, ShardHandle};
+use wire::grpc_v2::{
+    self as v2, Code, describe_group_accumulation_response::GroupAccumulation,
+    query_time_span_response::QueueTimeSpan,
+};
+
+use super::{
+    super::{
+        names, route,
+        time::{from_duration, to_timestamp},
+    },
+    Call, Refusal, existing_group, existing_topic, no_lite_topics,
+};
+
+/// A group and the topics that a request asks about.
+struct Asked {
+    instance: Arc<Instance>,
+    shard: ShardHandle,
+    group: GroupName,
+    topics: BTreeSet<TopicName>,
+}
+
+impl Asked {
+    /// Without topics, all that the group consumes.
+    fn of(
+        call: &Call,
+        group: Option<&v2::Resource>,
+        topics: &[v2::Resource],
+    ) -> Result<Self, Refusal> {
+        let (instance, group) = names::group(call, group)?;
+        existing_group(&instance, &group)?;
+        let shard = route::any_shard(call, &instance)?;
+        let mut named = BTreeSet::new();
+        for topic in topics {
+            let (of_topic, topic) = names::topic(call, Some(topic))?;
+            if of_topic.id() != instance.id() {
+                let text = format!("topic `{topic}` is not in instance `{}`", instance.id());
+                return Err(Refusal::new(Code::BadRequest, text));
+            }
+            existing_topic(&instance, &topic)?;
+            named.insert(topic);
+        }
+        if topics.is_empty() {
+            let progress = shard.progress(ProgressOf::Group(&group))?;
+            named.extend(progress.into_iter().map(|progress| progress.topic));
+            let members = instance.consumers(&group).into_iter();
+            let consumers = members.filter_map(|member| member.consumer);
+            let subscriptions = consumers.flat_map(|consumer| consumer.subscriptions);
+            let subscribed = subscriptions.map(|subscription| subscription.topic);
+            named.extend(subscribed.filter(|topic| instance.topic(topic).is_some()));
+        }
+        Ok(Self {
+            instance,
+            shard,
+            group,
+            topics: named,
+        })
+    }
+}
+
+pub(super) async fn describe_group_accumulation(
+    call: Call,
+    request: v2::DescribeGroupAccumulationRequest,
+) -> Result<v2::DescribeGroupAccumulationResponse, Refusal> {
+    if request.lite_topic.is_some_and(|topic| !topic.is_empty()) {
+        return Err(no_lite_topics());
+    }
+    let asked = Asked::of(&call, request.group.as_ref(), &request.topics)?;
+    let metrics = asked.instance.metrics().groups.into_iter();
+    let in_flight: BTreeMap<TopicName, u64> = metrics
+        .filter(|metrics| metrics.group == asked.group)
+        .map(|metrics| (metrics.topic, metrics.in_flight))
+        .collect();
+    let mut whole = GroupAccumulation::default();
+    let mut by_topic = BTreeMap::new();
+    for topic in &asked.topics {
+        let in_flight = in_flight.get(topic).copied().unwrap_or(0);
+        let one = accumulation(&asked, topic, in_flight, call.now())?;
+        add(&mut whole, &one);
+        let name = names::told(&call, &asked.instance, topic.as_str()).name;
+        by_topic.insert(name, one);
+    }
+    Ok(v2::DescribeGroupAccumulationResponse {
+        status: None,
+        accumulation: Some(whole),
+        topic_accumulation: by_topic.into_iter().collect(),
+        lite_topic_accumulation: Default::default(),
+    })
+}
+
+/// How far the group is behind in one topic.
+fn accumulation(
+    asked: &Asked,
+    topic: &TopicName,
+    in_flight: u64,
+    now: Timestamp,
+) -> Result<GroupAccumulation, Refusal> {
+    let Asked { shard, group, .. } = asked;
+    let mut behind = 0;
+    for queue in existing_topic(&asked.instance, topic)?.queues() {
+        let range = shard.queue_range(topic, queue)?;
+        let committed = shard.committed_offset(group, topic, queue)?;
+        let committed = committed.unwrap_or(range.min).max(range.min);
+        behind += range.max.get().saturating_sub(committed.get());
+    }
+    let spans = shard.time_spans(group, topic)?;
+    let oldest = spans.iter().filter_map(|span| span.next).min();
+    let consumed = spans.iter().filter_map(|span| span.consumed).max();
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    // What is in flight counts as not consumed; the two are not read in one moment.
+    let in_flight = in_flight.min(behind);
+    Ok(GroupAccumulation {
+        inflight_messages: number(in_flight),
+        ready_messages: number(behind - in_flight),
+        accumulation: number(behind),
+        deliver_delay_time: oldest.map(|stored| from_duration(now.since(stored))),
+        last_consume_timestamp: consumed.map_or(0, Timestamp::ms),
+    })
+}
+
+fn add(whole: &mut GroupAccumulation, one: &GroupAccumulation) {
+    whole.inflight_messages += one.inflight_messages;
+    whole.ready_messages += one.ready_messages;
+    whole.accumulation += one.accumulation;
+    whole.last_consume_timestamp = whole.last_consume_timestamp.max(one.last_consume_timestamp);
+    let length = |time: &prost_types::Duration| (time.seconds, time.nanos);
+    let times = [whole.deliver_delay_time, one.deliver_delay_time];
+    whole.deliver_delay_time = times.into_iter().flatten().max_by_key(length);
+}
+
+pub(super) async fn query_time_span(
+    call: Call,
+    request: v2::QueryTimeSpanRequest,
+) -> Result<v2::QueryTimeSpanResponse, Refusal> {
+    let asked = Asked::of(&call, request.group.as_ref(), &request.topics)?;
+    let now = call.now();
+    let mut queue_time_span_list = Vec::new();
+    for topic in &asked.topics {
+        let told = names::told(&call, &asked.instance, topic.as_str());
+        for span in asked.shard.time_spans(&asked.group, topic)? {
+            let ms = |time: Option<Timestamp>| time.map_or(-1, Timestamp::ms);
+            let waited = span.next.map(|stored| now.since(stored).as_millis());
+            queue_time_span_list.push(QueueTimeSpan {
+                message_queue: Some(v2::MessageQueue {
+                    topic: Some(told.clone()),
+                    id: span.queue.get().cast_signed(),
+                    broker: Some(route::broker(&call, &asked.instance, asked.shard.id())),
+                    ..Default::default()
+                }),
+                min_timestamp: ms(span.first),
+                max_timestamp: ms(span.last),
+                consume_timestamp: ms(span.consumed.or(span.first)),
+                delay_time_ms: waited.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            });
+        }
+    }
+    Ok(v2::QueryTimeSpanResponse {
+        status: None,
+        queue_time_span_list,
+    })
+}
+
+pub(super) async fn reset_group_offset(
+    call: Call,
+    request: v2::ResetGroupOffsetRequest,
+) -> Result<v2::ResetGroupOffsetResponse, Refusal> {
+    let (instance, topic, group) =
+        names::topic_and_group(&call, request.topic.as_ref(), request.group.as_ref())?;
+    existing_topic(&instance, &topic)?;
+    existing_group(&instance, &group)?;
+    let time = request.reset_timestamp.as_ref().and_then(to_timestamp);
+    let time = time.ok_or_else(|| {
+        let text = "reset timestamp is missing or out of range";
+        Refusal::new(Code::BadRequest, text)
+    })?;
+    let shard = route::any_shard(&call, &instance)?;
+    let offsets: Vec<(base::QueueId, QueueOffset)> = shard
+        .reset_offset(&group, &topic, None, ResetTo::Time(time))
+        .await?;
+    instance.tell_offsets_reset(&group, &topic, &offsets);
+    Ok(v2::ResetGroupOffsetResponse { status: None })
+}
