@@ -2,11 +2,8 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,7 +11,7 @@ use base::{GroupName, QueueOffset, limits};
 use broker::{GroupSpec, ReceiveRequest, Received, Receiver, Start};
 use wire::message::properties;
 
-use crate::support::{Bench, group, poll, receive_request, topic};
+use crate::support::{Bench, Count, group, poll, receive_request, topic};
 
 /// A bench with a FIFO group of three attempts.
 fn bench() -> (Bench, GroupName) {
@@ -80,15 +77,6 @@ fn give_back(bench: &Bench, received: &Received, ms: u64) {
     bench.run(change).expect("the test allows no failure here");
 }
 
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn a_message_group_that_fails_holds_back_no_other() {
     let (bench, _) = bench();
@@ -140,7 +128,7 @@ fn an_ack_wakes_who_waits_for_the_message_group() {
     let (bench, ledgers) = bench();
     send(&bench, &["a0", "a1"]);
     let first = receive(&bench, 1);
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(Count::default());
     let waker = Waker::from(woken.clone());
     let mut waiting = pin!(bench.shard.receive(request(9, 5_000)));
     let mut poll_waiting = || waiting.as_mut().poll(&mut Context::from_waker(&waker));
@@ -175,7 +163,7 @@ fn a_failed_message_waits_for_those_of_its_batch_and_no_longer() {
     assert_eq!(names(&batch), ["a0", "a1"]);
     give_back(&bench, &batch[0], 100);
     bench.clock.advance(Duration::from_millis(100));
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(Count::default());
     let waker = Waker::from(woken.clone());
     let mut waiting = pin!(bench.shard.receive(request(9, 5_000)));
     let mut poll_waiting = || waiting.as_mut().poll(&mut Context::from_waker(&waker));

@@ -4,27 +4,15 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use base::{QueueId, QueueOffset};
 use broker::{AckError, Filter, GroupSpec, PullError, PullRequest, ReceiveError, Receiver, Start};
 
-use crate::support::{Bench, group, offsets, poll, receive_request, topic};
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use crate::support::{Bench, Count, group, offsets, poll, receive_request, topic};
 
 /// Polls `$call`, and again as long as it was woken.
 macro_rules! drive {

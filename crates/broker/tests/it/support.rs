@@ -2,8 +2,11 @@
 
 use std::{
     pin::{Pin, pin},
-    sync::{Arc, Weak},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -240,6 +243,16 @@ impl Bench {
         self.run(self.shard.receive(request))
             .expect("the test allows no failure here")
             .pop()
+    }
+}
+
+/// A waker that counts how often it was woken.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
