@@ -42,6 +42,8 @@ type command struct {
 	DelayLevel   int               `json:"delay_level"`
 	DelayMs      int64             `json:"delay_ms"`
 	DeliverAtMs  int64             `json:"deliver_at_ms"`
+	Priority     *int32            `json:"priority"`
+	LiteTopic    string            `json:"lite_topic"`
 	Local        string            `json:"local"`
 	RecallHandle string            `json:"recall_handle"`
 	Prefix       string            `json:"prefix"`
@@ -117,6 +119,12 @@ func (c *command) message() (*rocketmq.Message, error) {
 	}
 	if c.DeliverAtMs != 0 {
 		message.SetDelayTimestamp(time.UnixMilli(c.DeliverAtMs))
+	}
+	if c.Priority != nil {
+		message.SetPriority(*c.Priority)
+	}
+	if c.LiteTopic != "" {
+		message.SetLiteTopic(c.LiteTopic)
 	}
 	for name, value := range c.Properties {
 		message.AddProperty(name, value)

@@ -102,12 +102,14 @@ function deliveryTimestamp({ delay_ms: delayMs, deliver_at_ms: deliverAtMs }) {
 
 function message(command) {
   if (command.delay_level !== undefined) throw new Unsupported('delay levels');
-  const { topic, keys, tag, properties = {}, sharding_key: messageGroup, body_base64: body } = command;
+  const { topic, keys, tag, properties = {}, sharding_key: messageGroup, body_base64: body, priority } = command;
   return {
     topic,
     keys,
     tag,
     messageGroup,
+    priority,
+    liteTopic: command.lite_topic,
     body: Buffer.from(body, 'base64'),
     properties: new Map(Object.entries(properties)),
     deliveryTimestamp: deliveryTimestamp(command),

@@ -197,6 +197,10 @@ class Driver:
         if deliver_at_ms is not None:
             # Seconds, although the documentation of the library says milliseconds.
             message.delivery_timestamp = -(-deliver_at_ms // 1000)
+        if "priority" in command:
+            message.priority = command["priority"]
+        if "lite_topic" in command:
+            message.lite_topic = command["lite_topic"]
         for name, value in command.get("properties", {}).items():
             message.add_property(name, value)
         return message

@@ -132,6 +132,8 @@ struct Outgoing {
     delay_level: Option<u32>,
     delay_ms: Option<u64>,
     deliver_at_ms: Option<u64>,
+    priority: Option<u32>,
+    lite_topic: Option<String>,
 }
 
 impl Outgoing {
@@ -147,6 +149,8 @@ impl Outgoing {
             delay_level: None,
             delay_ms: None,
             deliver_at_ms: None,
+            priority: None,
+            lite_topic: None,
         }
     }
 
@@ -164,6 +168,8 @@ impl Outgoing {
 
     fn builder(self) -> Result<MessageBuilder, Failure> {
         unsupported_if(self.delay_level.is_some(), "delay levels")?;
+        unsupported_if(self.priority.is_some(), "priority")?;
+        unsupported_if(self.lite_topic.is_some(), "LiteTopics")?;
         let deliver_at = self.deliver_at_seconds()?;
         let mut builder = MessageBuilder::builder()
             .set_topic(self.topic)

@@ -301,6 +301,12 @@ pub(crate) struct Outgoing {
     /// Until when to hold it back, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deliver_at_ms: Option<u64>,
+    /// How urgent it is; higher is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<u32>,
+    /// The LiteTopic inside the topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lite_topic: Option<String>,
 }
 
 impl Outgoing {

@@ -44,6 +44,10 @@ pub(crate) enum Feature {
     NamespaceHidden,
     /// Changing the invisible duration of a message that was received.
     InvisibleDuration,
+    /// Messages with a priority.
+    Priority,
+    /// Messages to LiteTopics.
+    LiteTopics,
     /// Points in time to the millisecond.
     Milliseconds,
     /// A consumer that takes the largest message there may be.
@@ -176,6 +180,8 @@ pub(crate) const GRPC_RUST: &[Lack] = &[
         Feature::InvisibleDuration,
         "5.0.0 for Rust cannot change an invisible duration",
     ),
+    (Feature::Priority, "5.0.0 for Rust has no priorities"),
+    (Feature::LiteTopics, "5.0.0 for Rust has no LiteTopics"),
     (Feature::Milliseconds, "5.0.0 for Rust knows full seconds"),
     (
         Feature::LargestReceived,

@@ -18,7 +18,9 @@ public record Outgoing(
         String shardingKey,
         Integer delayLevel,
         Long delayMs,
-        Long deliverAtMs) {
+        Long deliverAtMs,
+        Integer priority,
+        String liteTopic) {
 
     /** The key that the events of this message carry. */
     public String key() {
@@ -46,7 +48,9 @@ public record Outgoing(
                 Json.text(command, "sharding_key"),
                 Json.count(command, "delay_level"),
                 Json.number(command, "delay_ms"),
-                Json.number(command, "deliver_at_ms"));
+                Json.number(command, "deliver_at_ms"),
+                Json.count(command, "priority"),
+                Json.text(command, "lite_topic"));
     }
 
     /** One of many; a `#` in the sharding key stands for its number. */
@@ -57,6 +61,6 @@ public record Outgoing(
 
     static Outgoing keyed(String topic, String key, String shardingKey) {
         byte[] body = key.getBytes(StandardCharsets.UTF_8);
-        return new Outgoing(topic, List.of(key), null, Map.of(), body, shardingKey, null, null, null);
+        return new Outgoing(topic, List.of(key), null, Map.of(), body, shardingKey, null, null, null, null, null);
     }
 }

@@ -87,6 +87,12 @@ final class Producing {
         if (outgoing.deliverAtMs() != null) {
             builder.setDeliveryTimestamp(outgoing.deliverAtMs());
         }
+        if (outgoing.priority() != null) {
+            builder.setPriority(outgoing.priority());
+        }
+        if (outgoing.liteTopic() != null) {
+            builder.setLiteTopic(outgoing.liteTopic());
+        }
         outgoing.properties().forEach(builder::addProperty);
         return builder.build();
     }
