@@ -142,10 +142,6 @@ pub(crate) const GRPC_NODEJS: &[Lack] = &[
     NO_TRACE,
     NO_BATCH,
     (
-        Feature::OrderedRetry,
-        "1.0.8 for Node.js makes a message that its listener in order fails a dead letter at once",
-    ),
-    (
         Feature::LargestReceived,
         "1.0.8 for Node.js receives answers of up to 4 MiB only",
     ),

@@ -11,6 +11,7 @@ mod live_restart;
 mod namespace;
 mod ordered;
 mod poisoned_message_group;
+mod priority;
 mod redelivery;
 mod request_reply;
 mod seek;
@@ -195,6 +196,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         needs: &[Feature::Recall],
         messages: Messages::mixed_or("delay"),
         run: timed::recall,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "priority",
+        shows: "of the messages that wait, those of a higher priority come first, each priority in order",
+        applies: |_, kind| kind == ConsumerKind::Simple,
+        needs: &[Feature::Priority],
+        messages: Messages::both("priority"),
+        run: priority::run,
         ..Scenario::PLAIN
     },
     Scenario {

@@ -21,6 +21,9 @@ const SEND_PAUSE: Duration = Duration::from_millis(10);
 const SEND_PAUSE_MAX: Duration = Duration::from_secs(1);
 const SEND_PAUSE_MULTIPLIER: f32 = 2.0;
 
+/// Roughly how the default pauses of a group grow, for SDKs that know exponential ones only.
+const RETRY_PAUSE_MULTIPLIER: f32 = 2.0;
+
 /// Messages that a push consumer asks for at once. Apache's proxy
 /// `grpcClientConsumerLongPollingBatchSize`.
 const RECEIVE_BATCH_SIZE: i32 = 32;
@@ -213,19 +216,29 @@ fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
         subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
         subscription.long_polling_timeout = Some(from_duration(LONG_POLL));
     }
-    settings.backoff_policy = Some(backoff(group.max_attempts, &group.retry));
+    let agent = settings.user_agent.as_ref();
+    let language = agent.map_or(v2::Language::Unspecified, v2::Ua::language);
+    settings.backoff_policy = Some(v2::RetryPolicy {
+        max_attempts: i32::try_from(group.max_attempts).unwrap_or(i32::MAX),
+        strategy: Some(strategy(&group.retry, language)),
+    });
     without_metric(settings)
 }
 
 /// Retries of a group. SDKs take the last pause for every further attempt.
-fn backoff(attempts: u32, policy: &RetryPolicy) -> v2::RetryPolicy {
-    let next = policy.pauses().into_iter().map(from_duration).collect();
-    v2::RetryPolicy {
-        max_attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
-        strategy: Some(retry_policy::Strategy::CustomizedBackoff(
-            v2::CustomizedBackoff { next },
-        )),
+fn strategy(policy: &RetryPolicy, language: v2::Language) -> retry_policy::Strategy {
+    let pauses = policy.pauses();
+    // Compat: Node.js (1.0.8) passes over a policy that lists its pauses, the attempts included,
+    // and then makes the first message that fails in order a dead letter.
+    if language == v2::Language::NodeJs {
+        return retry_policy::Strategy::ExponentialBackoff(v2::ExponentialBackoff {
+            initial: pauses.first().copied().map(from_duration),
+            max: pauses.last().copied().map(from_duration),
+            multiplier: RETRY_PAUSE_MULTIPLIER,
+        });
     }
+    let next = pauses.into_iter().map(from_duration).collect();
+    retry_policy::Strategy::CustomizedBackoff(v2::CustomizedBackoff { next })
 }
 
 /// Nobody collects metrics from clients.

@@ -42,7 +42,7 @@ const TYPES: [Type; 6] = [
     Type::new("fifo", Some(Feature::Ordered)),
     Type::new("delay", Some(Feature::DeliveryTime)),
     Type::new("transaction", Some(Feature::Transactions)),
-    Type::announced("priority", Feature::Priority),
+    Type::new("priority", Some(Feature::Priority)),
     Type::announced("lite", Feature::LiteTopics),
 ];
 

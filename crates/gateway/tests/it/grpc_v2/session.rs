@@ -171,11 +171,7 @@ async fn a_consumer_is_told_how_to_consume_and_listed() {
     let mut sdk = Sdk::connect(&server, "c").await;
     let mut talk = sdk.telemetry().await;
     let mut settings = consumer_settings("billing", "orders");
-    settings.user_agent = Some(v2::Ua {
-        language: v2::Language::NodeJs.into(),
-        version: "1.0.8".to_owned(),
-        ..Default::default()
-    });
+    settings.user_agent = agent(v2::Language::Golang);
     let told = talk.settle(settings).await;
     let Some(PubSub::Subscription(subscription)) = told.pub_sub else {
         panic!("expected a subscription");
@@ -206,6 +202,32 @@ async fn a_consumer_is_told_how_to_consume_and_listed() {
 
     sdk.terminate(Some("billing")).await;
     assert!(names(&server, "billing").is_empty());
+}
+
+/// The client for Node.js passes over a list of pauses, and over the attempts with it.
+#[tokio::test]
+async fn node_js_is_told_attempts_in_a_policy_that_it_reads() {
+    let server = Server::start().await;
+    let mut sdk = Sdk::connect(&server, "c").await;
+    let mut talk = sdk.telemetry().await;
+    let mut settings = consumer_settings("billing", "orders");
+    settings.user_agent = agent(v2::Language::NodeJs);
+    let backoff = talk.settle(settings).await.backoff_policy.unwrap();
+    assert_eq!(backoff.max_attempts, 17);
+    let Some(Strategy::ExponentialBackoff(pauses)) = backoff.strategy else {
+        panic!("expected pauses that grow");
+    };
+    assert_eq!(pauses.initial.unwrap().seconds, 10);
+    assert_eq!(pauses.max.unwrap().seconds, 7200);
+    assert!(pauses.multiplier > 1.0);
+}
+
+fn agent(language: v2::Language) -> Option<v2::Ua> {
+    Some(v2::Ua {
+        language: language.into(),
+        version: "1.0.8".to_owned(),
+        ..Default::default()
+    })
 }
 
 #[tokio::test]
