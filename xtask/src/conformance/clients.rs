@@ -298,3 +298,27 @@ fn java(name: &str, products: &Path, home: &Path) -> Command {
         .arg(format!("carrack.conformance.{main}"));
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lacks(name: &str, kind: ConsumerKind, feature: Feature) -> bool {
+        let client = CLIENTS.iter().find(|client| client.name == name);
+        client.expect("client").lack(kind, &[feature]).is_some()
+    }
+
+    #[test]
+    fn what_a_listener_lacks_is_no_lack_of_a_consumer_that_receives() {
+        assert!(lacks("go", ConsumerKind::Push, Feature::Ordered));
+        assert!(!lacks("go", ConsumerKind::Simple, Feature::Ordered));
+        assert!(!lacks("java-grpc", ConsumerKind::Push, Feature::Ordered));
+    }
+
+    #[test]
+    fn what_a_pull_lacks_is_no_lack_of_a_listener() {
+        let filter = Feature::TagFilter;
+        assert!(lacks("java-ons-1", ConsumerKind::LitePull, filter));
+        assert!(!lacks("java-ons-1", ConsumerKind::Push, filter));
+    }
+}
