@@ -90,6 +90,14 @@ pub const LONG_POLL_MS_MAX: u64 = 60_000;
 /// matches nothing must not hold the shard.
 pub const PULL_SCAN_ENTRIES_MAX: usize = 8_192;
 
+/// Pairs of group and queue of which a shard remembers how far they have pulled; what is above it
+/// is forgotten until the next pull. About 4 MiB.
+pub const PULL_POSITIONS_MAX: usize = 65_536;
+
+/// Queues that are asked for their oldest message when a tool wants to know that of a broker: some
+/// milliseconds of work. Of a broker with more queues it is not told.
+pub const EARLIEST_QUEUES_MAX: usize = 4_096;
+
 /// Messages in flight for one group on one queue before receive hands out no more. Bounds memory
 /// and the checkpoint; Apache's `popInflightMessageThreshold` of its newer releases is 10,000.
 pub const IN_FLIGHT_PER_QUEUE_MAX: usize = 10_000;

@@ -41,6 +41,7 @@ mod metrics;
 mod offset;
 mod progress;
 mod pull;
+mod pulled;
 mod query;
 mod rates;
 mod recall;

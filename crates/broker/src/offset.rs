@@ -86,7 +86,11 @@ impl OffsetError {
 }
 
 impl Shard {
-    fn queue_stream(&self, topic: &TopicName, queue: QueueId) -> Result<StreamKey, OffsetError> {
+    pub(crate) fn queue_stream(
+        &self,
+        topic: &TopicName,
+        queue: QueueId,
+    ) -> Result<StreamKey, OffsetError> {
         let topic = self.catalogue.known_topic(topic)?;
         Ok(Self::stream(&topic, topic.queue(queue)?))
     }

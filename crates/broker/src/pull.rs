@@ -171,6 +171,9 @@ impl Shard {
         let deadline = self.clock.elapsed() + wait;
         loop {
             let pulled = self.pull_now(&request, stream).await?;
+            if let Some(group) = &group {
+                self.note_pulled(stream, group.id, pulled.next);
+            }
             let left = deadline.saturating_sub(self.clock.elapsed());
             let done = pulled.outcome != PullOutcome::NoNewMessage;
             if done || left.is_zero() || self.is_draining() {

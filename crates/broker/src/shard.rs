@@ -119,6 +119,8 @@ pub struct Shard {
     pub(crate) state: Mutex<State>,
     /// One checkpoint or sweep at a time.
     pub(crate) upkeep: Mutex<crate::retention::Upkeep>,
+    /// How far consumers have pulled.
+    pub(crate) pulled: Mutex<crate::pulled::PullPositions>,
     pub(crate) draining: AtomicBool,
     drain: watch::Sender<bool>,
 }
@@ -150,6 +152,7 @@ impl Shard {
             clients,
             state: Mutex::new(state),
             upkeep: Mutex::default(),
+            pulled: Mutex::default(),
             draining: AtomicBool::new(false),
             drain: watch::Sender::new(false),
         }))

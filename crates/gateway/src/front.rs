@@ -16,7 +16,7 @@ use broker::Router;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 
-use crate::{grpc_v2::Clients, metrics::FrontMetrics};
+use crate::{grpc_v2::Clients, metrics::FrontMetrics, surroundings::Surroundings};
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
 pub const CLUSTER_NAME: &str = "DefaultCluster";
@@ -153,6 +153,7 @@ pub struct Front {
     /// What gRPC clients have said of themselves, over all their connections.
     pub(crate) grpc_clients: Clients,
     log_level: OnceLock<ChangeLogLevel>,
+    pub(crate) surroundings: Option<Surroundings>,
     started_at: Duration,
     next_connection: AtomicU64,
     connections: AtomicUsize,
@@ -173,6 +174,7 @@ impl Front {
             metrics: FrontMetrics::default(),
             grpc_clients: Clients::default(),
             log_level: OnceLock::new(),
+            surroundings: None,
             started_at,
             next_connection: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
@@ -188,6 +190,13 @@ impl Front {
     pub(crate) fn change_log_level(&self, level: LevelFilter) -> bool {
         let change = self.log_level.get();
         change.inspect(|change| change(level)).is_some()
+    }
+
+    /// Tells tools what is around it; without, they are told nothing of the machine.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(surroundings);
+        self
     }
 
     /// A number for a new connection, never given twice.

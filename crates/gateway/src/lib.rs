@@ -19,6 +19,7 @@ mod prefixed;
 mod recall_handle;
 mod remoting;
 mod sniff;
+mod surroundings;
 #[cfg(test)]
 mod test_clock;
 mod tls;
@@ -30,4 +31,5 @@ pub use front::{
 };
 pub use listen::{Drained, ListenAddress, Running, ServeError, serve};
 pub use metrics::{FrontMetrics, Histogram, RpcKey};
+pub use surroundings::{DiskSpace, Surroundings};
 pub use tls::{TlsError, TlsSetup};

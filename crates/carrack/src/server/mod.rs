@@ -11,11 +11,11 @@ mod random;
 mod signals;
 mod upkeep;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use base::{Clock, InstanceId};
-use gateway::{Front, FrontSettings, TlsSetup};
+use gateway::{DiskSpace, Front, FrontSettings, Surroundings, TlsSetup};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
@@ -93,11 +93,8 @@ async fn serve(
         default_instance: InstanceId::default_instance(),
         region: settings.region.clone(),
     };
-    let front = Arc::new(Front::new(
-        node.router(),
-        Arc::clone(&clock),
-        front_settings,
-    ));
+    let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
+    let front = Arc::new(front.with_surroundings(surroundings(settings)));
     front.on_log_level(change_log_level);
     let opened = gateway::serve(front, addresses.listen.clone(), tls(settings, &addresses)).await;
     let running = match opened {
@@ -137,6 +134,24 @@ async fn serve(
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");
     Ok(())
+}
+
+/// What tools are told of the machine.
+fn surroundings(settings: &Settings) -> Surroundings {
+    let folder = settings.data.clone();
+    Surroundings {
+        retention_hours: settings.retention_hours,
+        processors: std::thread::available_parallelism().map_or(1, NonZero::get),
+        disk_space: Box::new(move || {
+            let disk = rustix::fs::statvfs(&folder).ok()?;
+            let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+            Some(DiskSpace {
+                total: bytes(disk.f_blocks),
+                free: bytes(disk.f_bfree),
+                available: bytes(disk.f_bavail),
+            })
+        }),
+    }
 }
 
 fn tls(settings: &Settings, addresses: &Addresses) -> TlsSetup {

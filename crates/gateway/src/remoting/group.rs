@@ -268,12 +268,14 @@ pub(super) fn topic_stats(
             Some(last) => shard.store_time(topic.name(), queue, last)?,
             None => None,
         };
+        let pulled = shard.pulled_offset(group, topic.name(), queue)?;
+        let pulled = pulled.map_or(committed, |next| next.get().max(committed));
         let committed = committed.cast_signed();
         let offsets = ConsumeOffset {
             broker_offset: range.max.get().cast_signed(),
             consumer_offset: committed,
             last_timestamp: last.map_or(0, Timestamp::ms),
-            pull_offset: committed,
+            pull_offset: pulled.cast_signed(),
         };
         table.push((name, offsets));
     }

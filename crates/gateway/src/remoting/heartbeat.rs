@@ -45,7 +45,7 @@ pub(super) async fn beat(connection: &Connection, request: &Command) -> Answer {
     }
     for consumer in &data.consumers {
         let GroupIn { instance, group } = connection.group(&consumer.group_name)?;
-        if !prepare(&instance, &group, consumer).await? {
+        if !prepare(&instance, &group).await? {
             // As on Apache: a group that is not there and is not made is passed over; its pulls say
             // so.
             continue;
@@ -89,25 +89,16 @@ fn in_instance(said: &mut BTreeMap<InstanceId, Said>, instance: Arc<Instance>) -
     })
 }
 
-/// Makes the group, and its retry topic if its members share messages. `false` if the group is not
+/// Makes the group and its retry topic: tools know the groups by those. `false` if the group is not
 /// there and may not be made.
-async fn prepare(
-    instance: &Instance,
-    group: &GroupName,
-    consumer: &ConsumerData,
-) -> Result<bool, Refusal> {
+async fn prepare(instance: &Instance, group: &GroupName) -> Result<bool, Refusal> {
     if instance.group(group).is_none() && instance.group_or_create(group).await?.is_none() {
         return Ok(false);
     }
-    if consumer.message_model == Model::Clustering
-        && consumer.consume_type == ConsumeType::Passively
-    {
-        let retry = TopicName::retry_of(group);
-        if instance.topic(&retry).is_none() {
-            instance
-                .create_topic(TopicSpec::new(retry, RETRY_QUEUES))
-                .await?;
-        }
+    let retry = TopicName::retry_of(group);
+    if instance.topic(&retry).is_none() {
+        let spec = TopicSpec::new(retry, RETRY_QUEUES);
+        instance.create_topic(spec).await?;
     }
     Ok(true)
 }

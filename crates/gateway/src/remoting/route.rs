@@ -27,7 +27,7 @@ pub(super) const TEMPLATE_TOPIC: &str = "TBW102";
 
 /// Queues of the topics that stand for the cluster and its brokers; only their brokers are looked
 /// at.
-const ADMINISTRATION_QUEUES: u32 = 1;
+pub(super) const ADMINISTRATION_QUEUES: u32 = 1;
 
 /// Queues of a trace topic, as Apache creates it where it is told to.
 const TRACE_QUEUES: u32 = 1;
@@ -73,7 +73,8 @@ pub(super) async fn by_topic(connection: &Connection, request: &Command) -> Answ
     Err(Refusal::new(ResponseCode::TopicNotExist, remark))
 }
 
-fn is_broker(instance: &Instance, name: &str) -> bool {
+/// Whether that is the name of one of the instance's shards as brokers.
+pub(super) fn is_broker(instance: &Instance, name: &str) -> bool {
     let shards = instance.shards();
     let mut names = shards
         .iter()

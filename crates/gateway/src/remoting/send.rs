@@ -16,7 +16,7 @@ use wire::{
 use super::{
     connection::{Connection, TopicIn},
     reply::{Answer, Refusal, Reply},
-    route::TEMPLATE_TOPIC,
+    route::{ADMINISTRATION_QUEUES, TEMPLATE_TOPIC, is_broker},
 };
 use crate::{
     front::{CLUSTER_NAME, DEFAULT_REGION, broker_name},
@@ -40,8 +40,13 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
             let remark = format!("topic `{topic}` is a template and takes no messages");
             return Err(Refusal::new(ResponseCode::NoPermission, remark));
         }
-        // The client has told its queues from the template and the number that it wants itself.
-        let wanted = u32::try_from(header.default_topic_queue_count).unwrap_or(0);
+        let wanted = if is_broker(&instance, topic.as_str()) {
+            // There is a route of that name before there is a topic.
+            ADMINISTRATION_QUEUES
+        } else {
+            // The client has told its queues from the template and the number that it wants itself.
+            u32::try_from(header.default_topic_queue_count).unwrap_or(0)
+        };
         let queues = wanted.clamp(1, instance.settings().automatic_queues.max(1));
         instance.topic_or_create(&topic, Some(queues)).await?;
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base::{QueueOffset, Timestamp};
-use broker::{Counter, Instance, Permission, Topic, TopicSpec, TopicType, Window};
+use broker::{Counter, Instance, ORDER_NAMESPACE, Permission, Topic, TopicSpec, TopicType, Window};
 use wire::remoting::{
     Command, ResponseCode,
     body::{
@@ -150,7 +150,7 @@ pub(super) fn all(connection: &Connection, request: &Command) -> Answer {
     let topics = instance.topics();
     let topics = topics
         .iter()
-        .map(|topic| (topic.name().to_string(), config(topic, None)));
+        .map(|topic| (topic.name().to_string(), config(&instance, topic, None)));
     let table = TopicConfigTable {
         data_version: DataVersion::default(),
         topics: topics.collect(),
@@ -165,18 +165,21 @@ pub(super) fn get(connection: &Connection, request: &Command) -> Answer {
     let Some(found) = instance.topic(&topic) else {
         return Err(not_found(&TopicIn { instance, topic }));
     };
-    Ok(Reply::body(request, &config(&found, Some(header.topic))))
+    let config = config(&instance, &found, Some(header.topic));
+    Ok(Reply::body(request, &config))
 }
 
-fn config(topic: &Topic, shown: Option<&str>) -> TopicConfig {
+fn config(instance: &Instance, topic: &Topic, shown: Option<&str>) -> TopicConfig {
     let spec = &topic.spec;
+    // A topic is ordered as long as there is an order of its queues; tools make both at once.
+    let order = instance.kv_config(ORDER_NAMESPACE, spec.name.as_str());
     let mut attributes: BTreeMap<String, String> = spec.attributes.clone();
     if let Some(topic_type) = spec.topic_type {
         attributes.insert(TYPE_ATTRIBUTE.to_owned(), topic_type.attribute().to_owned());
     }
     TopicConfig {
         attributes,
-        order: false,
+        order: order.is_some(),
         permission: spec.permission.bits().into(),
         read_queue_count: spec.queues.cast_signed(),
         write_queue_count: spec.queues.cast_signed(),

@@ -6,6 +6,7 @@ mod clients;
 mod filter;
 mod messages;
 mod pop;
+mod tools;
 mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,10 @@ use std::{
 use base::{Clock, InstanceId, Random, SeededRandom, ShardId, Sleep, Timestamp};
 use broker::{Instance, InstanceSettings, Router, ShardParts, ShardState};
 use bytes::BytesMut;
-use gateway::{Advertise, Drained, Front, FrontSettings, ListenAddress, Running, TlsSetup};
+use gateway::{
+    Advertise, DiskSpace, Drained, Front, FrontSettings, ListenAddress, Running, Surroundings,
+    TlsSetup,
+};
 use store::{
     fs::FolderDisk,
     kv::{FjallDatabase, StateKv},
@@ -167,7 +170,19 @@ impl Server {
             default_instance: InstanceId::default_instance(),
             region: gateway::DEFAULT_REGION.to_owned(),
         };
-        let front = Arc::new(Front::new(router, clock, settings));
+        let surroundings = Surroundings {
+            retention_hours: 72,
+            processors: 3,
+            disk_space: Box::new(|| {
+                Some(DiskSpace {
+                    total: 1_000 << 30,
+                    free: 400 << 30,
+                    available: 400 << 30,
+                })
+            }),
+        };
+        let front = Front::new(router, clock, settings).with_surroundings(surroundings);
+        let front = Arc::new(front);
         let listen = ListenAddress {
             host: "127.0.0.1".to_owned(),
             port: 0,

@@ -94,7 +94,7 @@ fn broker(connection: &Connection, instance: &Instance) -> Settings {
     let first = instance.shards().first().map(|shard| shard.id());
     let name = first.map_or_else(String::new, |shard| broker_name(instance.id(), shard));
     let automatic = instance.settings().create_automatically.to_string();
-    vec![
+    let mut settings = vec![
         ("autoCreateSubscriptionGroup", automatic.clone()),
         ("autoCreateTopicEnable", automatic),
         ("brokerClusterName", CLUSTER_NAME.to_owned()),
@@ -121,7 +121,16 @@ fn broker(connection: &Connection, instance: &Instance) -> Settings {
         ("traceOn", "true".to_owned()),
         ("traceTopicEnable", "true".to_owned()),
         ("useTLS", connection.info.tls.to_string()),
-    ]
+    ];
+    if let Some(surroundings) = &connection.front.surroundings {
+        let hours = surroundings.retention_hours.to_string();
+        settings.push(("fileReservedTime", hours));
+        // Compat: `exportMetrics` takes it for the number of processors.
+        let processors = surroundings.processors.to_string();
+        settings.push(("clientCallbackExecutorThreads", processors));
+        settings.sort_unstable();
+    }
+    settings
 }
 
 fn name_server(connection: &Connection) -> Settings {

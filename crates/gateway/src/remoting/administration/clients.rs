@@ -77,7 +77,8 @@ pub(super) fn all_producers(connection: &Connection, request: &Command) -> Answe
         client_id: client.client.id.clone(),
         language: client.client.language.clone(),
         last_update_timestamp: client.last_seen.ms(),
-        address: client.client.address.to_string(),
+        // As Apache's broker writes it here, and only here.
+        address: format!("/{}", client.client.address),
         version: version(client),
     };
     let data: BTreeMap<String, Vec<ProducerInfo>> = instance

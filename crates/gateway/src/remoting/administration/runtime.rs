@@ -6,16 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use base::{Timestamp, limits};
 use broker::{Counter, Instance, Window};
 use wire::remoting::{Command, body::TextTable};
 
-use crate::remoting::{
-    connection::Connection,
-    reply::{Answer, Reply},
+use crate::{
+    DiskSpace,
+    remoting::{
+        connection::Connection,
+        reply::{Answer, Reply},
+    },
 };
 
 /// Thread pools of Apache's broker. Here requests wait nowhere but at their connection.
-const POOLS: [&str; 6] = ["ack", "litePull", "pull", "query", "send", "EndTransaction"];
+const POOLS: [&str; 5] = ["ack", "litePull", "pull", "query", "send"];
 
 /// Bounds of the times of a send, as Apache prints them.
 const SEND_TIMES: [&str; 13] = [
@@ -44,13 +48,15 @@ pub(super) fn get(connection: &Connection, request: &Command) -> Answer {
     process(connection, &mut put);
     messages(&instance, &mut put);
     log(connection, &instance, &mut put);
+    let capacity = limits::REMOTING_REQUESTS_IN_FLIGHT_MAX.to_string();
     for pool in POOLS {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".to_owned());
         let head = format!("{pool}ThreadPoolQueueHeadWaitTimeMills");
         put(&head, "0".to_owned());
-        let capacity = base::limits::REMOTING_REQUESTS_IN_FLIGHT_MAX.to_string();
-        put(&format!("{pool}ThreadPoolQueueCapacity"), capacity);
+        let name = format!("{pool}ThreadPoolQueueCapacity");
+        put(&name, capacity.clone());
     }
+    put("EndTransactionThreadPoolQueueCapacity", capacity);
     for zero in [
         "EndTransactionQueueSize",
         "dispatchBehindBytes",
@@ -147,12 +153,33 @@ fn log(connection: &Connection, instance: &Instance, put: &mut impl FnMut(&str, 
         "remainHowManyDataToFlush",
         format!("{} B", metrics.log_pending_bytes),
     );
-    // Not known without looking at every queue.
-    put("earliestMessageTimeStamp", "-1".to_owned());
-    // How full the disk is, is in the metrics; tools warn at high ratios.
-    put("commitLogDiskRatio", "0.0".to_owned());
-    put("consumeQueueDiskRatio", "0.0".to_owned());
-    let gibibytes = metrics.log_disk_bytes as f64 / f64::from(1 << 30);
-    let capacity = format!("Total : {gibibytes:.1} GiB, Free : 0.0 GiB.");
+    let earliest = earliest_message(connection, instance).map_or(-1, Timestamp::ms);
+    put("earliestMessageTimeStamp", earliest.to_string());
+    let surroundings = connection.front.surroundings.as_ref();
+    let disk = surroundings.and_then(|surroundings| (surroundings.disk_space)());
+    let ratio = format!("{:?}", disk.map_or(0.0, DiskSpace::used_ratio));
+    put("commitLogDiskRatio", ratio.clone());
+    put("consumeQueueDiskRatio", ratio);
+    let gibibytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let (total, free) = disk.map_or((0, 0), |disk| (disk.total, disk.free));
+    let (total, free) = (gibibytes(total), gibibytes(free));
+    let capacity = format!("Total : {total:.1} GiB, Free : {free:.1} GiB.");
     put("commitLogDirCapacity", capacity);
+}
+
+/// When the oldest message was stored that is still in a queue. Not known of a broker of very many
+/// queues, each of which has to be asked.
+fn earliest_message(connection: &Connection, instance: &Instance) -> Option<Timestamp> {
+    let shard = connection.shard(instance.id()).ok()?;
+    let topics = instance.topics();
+    let count: usize = topics.iter().map(|topic| topic.spec.queues as usize).sum();
+    if count > limits::EARLIEST_QUEUES_MAX {
+        return None;
+    }
+    let queues = topics
+        .iter()
+        .flat_map(|topic| topic.queues().map(move |queue| (topic.name(), queue)));
+    // A queue that cannot be read has worse to tell than this.
+    let times = queues.filter_map(|(topic, queue)| shard.earliest_store_time(topic, queue).ok());
+    times.flatten().min()
 }
