@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::crash;
 use crate::differential;
+use crate::mqadmin;
 use crate::setup;
 use crate::steps::Steps;
 use crate::tidy;
@@ -129,6 +130,7 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     steps.test("differential", || {
         differential::run_seeds(binary.clone(), sizes.differential_seeds)
     })?;
+    steps.test("mqadmin", || mqadmin::check(binary.clone()))?;
     steps.test("conformance", || conformance(&binary))
 }
 

@@ -101,6 +101,7 @@ pub(crate) fn java(products: &Path, home: &Path, heap: &str, class: &str) -> Com
         .args(JVM)
         .arg(heap)
         .arg(format!("-Duser.home={}", home.display()))
+        .arg(format!("-Djava.io.tmpdir={}", home.display()))
         .args([
             "-cp",
             &format!("{0}/classes:{0}/lib/*", products.display()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::conformance::deadline::{Deadline, START, STOP};
+use crate::conformance::deadline::{Deadline, START, STOP, Stopwatch};
 use crate::conformance::process::Process;
 use crate::oracle::{self, Oracle};
 
@@ -17,6 +17,14 @@ const STEP: Duration = Duration::from_secs(90);
 
 /// The broker's name on both sides, which is what Carrack calls its only shard.
 const BROKER_NAME: &str = "default-0";
+
+/// What a step printed.
+pub(super) struct Output {
+    /// The text.
+    pub(super) text: String,
+    /// How long the step took.
+    pub(super) took: Duration,
+}
 
 /// A server with its harness.
 pub(super) struct Target {
@@ -66,20 +74,30 @@ impl Target {
         })
     }
 
+    /// Whether it is Carrack.
+    pub(super) fn is_carrack(&self) -> bool {
+        matches!(self.server, Server::Carrack(_))
+    }
+
     /// Its name, for people.
     pub(super) fn name(&self) -> &'static str {
-        match self.server {
-            Server::Apache { .. } => "Apache",
-            Server::Carrack(_) => "Carrack",
+        if self.is_carrack() {
+            "Carrack"
+        } else {
+            "Apache"
         }
     }
 
     /// Runs one step and returns what it printed.
-    pub(super) fn run(&mut self, words: &[String]) -> Result<String> {
+    pub(super) fn run(&mut self, words: &[String]) -> Result<Output> {
+        let watch = Stopwatch::start();
         self.harness.write(&format!("{}\n", words.join("\t")))?;
         let line = self.harness.next_line(Deadline::after(STEP))?;
         let bytes = STANDARD.decode(&line.text).context("decode the answer")?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(Output {
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            took: watch.elapsed(),
+        })
     }
 
     /// Stops the server. Carrack must stop cleanly; Apache is ended.

@@ -8,12 +8,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.admin.TopicOffset;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
@@ -23,6 +25,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
  * <ul>
  *   <li>{@code !ready} waits until the broker is known to the name server.
  *   <li>{@code !routed TOPIC} waits until the topic has a route.
+ *   <li>{@code !stored TOPIC COUNT} waits until a topic has so many messages.
  *   <li>{@code !producer GROUP traced|plain} starts a producer.
  *   <li>{@code !send GROUP TOPIC QUEUE TAG KEY BODY NAME} sends one message; its ids become the
  *       values {@code NAME.unique} and {@code NAME.offset}.
@@ -49,6 +52,7 @@ final class Clients {
         switch (words[0]) {
             case "!ready" -> ready();
             case "!routed" -> routed(words[1]);
+            case "!stored" -> stored(words[1], Long.parseLong(words[2]));
             case "!producer" -> producer(words[1], words[2].equals("traced"));
             case "!send" -> send(words);
             case "!consumer" -> consumer(words[1], words[2], words[3], words[4]);
@@ -61,34 +65,53 @@ final class Clients {
     }
 
     private void ready() throws Exception {
-        DefaultMQAdminExt admin = new DefaultMQAdminExt();
-        admin.setNamesrvAddr(values.get("namesrv"));
-        admin.setInstanceName("ready");
-        admin.start();
-        long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
-        while (admin.examineBrokerClusterInfo().getBrokerAddrTable().isEmpty()
-            && System.currentTimeMillis() < end) {
-            Thread.sleep(50);
-        }
-        admin.shutdown();
+        until(admin -> !admin.examineBrokerClusterInfo().getBrokerAddrTable().isEmpty());
     }
 
     /** Waits until a route is known for a topic, which brokers register a moment after it is made. */
     private void routed(String topic) throws Exception {
+        until(admin -> admin.examineTopicRouteInfo(topic) != null);
+    }
+
+    private void stored(String topic, long wanted) throws Exception {
+        until(admin -> {
+            long count = 0;
+            for (TopicOffset offset : admin.examineTopicStats(topic).getOffsetTable().values()) {
+                count += offset.getMaxOffset() - offset.getMinOffset();
+            }
+            return count >= wanted;
+        });
+    }
+
+    /** What may fail as long as it is not so yet. */
+    private interface Condition {
+        boolean holds(DefaultMQAdminExt admin) throws Exception;
+    }
+
+    private void until(Condition condition) throws Exception {
         DefaultMQAdminExt admin = new DefaultMQAdminExt();
         admin.setNamesrvAddr(values.get("namesrv"));
-        admin.setInstanceName("routed");
+        admin.setInstanceName("until");
         admin.start();
-        long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
-        while (System.currentTimeMillis() < end) {
-            try {
-                admin.examineTopicRouteInfo(topic);
-                break;
-            } catch (MQClientException error) {
+        try {
+            long end = System.currentTimeMillis() + WAIT_MILLISECONDS;
+            while (!holds(condition, admin)) {
+                if (System.currentTimeMillis() > end) {
+                    throw new IllegalStateException("it did not become so in time");
+                }
                 Thread.sleep(50);
             }
+        } finally {
+            admin.shutdown();
         }
-        admin.shutdown();
+    }
+
+    private static boolean holds(Condition condition, DefaultMQAdminExt admin) throws Exception {
+        try {
+            return condition.holds(admin);
+        } catch (MQClientException | MQBrokerException error) {
+            return false;
+        }
     }
 
     private void producer(String group, boolean traced) throws Exception {
@@ -107,7 +130,11 @@ final class Clients {
         message.putUserProperty("colour", "blue");
         MessageQueue queue =
             new MessageQueue(topic, values.get("broker"), Integer.parseInt(words[3]));
-        SendResult sent = producers.get(words[1]).send(message, queue, 10_000);
+        DefaultMQProducer producer = producers.get(words[1]);
+        SendResult sent = producer.send(message, queue, 10_000);
+        // Brokers that were not known at the start are told of the producer now, not in a while.
+        producer.getDefaultMQProducerImpl().getMqClientFactory()
+            .sendHeartbeatToAllBrokerWithLock();
         values.put(words[7] + ".unique", sent.getMsgId());
         values.put(words[7] + ".offset", sent.getOffsetMsgId());
     }

@@ -24,6 +24,8 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  * step has left. The first argument of the process is the address of the name server.
  */
 public final class Harness {
+    private static final int THREADS_MAX = 1_000;
+    private static final long HURRY_MILLISECONDS = 50;
     private static final Pattern VALUE = Pattern.compile("\\$\\{([^}]+)}");
 
     private final Map<String, String> values = new HashMap<>();
@@ -42,6 +44,7 @@ public final class Harness {
         Harness harness = new Harness(arguments);
         BufferedReader in =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        hurry(Thread.currentThread());
         out.println("ready");
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             ByteArrayOutputStream output = new ByteArrayOutputStream();
@@ -49,7 +52,7 @@ public final class Harness {
             System.setOut(captured);
             System.setErr(captured);
             try {
-                harness.step(line.split("\t"), captured);
+                harness.step(line.split("\t", -1), captured);
             } catch (Throwable error) {
                 error.printStackTrace(captured);
             }
@@ -62,21 +65,68 @@ public final class Harness {
         System.exit(0);
     }
 
+    /**
+     * Ends the waits of clients that shut down. Their event thread looks every three seconds
+     * whether it should end; interrupted it looks at once, and goes on if it should not.
+     */
+    private static void hurry(Thread main) {
+        Thread thread = new Thread(() -> {
+            Thread[] threads = new Thread[THREADS_MAX];
+            while (true) {
+                if (isIn(main, "ServiceThread", "shutdown")) {
+                    int count = Thread.enumerate(threads);
+                    for (int index = 0; index < count; index++) {
+                        Thread other = threads[index];
+                        // While it works on an event it must not be disturbed.
+                        if (other.getName().startsWith("NettyEventExecutor")
+                            && isIn(other, "LinkedBlockingQueue", "poll")) {
+                            other.interrupt();
+                        }
+                    }
+                }
+                try {
+                    Thread.sleep(HURRY_MILLISECONDS);
+                } catch (InterruptedException error) {
+                    return;
+                }
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static boolean isIn(Thread thread, String type, String method) {
+        for (StackTraceElement frame : thread.getStackTrace()) {
+            if (frame.getMethodName().equals(method) && frame.getClassName().endsWith(type)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private void step(String[] words, PrintStream out) throws Exception {
         for (int index = 0; index < words.length; index++) {
             words[index] = filled(words[index]);
         }
         switch (words[0]) {
-            case "!commands" -> MQAdminStartup.main0(new String[0], null);
+            case "!commands" -> Tool.run(new String[0]);
             case "!show" -> out.print(Files.readString(Path.of(words[1])));
             case "!write" -> Files.writeString(Path.of(words[1]), words[2]);
             default -> {
                 if (words[0].startsWith("!")) {
                     clients.step(words, out);
                 } else {
-                    MQAdminStartup.main0(words, null);
+                    Tool.run(words);
                 }
             }
+        }
+    }
+
+    /** The tool. Some commands keep a client that they have shut down: each run has new ones. */
+    private static final class Tool extends MQAdminStartup {
+        static void run(String[] words) {
+            SUB_COMMANDS.clear();
+            main0(words, null);
         }
     }
 
