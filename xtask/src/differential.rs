@@ -45,8 +45,8 @@ const FAULT_SEEDS_MAX: usize = 3;
 /// Number of the first run with a planted fault, beyond those of the search for shorter lists.
 const FIRST_FAULT: usize = 100;
 
-/// Seeds that run at the same time; mostly they wait.
-const SEEDS_AT_ONCE: usize = 8;
+/// Seeds that run at the same time, against one Apache; mostly they wait.
+const SEEDS_AT_ONCE: usize = 16;
 
 /// Command line of `cargo xtask differential`.
 #[derive(Clone, clap::Args)]
@@ -63,8 +63,7 @@ pub(crate) struct Arguments {
     /// The server to test; by default the release build if there is one, else the debug build.
     #[arg(long, value_name = "PATH")]
     server_binary: Option<PathBuf>,
-    /// Afterwards plant faults before Carrack, one after the other: the run fails if one of them
-    /// is not found.
+    /// Plant faults before Carrack as well: the run fails if one of them is not found.
     #[arg(long)]
     faults: bool,
     /// Print every operation with both outcomes.
@@ -106,6 +105,12 @@ struct Report {
     carrack: Vec<Outcome>,
 }
 
+/// What Carrack seemed to do with a fault before it, at each of the first seeds.
+struct Planted {
+    fault: Fault,
+    outcomes: Vec<Vec<Outcome>>,
+}
+
 /// How an operation came out on both sides.
 enum Verdict {
     /// The same but for these accepted differences, or none.
@@ -128,52 +133,89 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let logs = root.join("target/differential");
     fs::create_dir_all(&logs).context("create the folder of logs")?;
     let watch = Stopwatch::start();
-    let oracle = Oracle::start(&logs).context("start Apache RocketMQ")?;
     let data = tempfile::tempdir().context("create the data folder")?;
     let (carrack, address) = start_carrack(&binary, data.path(), &logs)?;
-    println!(
-        "both servers are up after {:.0} s",
-        watch.elapsed().as_secs_f64()
-    );
-    let pair = Pair {
-        apache: Addresses {
-            name_server: oracle.name_server().to_owned(),
-            broker: oracle.broker().to_owned(),
-        },
-        carrack: Addresses {
-            name_server: address.clone(),
-            broker: address,
-        },
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("start the runtime of the clients")?;
-    let result = runtime.block_on(compare(&pair, arguments));
-    // Busy for nothing once it has ended transactions: gone before anything else is done.
-    drop(oracle);
+    let servers = Servers { logs, address };
+    let result = servers.compare(arguments);
     stop_carrack(carrack)?;
     println!("took {:.0} s", watch.elapsed().as_secs_f64());
     result
 }
 
-async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
-    let mut reports = Vec::new();
-    driver::check_often(&pair.apache).await?;
-    let seeds: Vec<u64> = (arguments.seed..arguments.seed + arguments.seeds).collect();
-    for seeds in seeds.chunks(SEEDS_AT_ONCE) {
-        let runs = seeds.iter().map(|seed| {
-            let operations = Workload::generate(*seed, arguments.operations);
-            run_seed(pair, *seed, operations, 0)
-        });
-        for report in futures_all(runs).await {
-            reports.push(report?);
-        }
+/// Carrack, and where Apache's logs go.
+struct Servers {
+    logs: PathBuf,
+    address: String,
+}
+
+impl Servers {
+    /// Does something with both, with an Apache of its own: the more transactions it has ended, the
+    /// busier it is for nothing, until it asks nobody any more.
+    fn with_apache<T>(&self, run: impl AsyncFnOnce(Pair) -> Result<T>) -> Result<T> {
+        let oracle = Oracle::start(&self.logs).context("start Apache RocketMQ")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .context("start the runtime of the clients")?;
+        let pair = Pair {
+            apache: Addresses {
+                name_server: oracle.name_server().to_owned(),
+                broker: oracle.broker().to_owned(),
+            },
+            carrack: Addresses {
+                name_server: self.address.clone(),
+                broker: self.address.clone(),
+            },
+        };
+        runtime.block_on(async {
+            driver::check_often(&pair.apache).await?;
+            run(pair).await
+        })
     }
+
+    fn compare(&self, arguments: &Arguments) -> Result<()> {
+        let seeds: Vec<u64> = (arguments.seed..arguments.seed + arguments.seeds).collect();
+        let (mut reports, mut planted) = (Vec::new(), Vec::new());
+        for seeds in seeds.chunks(SEEDS_AT_ONCE) {
+            let with_faults = match arguments.faults && reports.is_empty() {
+                true => &seeds[..seeds.len().min(FAULT_SEEDS_MAX)],
+                false => &[],
+            };
+            let operations = arguments.operations;
+            let (more, found) = self.with_apache(async |pair| {
+                tokio::try_join!(
+                    run_all(&pair, seeds, operations),
+                    plant_faults(&pair, with_faults, operations),
+                )
+            })?;
+            reports.extend(more);
+            if !with_faults.is_empty() {
+                planted = found;
+            }
+        }
+        let judged = judge(&reports, arguments);
+        let differing = reports.iter().find(|it| it.first_difference().is_some());
+        if let Some(report) = differing
+            && !arguments.no_shrink
+        {
+            self.with_apache(async |pair| shrink(&pair, report).await)?;
+        }
+        judged?;
+        if arguments.faults {
+            for planted in planted {
+                planted.find(&reports)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says what differs and which rules were needed. Fails if anything differs.
+fn judge(reports: &[Report], arguments: &Arguments) -> Result<()> {
     let (mut compared, mut differing, mut refuted) = (0, Vec::new(), BTreeSet::new());
     let mut used = BTreeSet::new();
-    for report in &reports {
+    for report in reports {
         if arguments.verbose {
             report.print_all();
         }
@@ -205,45 +247,46 @@ async fn compare(pair: &Pair, arguments: &Arguments) -> Result<()> {
         };
         println!("accepted{state}: {name}: {reason}");
     }
-    if let Some(report) = differing.first()
-        && !arguments.no_shrink
-    {
-        shrink(pair, report).await?;
-    }
     if !differing.is_empty() || !refuted.is_empty() {
         bail!(
             "{} seeds differ, rules refuted: {refuted:?}",
             differing.len()
         );
     }
-    if arguments.faults {
-        plant_faults(pair, &reports).await?;
-    }
     Ok(())
 }
 
-/// Every fault must be found by one of the first seeds. Only Carrack is asked again, with a fault
-/// between: Apache has answered already.
-async fn plant_faults(pair: &Pair, reports: &[Report]) -> Result<()> {
-    let seeds = &reports[..reports.len().min(FAULT_SEEDS_MAX)];
-    let faults = Fault::value_variants();
-    let runs = faults.iter().enumerate().flat_map(|(number, fault)| {
-        let attempt = FIRST_FAULT + number;
-        seeds.iter().map(move |report| async move {
-            let Report {
-                seed, operations, ..
-            } = report;
-            let fault = Some(*fault);
-            run_side(&pair.carrack, *seed, operations, attempt, fault).await
+async fn run_all(pair: &Pair, seeds: &[u64], operations: usize) -> Result<Vec<Report>> {
+    let runs = seeds.iter().map(|seed| {
+        let operations = Workload::generate(*seed, operations);
+        run_seed(pair, *seed, operations, 0)
+    });
+    futures_all(runs).await.into_iter().collect()
+}
+
+/// Runs every fault with all these seeds. Carrack alone is asked, with the fault between: what
+/// Apache answers is known from the runs without.
+async fn plant_faults(pair: &Pair, seeds: &[u64], operations: usize) -> Result<Vec<Planted>> {
+    let runs = Fault::value_variants().iter().enumerate();
+    let runs = runs.map(|(number, fault)| async move {
+        let runs = seeds.iter().map(|seed| {
+            let operations = Workload::generate(*seed, operations);
+            let attempt = FIRST_FAULT + number;
+            async move { run_side(&pair.carrack, *seed, &operations, attempt, Some(*fault)).await }
+        });
+        let outcomes = futures_all(runs).await.into_iter().collect::<Result<_>>()?;
+        Ok(Planted {
+            fault: *fault,
+            outcomes,
         })
     });
-    let mut outcomes = futures_all(runs).await.into_iter();
-    for fault in faults {
-        let mut found = None;
-        for report in seeds {
-            let carrack = outcomes
-                .next()
-                .context("a run for every fault and seed")??;
+    futures_all(runs).await.into_iter().collect()
+}
+
+impl Planted {
+    /// It must differ from what Apache does, at one of the seeds.
+    fn find(self, reports: &[Report]) -> Result<()> {
+        for (carrack, report) in self.outcomes.into_iter().zip(reports) {
             let report = Report {
                 seed: report.seed,
                 operations: report.operations.clone(),
@@ -251,18 +294,15 @@ async fn plant_faults(pair: &Pair, reports: &[Report]) -> Result<()> {
                 carrack,
             };
             if let Some(index) = report.first_difference() {
-                found = found.or(Some((report, index)));
+                println!(
+                    "planted fault {:?}: found at seed {} operation {index}, {:?}",
+                    self.fault, report.seed, report.operations[index]
+                );
+                return Ok(());
             }
         }
-        let Some((report, index)) = found else {
-            bail!("the planted fault {fault:?} was not found");
-        };
-        println!(
-            "planted fault {fault:?}: found at seed {} operation {index}, {:?}",
-            report.seed, report.operations[index]
-        );
+        bail!("the planted fault {:?} was not found", self.fault);
     }
-    Ok(())
 }
 
 /// Runs all at the same time.

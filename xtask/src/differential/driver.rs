@@ -276,6 +276,7 @@ impl Driver {
             | Operation::Reset { .. } => self.offset(operation).await,
             Operation::Pop { .. } => self.pop(index, operation).await,
             Operation::PopAgain { pop } => self.pop_again(*pop).await,
+            Operation::PopOrderedAgain { pop } => self.pop_ordered_again(index, *pop).await,
             Operation::Ack {
                 pop,
                 message,

@@ -233,6 +233,8 @@ pub(super) enum Operation {
     },
     /// Wait until what a pop received and nobody acknowledged can be received again, and do so.
     PopAgain { pop: usize },
+    /// Wait until what a pop in order received and nobody acknowledged is handed out again.
+    PopOrderedAgain { pop: usize },
     /// Acknowledge a message of a pop (200051).
     Ack {
         pop: usize,

@@ -32,6 +32,7 @@ pub(super) struct Workload {
     timed: i32,
     sent_back: usize,
     popped_again: usize,
+    ordered_again: usize,
     checked: usize,
 }
 
@@ -44,6 +45,7 @@ impl Workload {
             timed: 0,
             sent_back: 0,
             popped_again: 0,
+            ordered_again: 0,
             checked: 0,
         };
         while workload.operations.len() < count {

@@ -15,7 +15,7 @@ use crate::conformance::deadline::Deadline;
 use crate::differential::outcome::{self, Outcome};
 
 /// For the question to come: the original looks at all half messages, again and again.
-const ASKED: Duration = Duration::from_secs(60);
+const ASKED: Duration = Duration::from_secs(90);
 
 /// Makes Apache look at half messages every two seconds, not twice a minute. It does from its next
 /// look on, at most half a minute after its start.

@@ -64,9 +64,12 @@ impl Driver {
             .await;
         let mut outcome = asked.outcome();
         let (messages, receipts) = read(&asked);
+        let response = asked.header::<PopMessageResponse<'_>>();
+        let failures = by_queue(response.and_then(|header| header.order_count_info));
         let mut taken = Vec::new();
         for (message, receipt) in messages.iter().zip(receipts) {
-            outcome.lines.push(outcome::message(message));
+            let line = outcome::message(message);
+            outcome.lines.push(with_failures(message, line, &failures));
             taken.push(Taken {
                 topic: *place,
                 group: by,
@@ -78,6 +81,35 @@ impl Driver {
             });
         }
         self.popped.insert(index, taken);
+        outcome
+    }
+
+    /// What is handed out once the time of a pop in order has ended.
+    pub(super) async fn pop_ordered_again(&mut self, index: usize, pop: usize) -> Outcome {
+        let taken = self.popped.get(&pop);
+        if taken.is_none_or(|taken| taken.iter().all(|taken| taken.is_settled)) {
+            return not_asked();
+        }
+        let operation = Operation::Pop {
+            count: 32,
+            invisible_ms: FOR_GOOD_MS,
+            is_from_start: true,
+            filter: None,
+            topic: Topic::Ordered,
+            is_ordered: true,
+        };
+        let deadline = Deadline::after(AGAIN);
+        let outcome = loop {
+            let outcome = self.pop(index, &operation).await;
+            if !outcome.lines.is_empty() || deadline.remaining().is_zero() {
+                break outcome;
+            }
+            pause(PAUSE * 5).await;
+        };
+        for taken in self.popped.get_mut(&pop).into_iter().flatten() {
+            // Its time has passed.
+            taken.is_settled = true;
+        }
         outcome
     }
 
@@ -315,6 +347,26 @@ fn read(asked: &Asked) -> (Vec<StoredMessage>, Vec<String>) {
         })
         .collect();
     (messages, receipts)
+}
+
+/// A message's line with the failures that the answer tells of it, as the released clients read
+/// them: of its offset, or of its queue.
+fn with_failures(
+    message: &StoredMessage,
+    line: String,
+    failures: &HashMap<(String, String), String>,
+) -> String {
+    let queue = message.queue_id();
+    let places = [
+        format!("qo{queue}%{}", message.queue_offset()),
+        queue.to_string(),
+    ];
+    let places = places.into_iter().map(|place| ("0".to_owned(), place));
+    let told = places.into_iter().find_map(|place| failures.get(&place));
+    match told {
+        Some(told) if told != "0" => line.replace("deliveries=0", &format!("deliveries={told}")),
+        _ => line,
+    }
 }
 
 /// Entries `retry queue value`, separated by semicolons.

@@ -7,6 +7,9 @@ use crate::differential::operation::{Filter, Operation, Receipt, Topic};
 /// Most times that a seed waits for messages to become visible again.
 const POPPED_AGAIN_MAX: usize = 2;
 
+/// The same for what is received in order.
+const ORDERED_AGAIN_MAX: usize = 1;
+
 /// For good: what came back at a time of its own would come to any later pop, ms.
 const FOR_GOOD_MS: i64 = 600_000;
 
@@ -111,13 +114,42 @@ impl Workload {
         self.push(operation);
     }
 
+    /// A pop in order whose messages come again, unless they are acknowledged.
+    fn pop_ordered_and_wait(&mut self) {
+        self.ordered_again += 1;
+        let count = self.below(2) + 1;
+        self.send_to(Topic::Ordered, count);
+        let pop = self.push(Operation::Pop {
+            count: 8,
+            invisible_ms: 3_000,
+            is_from_start: true,
+            filter: None,
+            topic: Topic::Ordered,
+            is_ordered: true,
+        });
+        if self.chance(50) {
+            self.push(Operation::Ack {
+                pop,
+                message: 0,
+                receipt: Receipt::Genuine,
+            });
+        }
+        let pop = self.push(Operation::PopOrderedAgain { pop });
+        self.push(Operation::AckAll { pop });
+    }
+
     /// Receiving in order: what is out holds back the rest of its queue.
     pub(super) fn ordered(&mut self) {
+        if self.ordered_again < ORDERED_AGAIN_MAX && self.chance(50) {
+            self.pop_ordered_and_wait();
+            return;
+        }
         let pop = self.earlier(|operation| {
             matches!(
                 operation,
                 Operation::Pop {
                     is_ordered: true,
+                    invisible_ms: FOR_GOOD_MS,
                     ..
                 }
             )

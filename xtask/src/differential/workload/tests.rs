@@ -25,6 +25,7 @@ fn operations_refer_to_earlier_ones_only() {
                 Operation::SendBack { pull, .. } => *pull,
                 Operation::AwaitSentBack { send_back } => *send_back,
                 Operation::PopAgain { pop }
+                | Operation::PopOrderedAgain { pop }
                 | Operation::Ack { pop, .. }
                 | Operation::AckAll { pop }
                 | Operation::ChangeInvisible { pop, .. } => *pop,
