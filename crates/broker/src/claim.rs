@@ -138,13 +138,16 @@ impl Shard {
         let mut scanned = 0;
         // Message groups whose messages this receive has, all that there are.
         let mut begun = HashSet::new();
+        // In order: what holds back the rest is what this receive has taken itself just now. The
+        // entries of a queue come block by block.
+        let mut is_mine = false;
         // Grows while nothing matches: each look costs a record in the log.
         let mut window = 32;
         while claims.count() < messages_max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
             let (min, max) = self.range_of(&request.topic, stream)?;
             let (from, has_room) = self.group_state(request, group, stream, |c| {
                 c.in_order |= request.in_order;
-                let is_free = !request.in_order || c.is_settled();
+                let is_free = !request.in_order || is_mine || c.is_settled();
                 (c.next(), is_free && c.has_room())
             })?;
             let start = request.start.offset(min, max);
@@ -164,7 +167,7 @@ impl Shard {
             }
             scanned += 1;
             let consumption = consumption(&mut state, stream, group, &request.topic)?;
-            let is_busy = request.in_order && !consumption.is_settled();
+            let is_busy = request.in_order && !is_mine && !consumption.is_settled();
             if consumption.next() != from || is_busy {
                 // Another receive was here meanwhile: look again.
                 continue;
@@ -206,6 +209,7 @@ impl Shard {
                     before: None,
                 });
             }
+            is_mine |= !taken.is_empty();
             self.record_claims(&mut state, request, claims, (stream, next), taken, parked)?;
         }
         Ok(claims.count() < messages_max)

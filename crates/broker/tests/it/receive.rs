@@ -300,3 +300,22 @@ fn a_group_that_is_switched_off_gets_nothing_until_it_is_on_again() {
     assert_eq!(pull().unwrap().messages.len(), 1);
     assert_eq!(receive().unwrap().len(), 1);
 }
+
+/// The entries of a queue come from the KV and from memory, one after the other.
+#[test]
+fn in_order_a_receive_takes_what_there_is_across_a_checkpoint() {
+    let bench = Bench::new();
+    bench.send(0, &["", ""]);
+    bench.shard.checkpoint().unwrap();
+    bench.send(0, &["", ""]);
+    let request = || broker::ReceiveRequest {
+        max_messages: 8,
+        in_order: true,
+        ..receive_request(Some(0), 1_000, 0)
+    };
+    let mut call = pin!(bench.shard.receive(request()));
+    assert_eq!(offsets(poll(call.as_mut())), Some(vec![0, 1, 2, 3]));
+    bench.send(0, &[""]);
+    let mut call = pin!(bench.shard.receive(request()));
+    assert_eq!(offsets(poll(call.as_mut())), Some(vec![]));
+}

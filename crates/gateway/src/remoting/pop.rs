@@ -31,8 +31,15 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
     let (start, queue) = (start(header.init_mode)?, any_queue_id(header.queue_id)?);
     let invisible = duration_ms("invisible duration", header.invisible_ms)?;
     let max_messages = message_count(header.max_message_count)?;
-    let filter = filter(connection, &header, &names)?;
     let shard = connection.shard(names.instance.id())?;
+    let filter = match filter(connection, &header, &names) {
+        Ok(filter) => filter,
+        Err(refusal) => {
+            // As on Apache, that the topic is not there is said first.
+            shard.queue_range(&names.topic, queue.unwrap_or(QueueId::new(0)))?;
+            return Err(refusal);
+        }
+    };
     let received = shard.receive(ReceiveRequest {
         group: names.group.clone(),
         topic: names.topic.clone(),
