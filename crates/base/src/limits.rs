@@ -262,6 +262,14 @@ pub const CHECKPOINT_CHANGES: usize = 128 * 1024;
 /// proxy takes 130 MiB; no SDK sends more than 4 MiB of bodies at once.
 pub const GRPC_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of messages that one gRPC connection has been given and its client has not read, at which
+/// it is given no more; eight of the largest answers.
+pub const GRPC_UNREAD_BYTES_MAX: usize = 8 * PULL_BYTES_MAX;
+
+/// Largest settings of one gRPC client, encoded. A thousand subscriptions with tags have about
+/// 100 KB; they are kept for as long as the client's Telemetry stream.
+pub const CLIENT_SETTINGS_BYTES_MAX: usize = 256 * 1024;
+
 /// Longest id that a client gives itself. SDKs join host name, process id and a counter.
 pub const CLIENT_ID_BYTES_MAX: usize = 512;
 

@@ -192,7 +192,7 @@ impl Door {
                     if request.uri().path().starts_with(grpc_v2::admin::PATH) {
                         return admin.call(request).await;
                     }
-                    return grpc.call(request).await;
+                    return grpc.call(request).await.map(grpc_v2::unread::keep);
                 }
                 let plain: Response<Full<Bytes>> =
                     plain_http::answer(&front, &connection, &request);

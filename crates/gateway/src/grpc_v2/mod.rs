@@ -31,6 +31,7 @@ mod status;
 mod telemetry;
 mod time;
 mod transaction_id;
+pub(crate) mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +43,14 @@ use wire::grpc_v2::{
 };
 
 pub(crate) use self::clients::Clients;
-use self::{call::Call, pull::Pulled, receive::Handout, status::Refusal, telemetry::Commands};
+use self::{
+    call::Call,
+    pull::Pulled,
+    receive::Handout,
+    status::Refusal,
+    telemetry::Commands,
+    unread::{Counted, Unread},
+};
 use crate::{ConnectionInfo, Front, metrics::RpcKey};
 
 /// The service for one connection. Clones share it; the connection counts as gone when the last
@@ -52,14 +60,19 @@ pub(crate) fn service(
     connection: ConnectionInfo,
 ) -> MessagingServiceServer<Messaging> {
     front.grpc_clients.opened(connection.id);
-    MessagingServiceServer::new(Messaging { front, connection })
-        .max_decoding_message_size(limits::GRPC_REQUEST_BYTES_MAX)
+    MessagingServiceServer::new(Messaging {
+        front,
+        connection,
+        unread: Arc::default(),
+    })
+    .max_decoding_message_size(limits::GRPC_REQUEST_BYTES_MAX)
 }
 
 /// The calls of one connection.
 pub(crate) struct Messaging {
     front: Arc<Front>,
     connection: ConnectionInfo,
+    unread: Arc<Unread>,
 }
 
 impl Drop for Messaging {
@@ -177,6 +190,13 @@ fn measure(front: &Front, request: &'static str, code: Code, long_polling: bool,
     front.metrics.latency(key).observe(took);
 }
 
+/// An answer that is counted while its client reads it.
+fn with_guard<R>((answer, counted): (R, Arc<Counted>)) -> Response<R> {
+    let mut response = Response::new(answer);
+    response.extensions_mut().insert(counted);
+    response
+}
+
 /// What a call that this release does not do comes to.
 fn not_yet<R>(what: &str) -> Result<R, Refusal> {
     let text = format!("{what} is not supported by this release");
@@ -251,13 +271,15 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match (call.client_id(), request) {
-            (Ok(_), Ok(request)) => receive::receive(&call, request).await,
+            (Ok(_), Ok(request)) => receive::receive(&call, &self.unread, request).await,
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
         measure(&self.front, "receive_message", code, true, begun);
-        let refused = |refusal| Handout::refused(&refusal, call.now());
-        Ok(Response::new(result.unwrap_or_else(refused)))
+        Ok(match result {
+            Ok(counted) => with_guard(counted),
+            Err(refusal) => Response::new(Handout::refused(&refusal, call.now())),
+        })
     }
 
     async fn ack_message(
@@ -334,14 +356,15 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match (call.client_id(), request) {
-            (Ok(_), Ok(request)) => pull::pull(&call, request).await,
+            (Ok(_), Ok(request)) => pull::pull(&call, &self.unread, request).await,
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
         measure(&self.front, "pull_message", code, true, begun);
-        Ok(Response::new(
-            result.unwrap_or_else(|refusal| pull::refused(&refusal)),
-        ))
+        Ok(match result {
+            Ok(counted) => with_guard(counted),
+            Err(refusal) => Response::new(pull::refused(&refusal)),
+        })
     }
 
     async fn update_offset(

@@ -1,7 +1,7 @@
 //! PullMessage: read a queue from an offset that the client keeps, as a stream of status, messages
 //! and the offset at which to go on.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use base::QueueOffset;
 use broker::{PullOutcome, PullRequest};
@@ -17,6 +17,7 @@ use super::{
     receive::{batch_size, draining, wait},
     settings::filter,
     status::{self, Refusal},
+    unread::{Counted, Unread},
 };
 use crate::DrainPhase;
 
@@ -24,7 +25,11 @@ use crate::DrainPhase;
 pub(crate) type Pulled =
     Pin<Box<dyn Stream<Item = Result<v2::PullMessageResponse, Status>> + Send>>;
 
-pub(super) async fn pull(call: &Call, request: v2::PullMessageRequest) -> Result<Pulled, Refusal> {
+pub(super) async fn pull(
+    call: &Call,
+    unread: &Arc<Unread>,
+    request: v2::PullMessageRequest,
+) -> Result<(Pulled, Arc<Counted>), Refusal> {
     let queue = request.message_queue.unwrap_or_default();
     let place = offset::place_of_group(call, &queue, request.group.as_ref()).await?;
     let from = offset::asked(request.offset)?;
@@ -34,6 +39,7 @@ pub(super) async fn pull(call: &Call, request: v2::PullMessageRequest) -> Result
     if call.front.drain.is_draining() {
         return Err(draining());
     }
+    unread.admit()?;
     let pulling = place.shard.pull(PullRequest {
         group: Some(place.group),
         topic: place.topic,
@@ -58,10 +64,12 @@ pub(super) async fn pull(call: &Call, request: v2::PullMessageRequest) -> Result
     };
     let next = i64::try_from(pulled.next.get()).unwrap_or(i64::MAX);
     let (topic, digest) = (queue.topic.unwrap_or_default(), call.digest_form());
+    let bytes = pulled.messages.iter().map(|it| it.bytes().len()).sum();
+    let counted = unread.count(bytes)?;
     let messages = pulled.messages.into_iter();
     let messages = messages.map(move |message| Content::Message(shown(&message, &topic, digest)));
     let contents = [Content::Status(status)].into_iter().chain(messages);
-    Ok(answer(contents.chain([Content::NextOffset(next)])))
+    Ok((answer(contents.chain([Content::NextOffset(next)])), counted))
 }
 
 /// An answer without messages.

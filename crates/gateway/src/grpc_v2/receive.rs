@@ -6,6 +6,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
     vec,
@@ -25,6 +26,7 @@ use super::{
     settings::filter,
     status::{self, Refusal},
     time::{from_timestamp, to_duration},
+    unread::{Counted, Unread},
 };
 use crate::DrainPhase;
 
@@ -43,8 +45,9 @@ const GIVE_BACK: Duration = Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MI
 
 pub(super) async fn receive(
     call: &Call,
+    unread: &Arc<Unread>,
     request: v2::ReceiveMessageRequest,
-) -> Result<Handout, Refusal> {
+) -> Result<(Handout, Arc<Counted>), Refusal> {
     let queue = request.message_queue.unwrap_or_default();
     let (instance, topic, group) =
         names::topic_and_group(call, queue.topic.as_ref(), request.group.as_ref())?;
@@ -59,6 +62,7 @@ pub(super) async fn receive(
     if call.front.drain.is_draining() {
         return Err(draining());
     }
+    unread.admit()?;
     let taking = shard.receive(ReceiveRequest {
         group: group.clone(),
         topic: topic.clone(),
@@ -81,7 +85,11 @@ pub(super) async fn receive(
     if messages.is_empty() {
         return Err(Refusal::new(Code::MessageNotFound, "no new message"));
     }
-    Ok(Handout {
+    let bytes = messages
+        .iter()
+        .map(|received| received.message.bytes().len())
+        .sum();
+    let handout = Handout {
         status: Some(status::ok()),
         messages: messages.into_iter(),
         end: Some(call.now()),
@@ -93,7 +101,10 @@ pub(super) async fn receive(
             group,
             topic,
         }),
-    })
+    };
+    // What cannot be given goes back as it is dropped.
+    let counted = unread.count(bytes)?;
+    Ok((handout, counted))
 }
 
 pub(super) fn draining() -> Refusal {

@@ -44,6 +44,16 @@ pub(super) struct Settled {
 /// Checks a client's settings and completes them. The group of a consumer is created where the
 /// instance allows it.
 pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settled, Refusal> {
+    let (bytes, max) = (
+        v2::encoded_len(&settings),
+        limits::CLIENT_SETTINGS_BYTES_MAX,
+    );
+    if bytes > max {
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("settings have {bytes} bytes, expected at most {max}"),
+        ));
+    }
     match &settings.pub_sub {
         Some(PubSub::Publishing(publishing)) => {
             let role = producer_role(call, publishing)?;

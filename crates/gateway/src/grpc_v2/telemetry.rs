@@ -54,6 +54,7 @@ pub(super) fn telemetry(call: Call, incoming: Streaming<v2::TelemetryCommand>) -
         match conversation.next().await {
             Next::Tell(command) => Some((Ok(*command), Some(conversation))),
             Next::TellAndEnd(command) => Some((Ok(*command), None)),
+            Next::Fail(status) => Some((Err(status), None)),
             Next::End => None,
             Next::Refuse(refusal) => {
                 let peer = conversation.call.connection.peer;
@@ -72,12 +73,13 @@ enum Next {
     Tell(Box<v2::TelemetryCommand>),
     TellAndEnd(Box<v2::TelemetryCommand>),
     Refuse(Refusal),
+    Fail(tonic::Status),
     End,
 }
 
 /// What happened.
 enum Event {
-    Said(Option<Box<v2::TelemetryCommand>>),
+    Said(Result<Option<Box<v2::TelemetryCommand>>, tonic::Status>),
     Told(ClientCommand),
     Drained,
 }
@@ -89,15 +91,15 @@ impl Conversation {
             let event = tokio::select! {
                 biased;
                 () = &mut self.drained => Event::Drained,
-                // An error here is the client's going away or a message that is none: nobody to
-                // answer.
-                said = self.incoming.message() => Event::Said(said.ok().flatten().map(Box::new)),
+                said = self.incoming.message() => Event::Said(said.map(|it| it.map(Box::new))),
                 command = self.inbox.next() => Event::Told(command),
             };
             match event {
                 Event::Drained => return self.farewell(),
-                Event::Said(None) => return Next::End,
-                Event::Said(Some(said)) => match self.said(*said).await {
+                Event::Said(Ok(None)) => return Next::End,
+                // The client has gone, or it sent what is no message.
+                Event::Said(Err(status)) => return Next::Fail(status),
+                Event::Said(Ok(Some(said))) => match self.said(*said).await {
                     Ok(None) => {}
                     Ok(Some(settings)) => return tell(Command::Settings(settings)),
                     Err(refusal) => return Next::Refuse(refusal),

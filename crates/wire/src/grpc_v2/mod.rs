@@ -14,3 +14,8 @@ mod generated {
 }
 
 pub use generated::*;
+
+/// Bytes of a message on the wire, without the frame around it.
+pub fn encoded_len(message: &impl prost::Message) -> usize {
+    message.encoded_len()
+}

@@ -10,8 +10,13 @@ const DATE_TIME: &str = "20260102T030405Z";
 
 /// The request as an SDK with these keys sends it.
 fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
+    signed_at(sdk, message, keys, DATE_TIME)
+}
+
+/// The same, by a clock of its own.
+fn signed_at<T>(sdk: &Sdk, message: T, keys: Keys, date_time: &'static str) -> Request<T> {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, keys.secret.as_bytes());
-    let tag = hmac::sign(&key, DATE_TIME.as_bytes());
+    let tag = hmac::sign(&key, date_time.as_bytes());
     let hex: String = tag
         .as_ref()
         .iter()
@@ -23,7 +28,7 @@ fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
     );
     let mut request = sdk.request(message);
     let metadata = request.metadata_mut();
-    metadata.insert("x-mq-date-time", AsciiMetadataValue::from_static(DATE_TIME));
+    metadata.insert("x-mq-date-time", AsciiMetadataValue::from_static(date_time));
     metadata.insert("authorization", authorization.parse().unwrap());
     request
 }
@@ -301,5 +306,45 @@ async fn no_administration_is_done_without_permission() {
             .unwrap()
             .into_inner();
         assert_eq!(code(&answer.status), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_signature_must_be_one_and_a_clock_may_be_wrong() {
+    let server = guarded(&["Topic:orders Pub Allow"]).await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    let zeros = "0".repeat(40);
+    let long = "x".repeat(16 * 1024);
+    for wrong in [
+        "",
+        " ",
+        "MQv2-HMAC-SHA1",
+        "MQv2-HMAC-SHA1 ",
+        "MQv2-HMAC-SHA1 Credential=alice",
+        "MQv2-HMAC-SHA1 Credential=,SignedHeaders=,Signature=",
+        "MQv2-HMAC-SHA1 Credential=alice, Signature=zz",
+        "MQv2-HMAC-SHA1 Credential=alice, Signature=00",
+        "MQv2-HMAC-SHA1 ====,,,,=,=,",
+        "Basic YWxpY2U6YWxpY2Utc2VjcmV0",
+        &format!("MQv2-HMAC-SHA1 Credential=alice, Signature={zeros}"),
+        &format!("MQv2-HMAC-SHA1 Credential={long}, Signature={zeros}"),
+    ] {
+        let mut request = sdk.request(send("orders"));
+        let metadata = request.metadata_mut();
+        metadata.insert("x-mq-date-time", AsciiMetadataValue::from_static(DATE_TIME));
+        metadata.insert("authorization", wrong.parse().unwrap());
+        let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+        assert_eq!(code(&answer.status), Code::Unauthorized, "{wrong:.80}");
+        let told = text(&answer.status).len();
+        assert!(
+            told < 1_024 + long.len(),
+            "an answer is no longer than what was asked"
+        );
+    }
+    // SDKs write local times as universal ones, and clocks of devices are years off.
+    for date_time in ["19700101T000000Z", "99991231T235959Z", "yesterday"] {
+        let request = signed_at(&sdk, send("orders"), ALICE, date_time);
+        let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+        assert_eq!(code(&answer.status), Code::Ok, "{date_time}");
     }
 }

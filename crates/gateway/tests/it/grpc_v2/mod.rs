@@ -1,6 +1,7 @@
 //! The gRPC v2 front end over real sockets, as an SDK speaks to it.
 
 mod admin;
+mod bad_input;
 mod commands;
 mod consume;
 mod limits;
@@ -28,7 +29,7 @@ use crate::support::{Server, soon};
 
 /// One HTTP/2 connection.
 #[derive(Clone)]
-pub(crate) struct Channel(SendRequest<Body>);
+pub(crate) struct Channel(pub(crate) SendRequest<Body>);
 
 impl tower::Service<http::Request<Body>> for Channel {
     type Response = http::Response<hyper::body::Incoming>;
@@ -55,10 +56,16 @@ pub(crate) struct Sdk {
 
 impl Sdk {
     pub(crate) async fn connect(server: &Server, id: &'static str) -> Self {
+        Self::with_window(server, id, 64 * 1024).await
+    }
+
+    /// An SDK that lets the server send so many bytes ahead on all streams together.
+    pub(crate) async fn with_window(server: &Server, id: &'static str, bytes: u32) -> Self {
         let socket = TokioIo::new(server.connect().await);
         // Small windows, so that a server feels what its client does not read.
         let handshake = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(bytes)
             .handshake(socket);
         let (sender, connection) = soon("handshake", handshake).await.unwrap();
         tokio::spawn(connection);
