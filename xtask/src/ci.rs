@@ -36,7 +36,7 @@ const CI: Sizes = Sizes {
     fuzz_seconds: 20,
     simulation_seeds: 0,
     bad_client_seconds: 10,
-    differential_seeds: 4,
+    differential_seeds: 16,
     timers_pending: 100_000,
     timers_due: 10_000,
     deny: false,

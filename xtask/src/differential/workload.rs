@@ -144,6 +144,27 @@ impl Workload {
             }
         }
         self.push(Operation::AllCommitted);
+        self.contend();
+        self.pop_and_keep();
+    }
+
+    /// Two clients want the same queue, which random ones seldom do.
+    fn contend(&mut self) {
+        let group = Group::First;
+        for client in [Client::One, Client::Two] {
+            self.push(Operation::Unlock {
+                client,
+                group,
+                queues: vec![0, 1],
+            });
+        }
+        for (client, queues) in [(Client::One, vec![0]), (Client::Two, vec![0, 1])] {
+            self.push(Operation::Lock {
+                client,
+                group,
+                queues,
+            });
+        }
     }
 
     fn content(&self, topic: Topic) -> Content {

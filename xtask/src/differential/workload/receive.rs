@@ -90,6 +90,26 @@ impl Workload {
         self.push(Operation::PopAgain { pop });
     }
 
+    /// A pop of which one message is kept for good, and the others come again.
+    pub(super) fn pop_and_keep(&mut self) {
+        self.send_to(Topic::Popped, 2);
+        let pop = self.push(Operation::Pop {
+            count: 32,
+            invisible_ms: 5_000,
+            is_from_start: true,
+            filter: None,
+            topic: Topic::Popped,
+            is_ordered: false,
+        });
+        self.push(Operation::ChangeInvisible {
+            pop,
+            message: 0,
+            invisible_ms: FOR_GOOD_MS,
+            receipt: Receipt::Genuine,
+        });
+        self.push(Operation::PopAgain { pop });
+    }
+
     /// Something about the messages of a pop.
     fn settle(&mut self, pop: usize) {
         let receipt = if self.chance(80) {
