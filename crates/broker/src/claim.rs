@@ -89,6 +89,8 @@ impl Shard {
                     let until = now.after(Duration::from_millis(limits::INVISIBLE_MS_MIN));
                     let held = ReceiptState {
                         until,
+                        // The receipt of the delivery that has ended is over all the same.
+                        nonce: claims.nonce,
                         ..delivery.state
                     };
                     let consumption = consumption(&mut state, stream, group, &request.topic)?;
@@ -244,7 +246,8 @@ impl Shard {
         let now = self.clock.now();
         let client: Option<Arc<str>> = request.renew_while_alive.as_deref().map(Into::into);
         let consumption = consumption(state, stream, group, &request.topic)?;
-        let due_before = consumption.next_due();
+        let order = order(request, group);
+        let due_before = consumption.next_due_in(order);
         consumption.advance(next);
         for (offset, state) in parked {
             consumption.put(offset, state.into());
@@ -268,7 +271,7 @@ impl Shard {
         }
         // Who waits already knows when to look again; a delivery that is due before that changes
         // it.
-        if let Some(due) = consumption.next_due()
+        if let Some(due) = consumption.next_due_in(order)
             && due_before.is_none_or(|before| due < before)
         {
             state.wake_group(stream, group.id);

@@ -273,7 +273,9 @@ impl Shard {
             return Ok(entry);
         }
         let kept = state.get(&keys::kept(stream, offset))?;
-        Ok(kept.as_deref().and_then(IndexEntry::decode))
+        let kept = kept.as_deref().and_then(IndexEntry::decode);
+        // What nobody has seen after all is not kept for ever.
+        Ok(kept.filter(|kept| kept.position >= self.log.start()))
     }
 
     /// A random number that tells one delivery of a message from another. Never zero, and of 31

@@ -5,7 +5,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 use base::{QueueId, QueueOffset, TopicName};
 use broker::{AckError, ForwardToDeadLetterError};
 
-use crate::support::{Bench, group, poll, request, topic};
+use crate::support::{Bench, group, poll, receive_request, request, topic};
 
 #[test]
 fn an_ack_settles_once_and_only_by_the_latest_receipt() {
@@ -86,6 +86,27 @@ fn a_message_forwarded_by_two_calls_at_once_is_buried_once() {
         matches!(second, Err(ForwardToDeadLetterError::Receipt(_))),
         "{second:?}"
     );
+    let dead = TopicName::dead_letter_of(&billing);
+    let range = bench.shard.queue_range(&dead, QueueId::new(0)).unwrap();
+    assert_eq!(range.max, QueueOffset::new(1));
+}
+
+#[test]
+fn a_receipt_that_has_ended_counts_no_more_while_its_message_is_buried() {
+    let bench = Bench::new();
+    let (billing, orders) = (group("billing"), topic("orders"));
+    bench.send(0, &["a"]);
+    for _ in 1..3 {
+        bench.receive(1_000).unwrap();
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let last = bench.receive(1_000).unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    let mut burying = pin!(bench.shard.receive(receive_request(None, 1_000, 0)));
+    assert!(poll(burying.as_mut()).is_pending());
+    let ack = bench.run(bench.shard.ack(&billing, &orders, &last.handle));
+    assert!(matches!(ack, Err(AckError::Expired { .. })), "{ack:?}");
+    assert!(bench.run(burying).unwrap().is_empty());
     let dead = TopicName::dead_letter_of(&billing);
     let range = bench.shard.queue_range(&dead, QueueId::new(0)).unwrap();
     assert_eq!(range.max, QueueOffset::new(1));

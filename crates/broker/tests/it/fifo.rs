@@ -249,3 +249,33 @@ fn a_long_line_of_one_message_group_is_passed_over_once() {
     let rest = receive(&bench, 1_000);
     assert_eq!(rest.len(), limits::PULL_MESSAGES_MAX.min(100));
 }
+
+#[test]
+fn who_waits_learns_of_a_delivery_that_ends_early_though_others_are_parked() {
+    let (bench, _) = bench();
+    send(&bench, &["a0", "a1"]);
+    assert_eq!(names(&receive(&bench, 1)), ["a0"]);
+    let mut short = request(1, 30_000);
+    short.invisible = Duration::from_secs(1);
+    let mut faster = pin!(bench.shard.receive(short));
+    assert!(poll(faster.as_mut()).is_pending());
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(woken.clone());
+    let mut waiting = pin!(bench.shard.receive(request(1, 30_000)));
+    let mut poll_waiting = || waiting.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(poll_waiting().is_pending());
+    send(&bench, &["b0"]);
+    let Poll::Ready(Ok(taken)) = poll(faster.as_mut()) else {
+        panic!("nothing received");
+    };
+    assert_eq!(names(&taken), ["b0"]);
+    assert!(woken.0.swap(0, Ordering::Relaxed) > 0, "not woken");
+    assert!(poll_waiting().is_pending());
+    woken.0.store(0, Ordering::Relaxed);
+    bench.clock.advance(Duration::from_secs(1));
+    assert!(woken.0.load(Ordering::Relaxed) > 0, "not woken");
+    let Poll::Ready(Ok(again)) = poll_waiting() else {
+        panic!("nothing received");
+    };
+    assert_eq!(names(&again), ["b0"]);
+}

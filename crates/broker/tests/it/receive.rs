@@ -319,3 +319,59 @@ fn in_order_a_receive_takes_what_there_is_across_a_checkpoint() {
     let mut call = pin!(bench.shard.receive(request()));
     assert_eq!(offsets(poll(call.as_mut())), Some(vec![]));
 }
+
+#[test]
+fn an_ack_in_order_wakes_who_waits_for_those_that_failed_with_it() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b"]);
+    let request = |wait_ms| {
+        let mut request = receive_request(Some(0), 1_000, wait_ms);
+        request.in_order = true;
+        request
+    };
+    let mut both = request(0);
+    both.max_messages = 2;
+    assert_eq!(bench.run(bench.shard.receive(both)).unwrap().len(), 2);
+    bench.clock.advance(Duration::from_secs(1));
+    // Both come again, one by one.
+    let again = bench.run(bench.shard.receive(request(0))).unwrap();
+    assert_eq!(again[0].handle.offset.get(), 0);
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(bench.shard.receive(request(30_000)));
+    assert!(drive!(waiting, count).is_pending());
+    let (billing, orders) = (group("billing"), topic("orders"));
+    bench
+        .run(bench.shard.ack(&billing, &orders, &again[0].handle))
+        .unwrap();
+    assert_eq!(offsets(drive_if_woken!(waiting, count)), Some(vec![1]));
+}
+
+#[test]
+fn in_order_who_waits_learns_when_the_last_delivery_is_acked_early() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b"]);
+    let request = |wait_ms| {
+        let mut request = receive_request(Some(0), 10_000, wait_ms);
+        request.in_order = true;
+        request.max_messages = 2;
+        request
+    };
+    let both = bench.run(bench.shard.receive(request(0))).unwrap();
+    let (billing, orders) = (group("billing"), topic("orders"));
+    let change = bench.shard.change_invisible_duration(
+        &billing,
+        &orders,
+        &both[0].handle,
+        Duration::from_secs(1),
+    );
+    bench.run(change).unwrap();
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(bench.shard.receive(request(30_000)));
+    assert!(drive!(waiting, count).is_pending());
+    bench
+        .run(bench.shard.ack(&billing, &orders, &both[1].handle))
+        .unwrap();
+    assert!(drive_if_woken!(waiting, count).is_pending());
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(offsets(drive_if_woken!(waiting, count)), Some(vec![0]));
+}
