@@ -25,4 +25,8 @@ pub struct Figures {
     pub returned: usize,
     /// Messages sent back that became dead letters.
     pub returned_dead: usize,
+    /// Messages taken by holders of queue locks.
+    pub in_turn: usize,
+    /// Messages handed out in order.
+    pub in_line: usize,
 }

@@ -3,7 +3,10 @@
 //! The ledger outlives every node. It knows only what a client could know, and up to where the log
 //! was durable at each crash; from this follows what may have been lost and what may not.
 
+pub mod deliveries;
 mod end;
+pub mod locks;
+mod order;
 pub mod returned;
 pub mod waiting;
 
@@ -20,9 +23,11 @@ use wire::message::StoredMessage;
 use crate::{
     body,
     node::Node,
-    plan::{Checks, PlannedGroup},
+    plan::{Checks, Settings},
     world::World,
 };
+use locks::Turns;
+use order::Lines;
 use returned::{Returned, retry_group};
 use waiting::Waiting;
 
@@ -35,6 +40,8 @@ pub struct Letter {
     pub volatile: bool,
     /// Its tag.
     pub tag: Option<String>,
+    /// Its message group.
+    pub message_group: Option<String>,
     /// Bytes of its body.
     pub body_bytes: usize,
     /// Where the answer said it is; if it waits, where it was first stored.
@@ -50,6 +57,8 @@ pub struct Letter {
 /// A delivery to a client of a group.
 #[derive(Clone, Debug)]
 struct Delivery {
+    /// Tells it from all others.
+    serial: u64,
     life: u64,
     attempt: u32,
     until: Timestamp,
@@ -82,6 +91,14 @@ struct Commits {
     largest: u64,
 }
 
+impl Commits {
+    /// The last of them, as far as it is not lost.
+    fn newest(&self) -> Option<u64> {
+        let unsure = self.unsure.back().map(|(offset, _)| *offset);
+        unsure.or(self.firm)
+    }
+}
+
 /// A receipt that a client holds.
 #[derive(Clone, Debug)]
 pub struct Held {
@@ -93,6 +110,9 @@ pub struct Held {
     pub letter: u64,
     /// The receipt.
     pub handle: ReceiptHandle,
+    /// Until when it is good.
+    pub until: Timestamp,
+    serial: u64,
 }
 
 /// Where half messages go that nobody decides about.
@@ -106,6 +126,8 @@ pub struct Ledger {
     world: Arc<World>,
     /// How producers are asked.
     checks: Checks,
+    /// How long a queue lock lasts.
+    lock_ms: u64,
     life: u64,
     /// When each life began.
     life_begins: Vec<Duration>,
@@ -115,6 +137,10 @@ pub struct Ledger {
     pulled: BTreeSet<(GroupName, u64)>,
     returned: Returned,
     commits: BTreeMap<(GroupName, TopicName, QueueId), Commits>,
+    turns: Turns,
+    lines: Lines,
+    /// Deliveries so far.
+    deliveries: u64,
     /// Receipts that clients of this or an earlier life hold.
     pub held: Vec<Held>,
     /// Up to where the log was durable, and since when.
@@ -129,10 +155,11 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty ledger.
-    pub fn new(world: &Arc<World>, checks: Checks) -> Self {
+    pub fn new(world: &Arc<World>, settings: &Settings) -> Self {
         Self {
             world: Arc::clone(world),
-            checks,
+            checks: settings.checks,
+            lock_ms: settings.lock_ms,
             life: 0,
             life_begins: Vec::new(),
             letters: Vec::new(),
@@ -141,6 +168,9 @@ impl Ledger {
             pulled: BTreeSet::new(),
             returned: Returned::default(),
             commits: BTreeMap::new(),
+            turns: Turns::default(),
+            lines: Lines::default(),
+            deliveries: 0,
             held: Vec::new(),
             durable: Vec::new(),
             disturbed: BTreeMap::new(),
@@ -180,6 +210,8 @@ impl Ledger {
         self.start = node.shard.log().start().max(self.start);
         self.durable = vec![(node.durable_end(), self.world.elapsed())];
         self.disturbed.clear();
+        self.turns.node_is_new();
+        self.lines.node_is_new();
     }
 
     /// The node is gone; its log was durable up to `end`. What was not is as if it had never been.
@@ -244,6 +276,7 @@ impl Ledger {
             topic,
             volatile,
             tag,
+            message_group: None,
             body_bytes,
             sent: None,
             waiting: None,
@@ -330,147 +363,6 @@ impl Ledger {
         Some(number)
     }
 
-    /// A message was handed out by a receive that began at `called`.
-    pub fn received(
-        &mut self,
-        node: &Node,
-        group: &PlannedGroup,
-        number: u64,
-        received: &broker::Received,
-        called: Duration,
-    ) {
-        let (now, elapsed) = (self.world.now(), self.world.elapsed());
-        let position = LogPosition::new(received.message.physical_offset().cast_unsigned());
-        let visible = self.durable_since(position);
-        let disturbed = self.disturbed.get(&group.name).copied().unwrap_or_default();
-        let letter = &self.letters[number as usize];
-        let (volatile, tag) = (letter.volatile, letter.tag.clone());
-        let life = self.life;
-        let key = (group.name.clone(), number);
-        let progress = self.progress.entry(key.clone()).or_default().clone();
-        let attempt = received.attempt;
-        let name = &group.name;
-        self.check(group.tag.is_none() || group.tag == tag, || {
-            format!("{name} got message {number} with tag {tag:?}")
-        });
-        self.check(attempt >= 1 && attempt <= group.max_attempts, || {
-            format!("{name} got message {number} at attempt {attempt}")
-        });
-        self.check(
-            received.handle.attempt == attempt && received.invisible_until > now,
-            || format!("{name} got a receipt that is over: {received:?}"),
-        );
-        if volatile {
-            return;
-        }
-        self.check(visible <= elapsed, || {
-            format!("{name} got message {number} before it was durable")
-        });
-        self.check(progress.settled.is_none(), || {
-            format!("{name} got message {number} again after it was settled: {progress:?}")
-        });
-        let mut available = visible;
-        let mut known = position >= self.durable[0].0;
-        if let Some(last) = &progress.last
-            && (last.life == life || last.firm)
-        {
-            self.check(last.until <= now, || {
-                format!("{name} got message {number} while it was in flight: {last:?}")
-            });
-            // A delivery that its client gave up does not count, unless a crash forgot that.
-            let follows = match last.life == life {
-                true => attempt == last.attempt + 1,
-                false => attempt > last.attempt,
-            };
-            self.check(follows, || {
-                format!("{name} got message {number} at attempt {attempt} after {last:?}")
-            });
-            known |= last.life == life;
-            let ago = now.since(last.until);
-            available = available.max(elapsed.saturating_sub(ago));
-        }
-        let awaited = available.max(called).max(disturbed);
-        self.check(elapsed <= awaited || !known, || {
-            format!("{name} waited since {called:?} and got message {number} of {available:?} late")
-        });
-        let delivery = Delivery {
-            life,
-            attempt,
-            until: received.invisible_until,
-            tail: node.tail(),
-            firm: false,
-        };
-        let progress = self.progress.get_mut(&key).expect("inserted above");
-        progress.delivered = true;
-        progress.perhaps_settled = 0;
-        progress.last = Some(delivery);
-        self.held.push(Held {
-            group: group.name.clone(),
-            topic: self.letters[number as usize].topic.clone(),
-            letter: number,
-            handle: received.handle,
-        });
-    }
-
-    /// A receipt is about to be settled, or changed, and the answer may not come.
-    pub fn will_settle(&mut self, held: &Held) {
-        let key = (held.group.clone(), held.letter);
-        self.progress.entry(key).or_default().perhaps_settled += 1;
-    }
-
-    /// The answer came: the receipt was not settled.
-    pub fn was_refused(&mut self, held: &Held) {
-        let key = (held.group.clone(), held.letter);
-        let progress = self.progress.entry(key).or_default();
-        progress.perhaps_settled = progress.perhaps_settled.saturating_sub(1);
-    }
-
-    /// A receipt was acked or forwarded; `before` is where the log's tail was before that, and
-    /// when.
-    pub fn settled(&mut self, node: &Node, held: &Held, before: (LogPosition, Duration)) {
-        let (before, called) = before;
-        let trouble = self.world.last_trouble(self.world.elapsed());
-        let volatile = self.letters[held.letter as usize].volatile;
-        self.was_refused(held);
-        let progress = self
-            .progress
-            .entry((held.group.clone(), held.letter))
-            .or_default();
-        // A log that is full to the brim takes no record of it; then a crash brings it back.
-        // Of a forwarded message it may have taken the copy, and no more.
-        let recorded = node.tail() > before && trouble.is_none_or(|trouble| trouble < called);
-        progress.settled = Some(if recorded { node.tail() } else { NEVER });
-        let current = progress
-            .last
-            .as_ref()
-            .is_some_and(|last| last.attempt == held.handle.attempt);
-        let (group, letter) = (held.group.clone(), held.letter);
-        let attempt = held.handle.attempt;
-        self.check(current || volatile, || {
-            format!(
-                "{group} settled message {letter} by the receipt of attempt {attempt}, not the last"
-            )
-        });
-    }
-
-    /// The invisible time of a receipt was changed; the new receipt.
-    pub fn changed(&mut self, node: &Node, held: &Held, handle: ReceiptHandle, until: Timestamp) {
-        let life = self.life;
-        if let Some(progress) = self.progress.get_mut(&(held.group.clone(), held.letter)) {
-            progress.last = Some(Delivery {
-                life,
-                attempt: handle.attempt,
-                until,
-                tail: node.tail(),
-                firm: false,
-            });
-        }
-        self.held.push(Held {
-            handle,
-            ..held.clone()
-        });
-    }
-
     /// A pulling client got a message.
     pub fn pulled(&mut self, group: &GroupName, number: u64) {
         self.pulled.insert((group.clone(), number));
@@ -512,11 +404,7 @@ impl Ledger {
     ) {
         let key = (group.clone(), topic.clone(), queue);
         let commits = self.commits.entry(key).or_default().clone();
-        let newest = commits
-            .unsure
-            .back()
-            .map(|(offset, _)| *offset)
-            .or(commits.firm);
+        let newest = commits.newest();
         let found = found.map(QueueOffset::get);
         let holds = match (found, newest) {
             (Some(found), Some(newest)) => found >= newest && found <= commits.largest,

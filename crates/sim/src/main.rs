@@ -28,9 +28,7 @@ struct Arguments {
     /// Print the whole trace
     #[arg(long)]
     trace: bool,
-    /// Plant a bug: lying-sync, trim-before-checkpoint, forgotten-acks, forgotten-receipts,
-    /// hasty-clock, lost-writes, early-timers, forgotten-drops, forgotten-changes or
-    /// forgotten-releases
+    /// Plant a bug: any of them, by a name that a wrong one is answered with
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
     /// The revision that is run, printed with a failure
@@ -39,18 +37,14 @@ struct Arguments {
 }
 
 fn planted(text: &str) -> Result<Planted, String> {
-    Ok(match text {
-        "lying-sync" => Planted::LyingSync,
-        "trim-before-checkpoint" => Planted::TrimBeforeCheckpoint,
-        "forgotten-acks" => Planted::ForgottenAcks,
-        "forgotten-receipts" => Planted::ForgottenReceipts,
-        "hasty-clock" => Planted::HastyClock,
-        "lost-writes" => Planted::LostWrites,
-        "early-timers" => Planted::EarlyTimers,
-        "forgotten-drops" => Planted::ForgottenDrops,
-        "forgotten-changes" => Planted::ForgottenChanges,
-        "forgotten-releases" => Planted::ForgottenReleases,
-        _ => return Err("expected one of the bugs that --help lists".to_owned()),
+    let named = Planted::ALL
+        .into_iter()
+        .find(|planted| planted.name() == text);
+    named.ok_or_else(|| {
+        format!(
+            "expected one of {}",
+            Planted::ALL.map(Planted::name).join(", ")
+        )
     })
 }
 

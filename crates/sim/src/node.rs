@@ -38,6 +38,9 @@ use crate::{
 /// The only shard of a run.
 pub const SHARD: ShardId = ShardId::new(0);
 
+/// Who drives commits looks for work after this long at the latest.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// What outlives a node: its world, and what it stored.
 pub struct Site {
     /// Time, chance and trace.
@@ -93,6 +96,8 @@ pub struct Node {
     pub instance: Arc<Instance>,
     /// Its only shard.
     pub shard: Arc<Shard>,
+    /// Which bugs are planted.
+    pub planted: Planted,
     log: Arc<LocalLog>,
     bell: Arc<Notify>,
     /// A commit failed: the log is of no use until a restart.
@@ -125,9 +130,7 @@ impl Log for BelledLog {
         if result.is_err() {
             self.world.note_trouble();
         }
-        if urgency == Urgency::Now || result.is_err() {
-            self.bell.notify_one();
-        }
+        self.bell.notify_one();
         result
     }
 
@@ -173,7 +176,7 @@ impl Log for BelledLog {
 impl Node {
     /// Opens the node on what is left at `site`, as the server does at its start.
     pub fn open(site: &Site, settings: &Settings, life: u64) -> Result<Rc<Self>, OpenNodeError> {
-        let clock = SimClock::planted(&site.world, site.planted == Planted::HastyClock);
+        let clock = SimClock::planted(&site.world, site.planted);
         let mut state = ShardState::open(site.kv.open(life))?;
         let options = LocalLogOptions {
             segment_bytes_min: settings.segment_bytes,
@@ -202,6 +205,7 @@ impl Node {
                 transaction_timeout_ms: settings.checks.timeout_ms,
                 transaction_check_interval_ms: settings.checks.interval_ms,
                 transaction_checks_max: settings.checks.max,
+                queue_lock_expiry_ms: settings.lock_ms,
                 ..InstanceSettings::default()
             },
             site.metadata.clone(),
@@ -228,6 +232,7 @@ impl Node {
             clock: SimClock::new(&site.world),
             instance,
             shard,
+            planted: site.planted,
             log,
             bell,
             broken: Cell::new(false),
@@ -332,7 +337,10 @@ impl Node {
             if self.log.pending_chunks() > 0 && self.world.chance(50) {
                 continue;
             }
-            let ride = Duration::from_millis(20);
+            let ride = match self.log.durable_end() < self.log.tail() {
+                true => Duration::from_millis(20),
+                false => IDLE,
+            };
             let pause = retry.map_or(ride, |at| at.saturating_sub(self.clock.elapsed()).min(ride));
             let rung = std::pin::pin!(self.bell.notified());
             match select(rung, self.clock.sleep(pause.max(Duration::from_millis(1)))).await {

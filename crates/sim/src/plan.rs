@@ -50,6 +50,12 @@ pub enum Mode {
     Pull,
     /// By receiving and settling receipts.
     Receive,
+    /// As [`Mode::Receive`], the messages of each queue strictly in order.
+    InOrder,
+    /// As [`Mode::Receive`], the messages of each message group in order.
+    Fifo,
+    /// In turns: by locking a queue, pulling and committing offsets, and by receiving in between.
+    Locks,
 }
 
 /// A group of the run; it consumes all topics.
@@ -74,6 +80,26 @@ pub struct Checks {
     pub interval_ms: u64,
     /// Questions before a half message is put aside.
     pub max: u32,
+}
+
+/// When what failed comes again.
+#[derive(Clone, Copy, Debug)]
+pub enum Retry {
+    /// After so many milliseconds.
+    Fixed(u64),
+    /// After RocketMQ's steps.
+    Steps,
+}
+
+impl Retry {
+    /// The pause after so many failures, not counting the last one, in milliseconds.
+    pub fn pause_ms(self, failures: i32) -> u64 {
+        const STEPS_S: [u64; 6] = [10, 30, 60, 120, 180, 240];
+        match self {
+            Self::Fixed(ms) => ms,
+            Self::Steps => STEPS_S[(failures as usize).min(STEPS_S.len() - 1)] * 1_000,
+        }
+    }
 }
 
 /// Everything about a run that is decided before it begins.
@@ -101,18 +127,22 @@ pub struct Settings {
     pub cancel_percent: u64,
     /// Most body bytes of a message.
     pub body_bytes_max: u64,
+    /// Message groups that messages may belong to.
+    pub message_groups: u64,
     /// Of a hundred messages, how many are timed.
     pub timed_percent: u64,
     /// Longest delay of most timed messages, in milliseconds.
     pub delay_ms_max: u64,
+    /// Time after which a queue lock that is not renewed is free, in milliseconds.
+    pub lock_ms: u64,
     /// Whether there are transactions.
     pub transactions: bool,
     /// How producers are asked.
     pub checks: Checks,
     /// Of a hundred messages that are pulled, how many are sent back.
     pub back_percent: u64,
-    /// Pause before a message that was sent back comes again, in milliseconds.
-    pub retry_ms: u64,
+    /// Pause before a message that was sent back comes again.
+    pub retry: Retry,
     /// Whether this is the last life, in which nothing goes wrong any more.
     pub last: bool,
     /// Lives before the last one, and how each ends.
@@ -150,18 +180,22 @@ impl Settings {
             ("receiver", Mode::Receive),
             ("impatient", Mode::Receive),
             ("picky", Mode::Receive),
+            ("orderly", Mode::InOrder),
+            ("fifo", Mode::Fifo),
+            ("locker", Mode::Locks),
         ] {
             let picky = name == "picky";
-            if groups.len() >= 2 && world.chance(40) {
+            if world.chance(50) && (name != "locker" || groups.len() >= 2) {
                 continue;
             }
             groups.push(PlannedGroup {
                 name: GroupName::new(name).expect("a plain name"),
                 mode,
-                max_attempts: if name == "impatient" {
-                    2
-                } else {
-                    world.between(1, 5) as u32
+                max_attempts: match name {
+                    "impatient" => 2,
+                    // Offsets tell how far it is, and dead letters would blur that.
+                    "locker" => 1_000,
+                    _ => world.between(1, 5) as u32,
                 },
                 tag: picky.then(|| TAGS[world.below(3) as usize].to_owned()),
             });
@@ -207,12 +241,17 @@ impl Settings {
         Self {
             topics,
             groups,
+            message_groups: [0, 3, 20][world.below(3) as usize],
             timed_percent: [0, 0, 10, 40][world.below(4) as usize],
             delay_ms_max: [20, 500, 5_000, 90_000][world.below(4) as usize],
+            lock_ms: [50, 400, 5_000, 60_000][world.below(4) as usize],
             transactions: world.chance(40),
             checks,
             back_percent: [0, 0, 4, 15][world.below(4) as usize],
-            retry_ms: world.between(1, 1_000),
+            retry: match world.chance(30) {
+                true => Retry::Steps,
+                false => Retry::Fixed(world.between(1, 1_000)),
+            },
             last: false,
             segment_bytes: 64 * 1024,
             pending_bytes_max: [16 * 1024, 256 * 1024][world.below(2) as usize],

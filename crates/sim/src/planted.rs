@@ -33,11 +33,21 @@ pub enum Planted {
     ForgottenChanges,
     /// What is released is thought to be held still.
     ForgottenReleases,
+    /// The due times of held messages are written half a second too late.
+    LateTimers,
+    /// Offsets are committed one too far.
+    HastyOffsets,
+    /// The broker's clock moves only every 16 ms: receipts are good for longer than was said.
+    CoarseClock,
+    /// Locks are granted, and now and then forgotten.
+    LeakyLocks,
+    /// Messages are handed out in any order.
+    Disorder,
 }
 
 impl Planted {
     /// All that can be planted.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::LyingSync,
         Self::TrimBeforeCheckpoint,
         Self::ForgottenAcks,
@@ -48,7 +58,34 @@ impl Planted {
         Self::ForgottenDrops,
         Self::ForgottenChanges,
         Self::ForgottenReleases,
+        Self::LateTimers,
+        Self::HastyOffsets,
+        Self::CoarseClock,
+        Self::LeakyLocks,
+        Self::Disorder,
     ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::LyingSync => "lying-sync",
+            Self::TrimBeforeCheckpoint => "trim-before-checkpoint",
+            Self::ForgottenAcks => "forgotten-acks",
+            Self::ForgottenReceipts => "forgotten-receipts",
+            Self::HastyClock => "hasty-clock",
+            Self::LostWrites => "lost-writes",
+            Self::EarlyTimers => "early-timers",
+            Self::ForgottenDrops => "forgotten-drops",
+            Self::ForgottenChanges => "forgotten-changes",
+            Self::ForgottenReleases => "forgotten-releases",
+            Self::LateTimers => "late-timers",
+            Self::HastyOffsets => "hasty-offsets",
+            Self::CoarseClock => "coarse-clock",
+            Self::LeakyLocks => "leaky-locks",
+            Self::Disorder => "disorder",
+        }
+    }
 
     /// What the disk lies about.
     pub fn disk_lies(self) -> DiskLies {
@@ -79,17 +116,23 @@ impl Planted {
             (Self::ForgottenDrops, HELD_DROPPED) | (Self::ForgottenChanges, HELD_CHANGED) => {
                 payload[..8].fill(u8::MAX);
             }
-            (Self::EarlyTimers, HELD_MESSAGE) => {
-                let due = i64::from_le_bytes(payload[8..16].try_into().expect("eight bytes"));
-                payload[8..16].copy_from_slice(&(due - 500).to_le_bytes());
-            }
+            (Self::EarlyTimers, HELD_MESSAGE) => add(&mut payload[8..16], -500),
+            (Self::LateTimers, HELD_MESSAGE) => add(&mut payload[8..16], 500),
+            (Self::HastyOffsets, OFFSET) => add(&mut payload[4..12], 1),
             _ => {}
         }
     }
 }
 
+/// Adds to a number of eight bytes.
+fn add(bytes: &mut [u8], change: i64) {
+    let before = i64::from_le_bytes((&*bytes).try_into().expect("eight bytes"));
+    bytes.copy_from_slice(&(before + change).to_le_bytes());
+}
+
 /// Kinds of the broker's records (`crates/broker/src/records.rs`).
 const MESSAGE: u16 = 16;
+const OFFSET: u16 = 17;
 const RECEIPTS: u16 = 18;
 const SETTLED: u16 = 19;
 const HELD_MESSAGE: u16 = 21;

@@ -20,7 +20,7 @@ use crate::{
     machine::{Crash, Faults, Machine},
     meta::SimMetadata,
     node::{Node, OpenNodeError, Site},
-    plan::{Ending, Mode, Settings},
+    plan::{Ending, Mode, Retry, Settings},
     planted::Planted,
     scheduler::{Scheduler, Step},
     world::World,
@@ -93,7 +93,7 @@ pub fn run(options: Options) -> Outcome {
         planted: options.planted,
     };
     let mut run = Run {
-        ledger: Rc::new(RefCell::new(Ledger::new(&world, settings.checks))),
+        ledger: Rc::new(RefCell::new(Ledger::new(&world, &settings))),
         settings: Rc::new(settings),
         site,
         steps: options.steps,
@@ -212,6 +212,7 @@ impl Run {
         let mut scheduler = Scheduler::new(&self.site.world);
         let client = self.begin(&node, &mut scheduler);
         let (creator, settings) = (Rc::clone(&node), Rc::clone(&self.settings));
+        let planted = self.site.planted;
         scheduler.spawn("creator".to_owned(), async move {
             for topic in &settings.topics {
                 let spec = TopicSpec::new(topic.name.clone(), topic.queues);
@@ -220,8 +221,10 @@ impl Run {
             for group in &settings.groups {
                 let mut spec = GroupSpec::new(group.name.clone());
                 spec.max_attempts = group.max_attempts;
-                spec.retry = RetryPolicy::Fixed {
-                    interval_ms: settings.retry_ms,
+                spec.fifo = group.mode == Mode::Fifo && planted != Planted::Disorder;
+                spec.retry = match settings.retry {
+                    Retry::Fixed(interval_ms) => RetryPolicy::Fixed { interval_ms },
+                    Retry::Steps => RetryPolicy::Backoff,
                 };
                 let _ = creator.instance.create_group(spec).await;
                 if settings.topics_of(group).len() > settings.topics.len() {

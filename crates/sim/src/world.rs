@@ -13,6 +13,8 @@ use std::{
 use base::{Clock, Random, SeededRandom, Sleep, Timestamp};
 use parking_lot::Mutex;
 
+use crate::planted::Planted;
+
 /// Wall-clock time at which every run begins.
 const BEGINNING: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
@@ -145,21 +147,21 @@ impl World {
 /// Time of the world, as the product asks for it.
 pub struct SimClock {
     world: Arc<World>,
-    /// Planted bug: the broker's wall clock runs twice as fast.
-    hasty: bool,
+    /// What is wrong with it.
+    planted: Planted,
 }
 
 impl SimClock {
     /// The world's true time.
     pub fn new(world: &Arc<World>) -> Arc<Self> {
-        Self::planted(world, false)
+        Self::planted(world, Planted::Nothing)
     }
 
-    /// With `hasty`, a wall clock that runs twice as fast.
-    pub fn planted(world: &Arc<World>, hasty: bool) -> Arc<Self> {
+    /// Perhaps with a wall clock that goes wrong.
+    pub fn planted(world: &Arc<World>, planted: Planted) -> Arc<Self> {
         Arc::new(Self {
             world: Arc::clone(world),
-            hasty,
+            planted,
         })
     }
 }
@@ -167,10 +169,11 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let now = self.world.now();
-        if self.hasty {
-            return now.after(self.world.elapsed());
+        match self.planted {
+            Planted::HastyClock => now.after(self.world.elapsed()),
+            Planted::CoarseClock => Timestamp::from_ms(now.ms() - now.ms() % 16),
+            _ => now,
         }
-        now
     }
 
     fn elapsed(&self) -> Duration {

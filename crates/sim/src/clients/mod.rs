@@ -1,6 +1,7 @@
 //! The clients of a run: what they do follows from the seed, what they see goes into the ledger.
 
 mod administer;
+mod lock;
 mod pull;
 mod query;
 mod recall;
@@ -80,9 +81,17 @@ impl Client {
         for group in &self.settings.groups {
             match group.mode {
                 Mode::Pull => self.spawn_pullers(scheduler, group),
-                Mode::Receive => self.spawn_receivers(scheduler, group, 3),
+                Mode::Receive | Mode::InOrder | Mode::Fifo => {
+                    self.spawn_receivers(scheduler, group, 3);
+                }
+                Mode::Locks => {
+                    self.spawn_receivers(scheduler, group, 2);
+                    self.spawn_lockers(scheduler, group);
+                }
             }
         }
+        let client = self.clone();
+        scheduler.spawn("racer".to_owned(), async move { client.race_on().await });
         for n in 0..3 {
             let client = self.clone();
             scheduler.spawn(
@@ -135,6 +144,15 @@ impl Client {
         }
     }
 
+    fn spawn_lockers(&self, scheduler: &mut Scheduler, group: &PlannedGroup) {
+        for nth in 0..2 {
+            let (client, group) = (self.clone(), group.clone());
+            scheduler.spawn(format!("locker {nth}"), async move {
+                client.lock_on(&group, nth).await;
+            });
+        }
+    }
+
     /// Starts the members of the producer group.
     pub fn spawn_producers(&self, scheduler: &mut Scheduler) {
         let count = if self.settings.transactions { 2 } else { 0 };
@@ -167,7 +185,12 @@ impl Client {
                     scheduler.spawn(name, async move {
                         match group.mode {
                             Mode::Pull => client.pull_on(&group, &topic, queue, false).await,
-                            Mode::Receive => client.receive_rest(&group, &topic, queue).await,
+                            Mode::Locks if client.chance(50) && !topic.volatile => {
+                                client.lock_rest(&group, &topic, queue).await;
+                            }
+                            Mode::Receive | Mode::InOrder | Mode::Fifo | Mode::Locks => {
+                                client.receive_rest(&group, &topic, queue).await;
+                            }
                         }
                     });
                 }

@@ -23,7 +23,6 @@ impl Client {
         queue: QueueId,
         for_ever: bool,
     ) {
-        let name = format!("client of {queue}");
         let mut at: Option<u64> = None;
         loop {
             if for_ever {
@@ -38,7 +37,6 @@ impl Client {
                 };
             }
             let offset = at.unwrap_or(0);
-            self.lock(group, topic, queue, &name);
             let wait = match for_ever {
                 true => Duration::from_millis(self.below(3_000)),
                 false => Duration::ZERO,
@@ -115,32 +113,6 @@ impl Client {
         Some(committed.map_or(range.min.get(), QueueOffset::get))
     }
 
-    /// Two clients contend for the lock of a queue; one of them at most has it.
-    fn lock(&self, group: &PlannedGroup, topic: &PlannedTopic, queue: QueueId, name: &str) {
-        if !self.chance(10) {
-            return;
-        }
-        let queues = [(topic.name.clone(), queue)];
-        let lock = |client: &str| self.node.shard.lock_queues(&group.name, client, &queues);
-        let (mine, other) = (lock(name), lock("another client"));
-        if let (Ok(mine), Ok(other)) = (&mine, &other)
-            && !mine.is_empty()
-            && !other.is_empty()
-        {
-            self.ledger().violate(format!(
-                "two clients hold the lock of {}/{queue}",
-                topic.name
-            ));
-        }
-        let holder = if mine.is_ok_and(|mine| !mine.is_empty()) {
-            name
-        } else {
-            "another client"
-        };
-        let unlocked = self.node.shard.unlock_queues(&group.name, holder, &queues);
-        self.note(format_args!("locked by {holder}, {unlocked:?}"));
-    }
-
     /// Checks what a pull brought, and notes that the group has it.
     fn take(
         &self,
@@ -149,18 +121,32 @@ impl Client {
         offset: u64,
         pulled: &Pulled,
     ) -> Vec<(u64, StoredMessage)> {
-        let mut taken = Vec::new();
+        let taken = self.look_at(&topic.name, offset, pulled);
         let mut ledger = self.ledger();
-        if let Err(what) = check(offset, pulled) {
-            ledger.violate(format!("pull of {} from {offset}: {what}", topic.name));
-        }
-        for message in &pulled.messages {
-            if let Some(number) = ledger.identify(&topic.name, message) {
-                ledger.pulled(&group.name, number);
-                taken.push((number, message.clone()));
-            }
+        for (number, _) in &taken {
+            ledger.pulled(&group.name, *number);
         }
         taken
+    }
+
+    /// Checks what a pull brought, and finds out which messages those are.
+    pub(super) fn look_at(
+        &self,
+        topic: &TopicName,
+        offset: u64,
+        pulled: &Pulled,
+    ) -> Vec<(u64, StoredMessage)> {
+        let mut ledger = self.ledger();
+        if let Err(what) = check(offset, pulled) {
+            ledger.violate(format!("pull of {topic} from {offset}: {what}"));
+        }
+        let mut found = Vec::new();
+        for message in &pulled.messages {
+            if let Some(number) = ledger.identify(topic, message) {
+                found.push((number, message.clone()));
+            }
+        }
+        found
     }
 }
 

@@ -44,6 +44,7 @@ impl Client {
                 tag,
                 body::NUMBER_BYTES + extra,
             );
+            letter.message_group = self.choose_message_group();
             let mut asked = Vec::new();
             if self.chance(self.settings.timed_percent) {
                 let (delay_ms, property) = self.choose_delay();
@@ -83,6 +84,11 @@ impl Client {
 const LEVELS_MS: [u64; 5] = [1_000, 5_000, 10_000, 30_000, 60_000];
 
 impl Client {
+    fn choose_message_group(&self) -> Option<String> {
+        let count = self.settings.message_groups;
+        (count > 0 && self.chance(80)).then(|| format!("line{}", self.below(count)))
+    }
+
     /// A delay in milliseconds, and how a client asks for it.
     pub(super) fn choose_delay(&self) -> (u64, (&'static str, String)) {
         let ms = self.node.world.between(1, self.settings.delay_ms_max);
@@ -124,6 +130,9 @@ pub(super) fn message(
     );
     if let Some(tag) = &letter.tag {
         set(&mut raw, properties::TAGS, tag);
+    }
+    if let Some(message_group) = &letter.message_group {
+        set(&mut raw, properties::SHARDING_KEY, message_group);
     }
     for (name, value) in more {
         set(&mut raw, name, value);

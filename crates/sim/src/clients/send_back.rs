@@ -20,7 +20,7 @@ impl Client {
             0 => (-1, 0),
             1 => (1, 1_000),
             2 => (2, 5_000),
-            _ => (0, self.settings.retry_ms),
+            _ => (0, self.settings.retry.pause_ms(of.reconsume_times())),
         };
         let limit = retries_max.unwrap_or(group.max_attempts.cast_signed() - 1);
         let dead = delay_level < 0 || of.reconsume_times() >= limit;
@@ -30,6 +30,7 @@ impl Client {
             letter,
             times: of.reconsume_times() + 1,
             dead,
+            pause,
             due: self.node.world.now().after(pause),
         };
         self.ledger().will_return(&back);

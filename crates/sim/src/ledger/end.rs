@@ -12,7 +12,7 @@ use crate::{
 
 impl Letter {
     /// Where it is, if that is known: by the answer to its send or, if it had to wait, by sight.
-    fn known_place(&self) -> Option<(QueueId, u64, LogPosition)> {
+    pub(super) fn known_place(&self) -> Option<(QueueId, u64, LogPosition)> {
         let (queue, offset) = self.place?;
         let sent = self.sent.filter(|_| self.waiting.is_none());
         let position = sent.map(|sent| sent.physical_offset.position());
@@ -68,12 +68,18 @@ impl Ledger {
                 let buried = letters.contains(&number) || trimmed;
                 let done = match group.mode {
                     Mode::Pull => pulled,
-                    Mode::Receive => {
-                        progress.settled.is_some() || progress.perhaps_settled > 0 || buried
+                    Mode::Receive | Mode::InOrder | Mode::Fifo | Mode::Locks => {
+                        let in_turn = pulled && group.mode == Mode::Locks;
+                        in_turn
+                            || progress.settled.is_some()
+                            || progress.perhaps_settled > 0
+                            || buried
                     }
                 };
+                // What is kept beyond its time can be received again, but not pulled.
+                let owed = progress.owed && group.mode != Mode::Locks;
                 let name = &group.name;
-                self.check(done || (expired && !progress.owed), || {
+                self.check(done || (expired && !owed), || {
                     format!(
                         "message {number} of {} is lost to {name}: {progress:?}",
                         letter.topic
@@ -104,6 +110,8 @@ impl Ledger {
             put_aside,
             returned,
             returned_dead,
+            in_turn: self.turns.taken,
+            in_line: self.lines.brought,
         }
     }
 }

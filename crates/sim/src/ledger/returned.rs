@@ -1,6 +1,9 @@
 //! Messages that pulling consumers have sent back: what must be true of their copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use base::{GroupName, Timestamp, TopicName};
 use wire::message::{StoredMessage, properties};
@@ -19,6 +22,8 @@ struct Copies {
     confirmed: usize,
     /// The first of them may be seen then.
     from: Option<Timestamp>,
+    /// All that are confirmed are to be seen by then.
+    by: Option<Timestamp>,
     /// Their offsets, as far as they were seen.
     seen: BTreeSet<u64>,
 }
@@ -44,7 +49,9 @@ pub struct Return {
     pub times: i32,
     /// It is to be a dead letter.
     pub dead: bool,
-    /// It is to be seen again then.
+    /// It is to be seen again so long after it was taken back.
+    pub pause: Duration,
+    /// It is to be seen again then at the earliest.
     pub due: Timestamp,
 }
 
@@ -66,8 +73,10 @@ impl Ledger {
 
     /// The message was taken back.
     pub fn was_returned(&mut self, back: &Return) {
+        let by = self.world.now().after(back.pause);
         let copies = self.returned.copies.entry(back.kind()).or_default();
         copies.confirmed += 1;
+        copies.by = copies.by.max(Some(by));
     }
 
     /// It was refused: nothing happened.
@@ -104,6 +113,12 @@ impl Ledger {
         let in_time = copies.from.is_some_and(|from| stored >= from);
         self.check(in_time, || {
             format!("{group} has message {number} back early, at {stored}: {copies:?}")
+        });
+        // Of those whose answer never came nobody knows when they were taken back.
+        let by = copies.by.filter(|_| copies.asked == copies.confirmed);
+        let late = by.is_some_and(|by| stored > by && !self.is_excused(stored));
+        self.check(!late, || {
+            format!("{group} has message {number} back late, at {stored}: {copies:?}")
         });
         let origin = self.letters[number as usize].topic.clone();
         let named = message.property(properties::RETRY_TOPIC) == Some(origin.as_str());

@@ -204,7 +204,7 @@ impl Ledger {
         }
     }
 
-    fn beginning(&self) -> Timestamp {
+    pub(super) fn beginning(&self) -> Timestamp {
         let passed = i64::try_from(self.world.elapsed().as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_ms(self.world.now().ms() - passed)
     }

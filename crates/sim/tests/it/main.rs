@@ -40,6 +40,9 @@ fn no_seed_breaks_an_invariant() {
         total.committed += outcome.figures.committed;
         total.taken_back += outcome.figures.taken_back;
         total.put_aside += outcome.figures.put_aside;
+        total.returned += outcome.figures.returned;
+        total.in_turn += outcome.figures.in_turn;
+        total.in_line += outcome.figures.in_line;
         lives += outcome.lives;
     }
     // Runs in which nothing happens prove nothing.
@@ -50,12 +53,15 @@ fn no_seed_breaks_an_invariant() {
     assert!(total.committed as u64 > SEEDS / 2, "{total:?}");
     assert!(total.taken_back as u64 > SEEDS / 2, "{total:?}");
     assert!(total.put_aside > 20, "{total:?}");
+    assert!(total.returned as u64 > SEEDS, "{total:?}");
+    assert!(total.in_turn as u64 > 10 * SEEDS, "{total:?}");
+    assert!(total.in_line as u64 > 20 * SEEDS, "{total:?}");
     assert!(lives > 3 * SEEDS, "{lives} lives");
 }
 
 #[test]
 fn a_seed_run_twice_gives_the_same_trace() {
-    for seed in [3, 11, 42] {
+    for seed in [3, 11, 120] {
         let run = || {
             run(Options {
                 keep_trace: true,
@@ -94,7 +100,7 @@ fn a_sync_that_lies_is_found() {
 
 #[test]
 fn a_log_trimmed_before_its_checkpoint_is_durable_is_found() {
-    is_found(Planted::TrimBeforeCheckpoint, 100, "CheckpointTrimmed");
+    is_found(Planted::TrimBeforeCheckpoint, 240, "CheckpointTrimmed");
 }
 
 #[test]
@@ -135,4 +141,39 @@ fn the_commit_of_a_timed_message_that_is_forgotten_is_found() {
 #[test]
 fn a_release_that_is_forgotten_is_found() {
     is_found(Planted::ForgottenReleases, 40, " is at ");
+}
+
+#[test]
+fn a_retry_that_comes_late_is_found() {
+    is_found(Planted::LateTimers, 40, "back late");
+}
+
+#[test]
+fn a_lock_that_two_clients_hold_is_found() {
+    is_found(Planted::LeakyLocks, 160, "and another hold");
+}
+
+#[test]
+fn a_message_handed_out_of_a_locked_queue_is_found() {
+    is_found(Planted::LeakyLocks, 40, "is handed out of");
+}
+
+#[test]
+fn an_offset_that_skips_a_message_is_found() {
+    is_found(Planted::HastyOffsets, 40, "is not done");
+}
+
+#[test]
+fn a_receipt_that_is_taken_after_its_end_is_found() {
+    is_found(Planted::CoarseClock, 40, "after the end of");
+}
+
+#[test]
+fn an_order_that_is_not_kept_is_found() {
+    is_found(Planted::Disorder, 20, "before message");
+}
+
+#[test]
+fn a_message_group_with_two_clients_is_found() {
+    is_found(Planted::Disorder, 40, "(\"fifo\"");
 }
