@@ -30,7 +30,8 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
  *   <li>{@code !send GROUP TOPIC QUEUE TAG KEY BODY NAME} sends one message; its ids become the
  *       values {@code NAME.unique} and {@code NAME.offset}.
  *   <li>{@code !consumer GROUP TOPIC FILTER clustering|broadcasting} starts a push consumer.
- *   <li>{@code !consumed GROUP COUNT} waits until it has had so many, and says what is done.
+ *   <li>{@code !consumed GROUP COUNT} waits until it has had so many, and until the server knows
+ *       that there are no more.
  *   <li>{@code !stop GROUP} stops a producer or consumer.
  *   <li>{@code !sleep MILLISECONDS} lets time pass.
  *   <li>{@code !now NAME} leaves the time in milliseconds.
@@ -167,7 +168,11 @@ final class Clients {
         while (count.get() < wanted && System.currentTimeMillis() < end) {
             Thread.sleep(20);
         }
-        consumers.get(group).getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        // A message is done a moment after its listener has returned.
+        until(admin -> {
+            consumers.get(group).getDefaultMQPushConsumerImpl().persistConsumerOffset();
+            return admin.examineConsumeStats(group).computeTotalDiff() == 0;
+        });
         out.println("consumed " + count.get());
     }
 
