@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use base::{Clock, TopicName};
-use broker::{TopicSpec, TopicType};
+use base::{Clock, Timestamp, TopicName};
+use broker::{QueryRequest, TopicSpec, TopicType};
 use wire::{
     grpc_v2::{
         self as v2, Code, MessageType, admin_client::AdminClient, change_log_level_request::Level,
         list_message_request::SearchKey, telemetry_command::Command,
     },
+    message::MessageId,
     remoting::body::{Body, TopicRouteData},
 };
 
@@ -351,6 +352,32 @@ async fn messages_are_sent_and_found() {
         stored_id = properties.store_host.clone();
     }
     assert!(stored_id.starts_with("127.0.0.1:"));
+    // By where it is stored, for those who may see its topic.
+    Sdk::connect(&server, "p2")
+        .await
+        .send_one("secret", "x")
+        .await;
+    let query = QueryRequest {
+        topic: TopicName::new("secret").unwrap(),
+        key: "id-x".to_owned(),
+        max_messages: 1,
+        from: Timestamp::from_ms(0),
+        to: Timestamp::from_ms(i64::MAX),
+    };
+    let shard = server.instance.shards().remove(0);
+    let stored = shard.query(query).await.unwrap().remove(0);
+    let id = MessageId {
+        store_host: stored.store_host(),
+        physical_offset: stored.physical_offset(),
+    };
+    for (topic, expected) in [("secret", Code::Ok), ("orders", Code::MessageNotFound)] {
+        let request = v2::ListMessageRequest {
+            topic: resource(topic),
+            ..list_messages(Some(SearchKey::MessageId(id.to_string())))
+        };
+        let answer = ask!(tool, query_message(request));
+        assert_eq!(code(&answer.status), expected);
+    }
     let unknown = SearchKey::MessageId("nothing".to_owned());
     let answer = ask!(tool, query_message(list_messages(Some(unknown))));
     assert_eq!(code(&answer.status), Code::MessageNotFound);
