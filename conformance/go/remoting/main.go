@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ const (
 	// uncompressed is more than the largest body of a scenario.
 	uncompressed = 64 << 20
 	poll         = time.Second
+	pause        = 5 * time.Millisecond
+	listenersEnd = 10 * time.Second
 	keySeparator = " "
 	// requestAttempt is how long one request waits: the server does not know a producer before its first heartbeat, a
 	// second after it was started, and a reply that comes earlier is lost.
@@ -376,11 +379,29 @@ func (d *driver) poll(pull rocketmq.PullConsumer) {
 
 func (d *driver) stopConsumer() error {
 	if d.push != nil {
+		if err := d.awaitListeners(); err != nil {
+			return err
+		}
 		return d.push.Shutdown()
 	}
 	close(d.stop)
 	<-d.stopped
 	return d.pull.Shutdown()
+}
+
+// awaitListeners waits until nothing is done any more with what listeners have answered: the library stops without
+// waiting, and forgets it.
+func (d *driver) awaitListeners() error {
+	d.push.Suspend()
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(listenersEnd); time.Now().Before(deadline); time.Sleep(pause) {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		// The goroutine of a call is a function inside of this one.
+		if !strings.Contains(all, ").consumeMessageConcurrently.func") {
+			return nil
+		}
+	}
+	return errors.New("listeners did not end")
 }
 
 func keysOf(one *primitive.MessageExt) []string {

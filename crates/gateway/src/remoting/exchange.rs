@@ -116,6 +116,9 @@ pub(super) struct Exchange<'a, S, F> {
     under_way: FuturesUnordered<F>,
     inbox: mpsc::Receiver<ClientCommand>,
     reading: Reading,
+    /// Whether the peer takes no answers any more. What it has sent is still done: clients that
+    /// stop send their last offsets and close without a look at the answers.
+    is_deaf: bool,
     requests: usize,
     polls: usize,
     bytes: usize,
@@ -148,6 +151,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             under_way: FuturesUnordered::new(),
             inbox,
             reading: Reading::Open,
+            is_deaf: false,
             requests: 0,
             polls: 0,
             bytes: 0,
@@ -341,7 +345,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             }
             self.bytes -= done.bytes;
             self.count(&done, now);
-            if let Some(reply) = done.reply {
+            if let Some(reply) = done.reply.filter(|_| !self.is_deaf) {
                 self.output.put(reply).map_err(End::Frame)?;
             }
         }
@@ -373,7 +377,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
     /// Turns commands for clients of this connection into requests that want no answer.
     fn push_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
-        while self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX {
+        while !self.is_deaf && self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX {
             let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) else {
                 break;
             };
@@ -404,9 +408,11 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 self.write_stalled = None;
                 Ok(written > 0)
             }
-            Poll::Ready(Err(error)) => {
+            // What it sent before it closed is yet to be read; the end of that ends the exchange.
+            Poll::Ready(Err(_)) => {
                 self.output.clear();
-                self.peer_ended(Some(error))
+                self.is_deaf = true;
+                Ok(true)
             }
             Poll::Pending => {
                 self.write_stalled.get_or_insert(now);

@@ -33,7 +33,14 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         ..round.consumer()
     })?;
     let mut keys = Vec::new();
+    let mut inbox = Inbox::default();
     for number in 0..MESSAGES {
+        if number == HELD + 1 {
+            // In one answer with those behind it, it would be for the consumer to hold them up.
+            inbox.wait(&mut driver, "the messages that fail", |inbox| {
+                (0..SHARDS).all(|shard| inbox.of(&key(shard, HELD)).next().is_some())
+            })?;
+        }
         for shard in 0..SHARDS {
             let key = key(shard, number);
             let message = Outgoing {
@@ -44,7 +51,6 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
             keys.push(key);
         }
     }
-    let mut inbox = Inbox::default();
     inbox.settle(&mut driver, keys.iter().map(String::as_str))?;
     let attempts_count = round.kind != ConsumerKind::Push || !round.lacks(Feature::OrderedAttempts);
     for shard in 0..SHARDS {

@@ -4,7 +4,7 @@ use std::{cell::Cell, future, net::SocketAddr, sync::Arc};
 
 use base::InstanceId;
 use futures::FutureExt;
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use wire::remoting::ResponseCode;
 
 use super::*;
@@ -336,4 +336,67 @@ async fn frames_that_overlap_in_the_buffer_each_have_their_own_time() {
         assert!(polled.is_pending(), "{polled:?}");
         tokio::task::yield_now().await;
     }
+}
+
+/// A peer that closed with answers unread: what it sent can be read, and writing fails.
+struct Closed {
+    sent: BytesMut,
+    is_told: bool,
+}
+
+impl AsyncRead for Closed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // The second half is there when the answer to the first could not be written.
+        let is_half = self.sent.len() > HALF;
+        if !is_half && !self.is_told {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let count = self.sent.len().min(HALF).min(room.remaining());
+        room.put_slice(&self.sent.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Closed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.is_told = true;
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Bytes of the one request of each half.
+const HALF: usize = 1_000;
+
+#[tokio::test]
+async fn what_a_peer_sent_before_it_closed_is_done_though_no_answer_can_be_written() {
+    let connection = connection();
+    let empty = frames(RequestCode::UpdateConsumerOffset, 1, 0, 1).len();
+    let sent = frames(RequestCode::UpdateConsumerOffset, 1, HALF - empty, 2);
+    assert_eq!(sent.len(), 2 * HALF);
+    let (_, inbox) = mpsc::channel(1);
+    let closed = Closed {
+        sent,
+        is_told: false,
+    };
+    let mut exchange = Exchange::new(&connection, at_once, closed, BytesMut::new(), inbox);
+    let end = exchange.run().await;
+    assert!(matches!(end, End::Peer), "{end:?}");
+    assert_eq!(STARTED.get(), 2);
 }
