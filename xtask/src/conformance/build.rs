@@ -69,9 +69,8 @@ pub(crate) fn build(root: &Path, language: Language, folder: &str) -> Result<()>
         }
         Language::Go => run(Command::new("go")
             .args(["build", "-trimpath", "-o"])
-            // The separator at its end makes it a folder.
-            .arg(products.join(folder).join(""))
-            .args(["./grpc", "./remoting"])
+            .arg(products.join(folder).join("driver"))
+            .arg(".")
             .current_dir(sources.join(folder)))?,
         Language::Rust => run(Command::new("cargo")
             .args(["build", "--quiet", "--locked"])

@@ -28,8 +28,6 @@ pub(crate) enum Feature {
     DeadLetter,
     /// A filter of a consumer that polls.
     FilteredPull,
-    /// One by SQL92.
-    SqlPull,
     /// Several messages in one request.
     Batch,
     /// Bodies of any size that travel as they are.
@@ -87,30 +85,6 @@ pub(crate) const REMOTING_3: &[Lack] = &[
     (Feature::RequestReply, "request-reply came with 4.6"),
     (Feature::Trace, "traces came with 4.4"),
     (Feature::Namespace, "namespaces of a client came with 4.5"),
-];
-
-/// The Remoting client for Go.
-pub(crate) const REMOTING_GO: &[Lack] = &[
-    (
-        Feature::DeliveryTime,
-        "2.1.2 knows delay levels, no points in time",
-    ),
-    (
-        Feature::Recall,
-        "it shows no recall handle and has no recall",
-    ),
-    (
-        Feature::Seek,
-        "its consumer that polls cannot be set to another place",
-    ),
-    (
-        Feature::SqlPull,
-        "its consumer that polls says TAG of every filter",
-    ),
-    (
-        Feature::NamespaceHidden,
-        "its application sees topics with their namespace",
-    ),
 ];
 
 /// ONS over TCP, first generation.
