@@ -200,9 +200,7 @@ impl Shard {
             for offset in &offsets {
                 consumption.remove(*offset);
             }
-            let is_next = consumption.in_order && consumption.is_settled();
-            let others = consumption.may_free_others();
-            if is_next || others || was_full && consumption.has_room() {
+            if consumption.may_free_others() || was_full && consumption.has_room() {
                 state.wake_group(stream, group);
             }
         }

@@ -189,14 +189,13 @@ impl Shard {
                     continue;
                 }
                 let message_group = entry.message_group;
-                let is_blocked = order == Order::MessageGroup
-                    && !begun.contains(&message_group)
-                    && consumption.is_blocked(message_group);
-                if is_blocked {
-                    parked.push((offset, ReceiptState::parked(message_group)));
-                    continue;
+                if order == Order::MessageGroup && !begun.contains(&message_group) {
+                    if consumption.is_blocked(message_group) {
+                        parked.push((offset, ReceiptState::parked(message_group)));
+                        continue;
+                    }
+                    begun.insert(message_group);
                 }
-                begun.insert(message_group);
                 let claim = ReceiptState {
                     until,
                     attempt: 1,

@@ -188,9 +188,10 @@ impl Consumption {
         self.parked.count
     }
 
-    /// Whether what is left may have waited for what was just settled.
+    /// Whether others may have waited for what was just settled: in order of the queue also what is
+    /// new, by message group what is left.
     pub(crate) fn may_free_others(&self) -> bool {
-        (self.in_order || self.message_groups.is_some()) && !self.is_settled()
+        self.in_order || self.message_groups.is_some() && !self.is_settled()
     }
 
     /// Whether new messages may be handed out or parked.

@@ -1,8 +1,8 @@
 //! Offsets: how far a group has come in a queue, and where a queue starts and ends.
 
 use base::{
-    ErrorKind, GroupName, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp, TopicName,
-    limits,
+    ErrorKind, GroupId, GroupName, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp,
+    TopicName, limits,
 };
 use store::kv::KvError;
 
@@ -95,6 +95,18 @@ impl Shard {
         Ok(Self::stream(&topic, topic.queue(queue)?))
     }
 
+    /// The stream of a queue, and the group; `None` if there is no such group.
+    pub(crate) fn queue_of_group(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+    ) -> Result<Option<(StreamKey, GroupId)>, OffsetError> {
+        let stream = self.queue_stream(topic, queue)?;
+        let group = self.catalogue.group(group);
+        Ok(group.map(|group| (stream, group.id)))
+    }
+
     fn offsets<T>(
         &self,
         topic: &TopicName,
@@ -175,12 +187,11 @@ impl Shard {
         topic: &TopicName,
         queue: QueueId,
     ) -> Result<Option<QueueOffset>, OffsetError> {
-        let stream = self.queue_stream(topic, queue)?;
-        let Some(group) = self.catalogue.group(group) else {
+        let Some((stream, group)) = self.queue_of_group(group, topic, queue)? else {
             return Ok(None);
         };
         let committed = self.offsets(topic, |state| {
-            Ok(state.consumption(stream, group.id)?.committed())
+            Ok(state.consumption(stream, group)?.committed())
         })?;
         Ok(committed.map(QueueOffset::new))
     }

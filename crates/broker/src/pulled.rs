@@ -41,11 +41,10 @@ impl Shard {
         topic: &TopicName,
         queue: QueueId,
     ) -> Result<Option<QueueOffset>, OffsetError> {
-        let stream = self.queue_stream(topic, queue)?;
-        let Some(group) = self.catalogue.group(group) else {
+        let Some(place) = self.queue_of_group(group, topic, queue)? else {
             return Ok(None);
         };
-        let next = self.pulled.lock().next.get(&(stream, group.id)).copied();
+        let next = self.pulled.lock().next.get(&place).copied();
         Ok(next.map(QueueOffset::new))
     }
 }

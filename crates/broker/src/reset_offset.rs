@@ -119,9 +119,7 @@ impl Shard {
         topic: &TopicName,
         queue: QueueId,
     ) -> Option<(StreamKey, GroupId)> {
-        let topic = self.catalogue.topic(topic)?;
-        let group = self.catalogue.group(group)?;
-        Some((Self::stream(&topic, topic.queue(queue).ok()?), group.id))
+        self.queue_of_group(group, topic, queue).ok().flatten()
     }
 
     /// The offset that a queue of the group was reset to, if no pull has been told of it: once. Who

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use base::{GroupName, InstanceId, TopicName};
-use broker::Instance;
+use broker::{Group, Instance, Topic};
 use wire::grpc_v2::{self as v2, Code};
 
 use super::{
@@ -124,6 +124,28 @@ pub(super) fn told(call: &Call, instance: &Instance, plain: &str) -> v2::Resourc
         return resource("", plain.to_owned());
     }
     resource("", prefixed(instance.id(), plain))
+}
+
+/// The topic, which must be there: nothing is created by looking.
+pub(super) fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
+    instance.topic(name).ok_or_else(|| {
+        let text = format!("topic `{name}` not found in instance `{}`", instance.id());
+        Refusal::new(Code::TopicNotFound, text)
+    })
+}
+
+/// The group, which must be there.
+pub(super) fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
+    instance.group(name).ok_or_else(|| no_group(instance, name))
+}
+
+/// What is said of a group that is not there.
+pub(super) fn no_group(instance: &Instance, name: &GroupName) -> Refusal {
+    let text = format!(
+        "consumer group `{name}` not found in instance `{}`",
+        instance.id()
+    );
+    Refusal::new(Code::ConsumerGroupNotFound, text)
 }
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {

@@ -28,13 +28,7 @@ pub(super) async fn place_of_group(
 ) -> Result<Place, Refusal> {
     let (instance, topic, group) = names::topic_and_group(call, queue.topic.as_ref(), group)?;
     if instance.group_or_create(&group).await?.is_none() {
-        return Err(Refusal::new(
-            Code::ConsumerGroupNotFound,
-            format!(
-                "consumer group `{group}` not found in instance `{}`",
-                instance.id()
-            ),
-        ));
+        return Err(names::no_group(&instance, &group));
     }
     Ok(Place {
         shard: route::named_shard(call, &instance, queue.broker.as_ref())?,

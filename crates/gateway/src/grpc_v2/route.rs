@@ -92,12 +92,7 @@ async fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Top
     if name.retry_group().is_none() && name.dead_letter_group().is_none() {
         return Ok(instance.topic_or_create(name, None).await?);
     }
-    instance.topic(name).ok_or_else(|| {
-        Refusal::new(
-            Code::TopicNotFound,
-            format!("topic `{name}` not found in instance `{}`", instance.id()),
-        )
-    })
+    names::existing_topic(instance, name)
 }
 
 pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {

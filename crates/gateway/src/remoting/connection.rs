@@ -66,15 +66,15 @@ pub(super) struct TopicAndGroup {
 impl TopicAndGroup {
     /// The group must be there.
     pub(super) fn require_group(&self) -> Result<(), Refusal> {
-        let Self {
-            instance, group, ..
-        } = self;
-        if instance.group(group).is_some() {
-            return Ok(());
-        }
-        let instance = instance.id();
+        let group = self.instance.group(&self.group);
+        group.map(drop).ok_or_else(|| self.no_group())
+    }
+
+    /// Says that the group is not there.
+    pub(super) fn no_group(&self) -> Refusal {
+        let (group, instance) = (&self.group, self.instance.id());
         let remark = format!("group `{group}` not found in instance `{instance}`");
-        Err(Refusal::new(ResponseCode::GroupNotExist, remark))
+        Refusal::new(ResponseCode::GroupNotExist, remark)
     }
 }
 

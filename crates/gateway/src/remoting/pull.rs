@@ -95,13 +95,8 @@ pub(super) async fn handle(connection: &Connection, request: &Command, may_wait:
 
 /// Makes the group where that is allowed; else it must be there.
 pub(super) async fn require_group(names: &TopicAndGroup) -> Result<(), Refusal> {
-    let TopicAndGroup {
-        instance, group, ..
-    } = names;
-    if instance.group(group).is_none() {
-        instance.group_or_create(group).await?;
-    }
-    names.require_group()
+    let group = names.instance.group_or_create(&names.group).await?;
+    group.map(drop).ok_or_else(|| names.no_group())
 }
 
 /// A long poll that ends at once, and empty, when the process is to stop.

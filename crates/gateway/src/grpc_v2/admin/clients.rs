@@ -11,7 +11,7 @@ use wire::{
     remoting::body::{self, Body},
 };
 
-use super::{super::names, Call, Refusal, existing_group, no_lite_topics};
+use super::{super::names, Call, Refusal, no_lite_topics};
 
 /// How long a client may take to answer; Apache's broker waits as long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub(super) async fn list_consumer_connection(
             (instance, None, group)
         }
     };
-    existing_group(&instance, &group)?;
+    names::existing_group(&instance, &group)?;
     let members = instance.consumers(&group);
     let is_asked = |member: &&RegisteredClient| {
         let consumer = member.consumer.as_ref();
@@ -100,7 +100,7 @@ async fn running_info(
     with_stacks: bool,
 ) -> Result<body::ConsumerRunningInfo, Refusal> {
     let (instance, group) = names::group(call, group)?;
-    existing_group(&instance, &group)?;
+    names::existing_group(&instance, &group)?;
     let question = ClientQuestion::RunningInfo {
         group: group.clone(),
         with_stacks,

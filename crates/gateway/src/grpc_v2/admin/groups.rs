@@ -18,7 +18,7 @@ use super::{
         names, route,
         time::{from_duration, to_timestamp},
     },
-    Call, Refusal, existing_group, existing_topic, no_lite_topics,
+    Call, Refusal, no_lite_topics,
 };
 
 /// A group and the topics that a request asks about.
@@ -37,7 +37,7 @@ impl Asked {
         topics: &[v2::Resource],
     ) -> Result<Self, Refusal> {
         let (instance, group) = names::group(call, group)?;
-        existing_group(&instance, &group)?;
+        names::existing_group(&instance, &group)?;
         let shard = route::any_shard(call, &instance)?;
         let mut named = BTreeSet::new();
         for topic in topics {
@@ -46,7 +46,7 @@ impl Asked {
                 let text = format!("topic `{topic}` is not in instance `{}`", instance.id());
                 return Err(Refusal::new(Code::BadRequest, text));
             }
-            existing_topic(&instance, &topic)?;
+            names::existing_topic(&instance, &topic)?;
             named.insert(topic);
         }
         if topics.is_empty() {
@@ -106,7 +106,7 @@ fn accumulation(
 ) -> Result<GroupAccumulation, Refusal> {
     let Asked { shard, group, .. } = asked;
     let mut behind = 0;
-    for queue in existing_topic(&asked.instance, topic)?.queues() {
+    for queue in names::existing_topic(&asked.instance, topic)?.queues() {
         let range = shard.queue_range(topic, queue)?;
         let committed = shard.committed_offset(group, topic, queue)?;
         let committed = committed.unwrap_or(range.min).max(range.min);
@@ -175,8 +175,8 @@ pub(super) async fn reset_group_offset(
 ) -> Result<v2::ResetGroupOffsetResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(&call, request.topic.as_ref(), request.group.as_ref())?;
-    existing_topic(&instance, &topic)?;
-    existing_group(&instance, &group)?;
+    names::existing_topic(&instance, &topic)?;
+    names::existing_group(&instance, &group)?;
     let time = request.reset_timestamp.as_ref().and_then(to_timestamp);
     let time = time.ok_or_else(|| {
         let text = "reset timestamp is missing or out of range";

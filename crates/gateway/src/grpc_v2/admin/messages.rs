@@ -20,7 +20,7 @@ use super::{
     super::{message::shown, names, route, send, time::to_timestamp},
     Call, Refusal,
     clients::ask,
-    existing_group, existing_topic, no_lite_topics,
+    no_lite_topics,
 };
 
 /// Messages of one answer where a request names no number.
@@ -37,7 +37,7 @@ pub(super) async fn query_message(
     request: v2::ListMessageRequest,
 ) -> Result<v2::ListMessageResponse, Refusal> {
     let (instance, topic) = names::topic(&call, request.topic.as_ref())?;
-    existing_topic(&instance, &topic)?;
+    names::existing_topic(&instance, &topic)?;
     let shard = route::any_shard(&call, &instance)?;
     let span = Span {
         from: time(request.begin_timestamp, i64::MIN)?,
@@ -166,7 +166,7 @@ async fn scan(
     let mut going_on = scroll.map(scrolled).transpose()?;
     let only = request.queue_id.map(u32::try_from).transpose();
     let only = only.map_err(|_| Refusal::new(Code::BadRequest, "queue is negative"))?;
-    let queues = existing_topic(instance, topic)?.queues();
+    let queues = names::existing_topic(instance, topic)?.queues();
     let queues = queues.filter(|queue| only.is_none_or(|only| only == queue.get()));
     let begun = going_on.map(|(queue, _)| queue);
     let mut found = Vec::new();
@@ -223,8 +223,8 @@ pub(super) async fn verify_message(
 ) -> Result<v2::VerifyMessageResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(&call, request.topic.as_ref(), request.group.as_ref())?;
-    existing_topic(&instance, &topic)?;
-    existing_group(&instance, &group)?;
+    names::existing_topic(&instance, &topic)?;
+    names::existing_group(&instance, &group)?;
     let shard = route::any_shard(&call, &instance)?;
     let message = find(&call, &instance, &shard, &topic, &request.message_id).await?;
     let question = ClientQuestion::ConsumeDirectly {

@@ -13,8 +13,7 @@ mod topics;
 
 use std::sync::Arc;
 
-use base::{GroupName, InstanceId, TopicName, limits};
-use broker::{Group, Instance, Topic};
+use base::{InstanceId, limits};
 use tonic::{Request, Response, Status};
 use wire::grpc_v2::{
     self as v2, Code,
@@ -201,25 +200,6 @@ calls! {
         = groups::query_time_span;
     get_proxy_runtime_stats(GetProxyRuntimeStatsRequest) -> GetProxyRuntimeStatsResponse
         = server::get_proxy_runtime_stats;
-}
-
-/// The topic, which must be there: nothing is created by looking.
-fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
-    instance.topic(name).ok_or_else(|| {
-        let text = format!("topic `{name}` not found in instance `{}`", instance.id());
-        Refusal::new(Code::TopicNotFound, text)
-    })
-}
-
-/// The group, which must be there.
-fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
-    instance.group(name).ok_or_else(|| {
-        let text = format!(
-            "consumer group `{name}` not found in instance `{}`",
-            instance.id()
-        );
-        Refusal::new(Code::ConsumerGroupNotFound, text)
-    })
 }
 
 /// What is said of LiteTopics.

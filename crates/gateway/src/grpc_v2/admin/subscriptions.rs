@@ -11,7 +11,7 @@ use wire::grpc_v2::{self as v2, Code, FilterType};
 
 use super::{
     super::{names, route, time::from_timestamp},
-    Call, Refusal, clients, existing_group,
+    Call, Refusal, clients,
 };
 
 /// What a request asks about: topic, group, or both.
@@ -46,7 +46,7 @@ impl Asked {
             }
         };
         if let Some(group) = &group {
-            existing_group(&instance, group)?;
+            names::existing_group(&instance, group)?;
         }
         Ok(Self {
             instance,
@@ -211,7 +211,7 @@ pub(super) async fn delete_subscription(
 ) -> Result<v2::DeleteSubscriptionResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(&call, request.topic.as_ref(), request.group.as_ref())?;
-    existing_group(&instance, &group)?;
+    names::existing_group(&instance, &group)?;
     let members = instance.consumers(&group);
     let count = subscribers(&members, &topic).len();
     if count > 0 {

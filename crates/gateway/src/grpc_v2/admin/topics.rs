@@ -6,7 +6,7 @@ use wire::{
     remoting::body::Body,
 };
 
-use super::{super::names, Call, Refusal, existing_topic};
+use super::{super::names, Call, Refusal};
 use crate::topic_route::topic_route;
 
 /// The attribute that tools keep words on a topic in.
@@ -17,7 +17,7 @@ pub(super) async fn describe_topic_status(
     request: v2::DescribeTopicStatusRequest,
 ) -> Result<v2::DescribeTopicStatusResponse, Refusal> {
     let (instance, name) = names::topic(&call, request.topic.as_ref())?;
-    let topic = existing_topic(&instance, &name)?;
+    let topic = names::existing_topic(&instance, &name)?;
     let mut tags = topic.spec.attributes.clone();
     Ok(v2::DescribeTopicStatusResponse {
         status: None,
@@ -46,7 +46,7 @@ pub(super) async fn get_topic_route(
     request: v2::GetTopicRouteRequest,
 ) -> Result<v2::GetTopicRouteResponse, Refusal> {
     let (instance, name) = names::topic(&call, request.topic.as_ref())?;
-    let topic = existing_topic(&instance, &name)?;
+    let topic = names::existing_topic(&instance, &name)?;
     let queues = (topic.spec.queues, i32::from(topic.spec.permission.bits()));
     let route = topic_route(&call.front, &call.connection, &instance, queues, None).encode();
     Ok(v2::GetTopicRouteResponse {
