@@ -8,6 +8,7 @@ use crate::{
     Group, ReceiveError, ReceiveRequest, Shard, Topic,
     claims::{Claim, Claims},
     consumption::{InFlight, Order, Renewal},
+    exhausted::Exhausted,
     receive::{consumption, state_error},
     records::{ReceiptState, Receipts},
     state::State,
@@ -19,10 +20,10 @@ const DUE_ROUNDS_MAX: usize = 64;
 impl Shard {
     /// Claims deliveries whose time has ended, and buries those without an attempt left. Says
     /// whether it stopped before it was through.
-    pub(crate) async fn take_due(
-        &self,
+    pub(crate) async fn take_due<'a>(
+        &'a self,
         request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
+        claims: &mut Claims<'a>,
         topic: &Topic,
         stream: StreamKey,
         messages_max: usize,
@@ -31,9 +32,7 @@ impl Shard {
         for _ in 0..DUE_ROUNDS_MAX {
             let (exhausted, gone) = self.claim_due(request, claims, stream, messages_max)?;
             let is_through = exhausted.is_empty() && gone == 0;
-            for exhausted in exhausted {
-                self.bury(topic, group, stream, exhausted).await?;
-            }
+            exhausted.bury_all(topic).await?;
             // What went may have held back others of its message group.
             if is_through || order(request, group) == Order::None {
                 return Ok(false);
@@ -42,23 +41,25 @@ impl Shard {
         Ok(true)
     }
 
-    /// Claims deliveries whose time has ended. Returns those without an attempt left, with their
-    /// nonces, and the number of those that retention has taken.
-    fn claim_due(
-        &self,
+    /// Claims deliveries whose time has ended. Returns those without an attempt left, and the
+    /// number of those that retention has taken.
+    fn claim_due<'a>(
+        &'a self,
         request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
+        claims: &mut Claims<'a>,
         stream: StreamKey,
         messages_max: usize,
-    ) -> Result<(Vec<(u64, u32)>, usize), ReceiveError> {
+    ) -> Result<(Exhausted<'a>, usize), ReceiveError> {
         let group = claims.group;
         let now = self.clock.now();
         let until = now.after(request.invisible);
+        // Before the state: on the way out it takes that lock, should anything fail.
+        let mut exhausted = Exhausted::new(self, group, stream);
         let mut state = self.state.lock();
         if self.is_locked(&state, stream, group.id) {
-            return Ok((Vec::new(), 0));
+            return Ok((exhausted, 0));
         }
-        let (mut again, mut exhausted, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut again, mut gone) = (Vec::new(), Vec::new());
         let begun = consumption(&mut state, stream, group, &request.topic)?;
         let room = messages_max - claims.count();
         let order = order(request, group);
@@ -67,7 +68,7 @@ impl Shard {
         }
         let due = begun.due_in(order, now, room);
         let Some(next) = begun.next() else {
-            return Ok((Vec::new(), 0));
+            return Ok((exhausted, 0));
         };
         for (offset, delivery) in due {
             if claims.count() + again.len() >= messages_max {
@@ -95,7 +96,7 @@ impl Shard {
                     };
                     let consumption = consumption(&mut state, stream, group, &request.topic)?;
                     consumption.put(offset, held.into());
-                    exhausted.push((offset, held.nonce));
+                    exhausted.push(offset, held.nonce);
                 }
                 Some(entry) => {
                     let attempt = delivery.state.attempt + 1;

@@ -24,6 +24,7 @@ mod consumption;
 mod due_time;
 mod end_transaction;
 mod errors;
+mod exhausted;
 mod filter;
 mod forward_to_dead_letter;
 mod group;

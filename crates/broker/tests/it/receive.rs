@@ -193,6 +193,37 @@ fn a_message_becomes_a_dead_letter_after_its_last_attempt() {
     assert!(bench.receive(1_000).is_none());
 }
 
+/// What is to be buried is nobody's; in order it would hold back the rest of its queue.
+#[test]
+fn a_receive_dropped_while_it_buries_holds_nothing_back() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b"]);
+    let request = || broker::ReceiveRequest {
+        max_messages: 2,
+        in_order: true,
+        ..receive_request(Some(0), 1_000, 0)
+    };
+    for _ in 1..=3 {
+        let received = bench.run(bench.shard.receive(request())).unwrap();
+        assert_eq!(received.len(), 2);
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    bench.send(0, &["c"]);
+    let mut burying = Box::pin(bench.shard.receive(request()));
+    assert!(poll(burying.as_mut()).is_pending());
+    let waiting = broker::ReceiveRequest {
+        wait: Duration::from_secs(30),
+        ..request()
+    };
+    let count = Arc::new(Count::default());
+    let mut waiting = pin!(bench.shard.receive(waiting));
+    assert!(drive!(waiting, count).is_pending());
+    drop(burying);
+    let received = bench.run(waiting).unwrap();
+    assert_eq!(received[0].message.queue_offset(), 2);
+    assert_eq!(bench.bodies("%DLQ%billing").len(), 2);
+}
+
 #[test]
 fn no_more_than_one_receive_gets_a_message() {
     let bench = Bench::new();
