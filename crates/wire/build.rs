@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?;
     let root = Path::new(&manifest).join("../../protos");
     let files = [
+        "apache/rocketmq/v1/service.proto",
         "apache/rocketmq/v2/service.proto",
         "apache/rocketmq/v2/admin.proto",
     ];
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         // Bodies stay slices of what came in.
+        .bytes(".apache.rocketmq.v1.Message.body")
         .bytes(".apache.rocketmq.v2.Message.body")
         .bytes(".apache.rocketmq.v2.AdminSendMessageRequest.body")
         .compile_fds(descriptors)?;

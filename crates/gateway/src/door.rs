@@ -18,7 +18,7 @@ use tower::Service;
 
 use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
-    grpc_v2, http as plain_http,
+    grpc, grpc_v2, http as plain_http,
     hyper_clock::HyperClock,
     prefixed::Prefixed,
     remoting,
@@ -192,7 +192,7 @@ impl Door {
                     if request.uri().path().starts_with(grpc_v2::admin::PATH) {
                         return admin.call(request).await;
                     }
-                    return grpc.call(request).await.map(grpc_v2::unread::keep);
+                    return grpc.call(request).await.map(grpc::unread::keep);
                 }
                 let plain: Response<Full<Bytes>> =
                     plain_http::answer(&front, &connection, &request);

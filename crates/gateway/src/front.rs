@@ -16,7 +16,7 @@ use broker::Router;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 
-use crate::{grpc_v2::Clients, metrics::FrontMetrics, surroundings::Surroundings};
+use crate::{grpc::clients::Clients, metrics::FrontMetrics, surroundings::Surroundings};
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
 pub const CLUSTER_NAME: &str = "DefaultCluster";

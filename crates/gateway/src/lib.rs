@@ -9,6 +9,7 @@ mod access;
 mod client_answer;
 mod door;
 mod front;
+mod grpc;
 mod grpc_v2;
 mod http;
 mod hyper_clock;

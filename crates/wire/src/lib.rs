@@ -4,6 +4,7 @@
 //! have written: it returns an error that names the field, never panics, and holds no more memory
 //! than a small multiple of its input.
 
+pub mod grpc_v1;
 pub mod grpc_v2;
 pub mod message;
 pub mod remoting;

@@ -89,7 +89,7 @@ fn shown(call: &Call, settled: &Settled, stored: &StoredMessage) -> v2::Message 
 
 fn told_topic(call: &Call, settled: &Settled, topic: &str) -> v2::Resource {
     let is_it = |resource: &&v2::Resource| {
-        let named = names::topic(call, Some(resource));
+        let named = names::topic(call, Some(*resource));
         named.is_ok_and(|(_, named)| named.as_str() == topic)
     };
     let told = match &settled.settings.pub_sub {

@@ -8,18 +8,12 @@
 mod access;
 mod ack;
 pub(crate) mod admin;
-mod call;
 mod change_invisible_duration;
-mod clients;
 mod commands;
-mod compression;
-mod digest;
 mod end_transaction;
 mod forward_to_dead_letter;
 mod heartbeat;
-mod inbox;
 mod message;
-mod names;
 mod offset;
 mod pull;
 mod recall;
@@ -27,11 +21,7 @@ mod receive;
 mod route;
 mod send;
 mod settings;
-mod status;
 mod telemetry;
-mod time;
-mod transaction_id;
-pub(crate) mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +32,6 @@ use wire::grpc_v2::{
     messaging_service_server::{MessagingService, MessagingServiceServer},
 };
 
-pub(crate) use self::clients::Clients;
 use self::{
     call::Call,
     pull::Pulled,
@@ -51,7 +40,11 @@ use self::{
     telemetry::Commands,
     unread::{Counted, Unread},
 };
-use crate::{ConnectionInfo, Front, metrics::RpcKey};
+use crate::{
+    ConnectionInfo, Front,
+    grpc::{call, clients, digest, inbox, names, status, time, transaction_id, unread},
+    metrics::RpcKey,
+};
 
 /// The service for one connection. Clones share it; the connection counts as gone when the last
 /// clone and the last call on it are.

@@ -254,7 +254,7 @@ impl Drop for Handout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grpc_v2::time::from_duration;
+    use crate::grpc::time::from_duration;
 
     #[test]
     fn a_long_poll_ends_before_its_client_gives_up() {

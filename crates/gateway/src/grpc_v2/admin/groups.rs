@@ -86,7 +86,7 @@ pub(super) async fn describe_group_accumulation(
         let in_flight = in_flight.get(topic).copied().unwrap_or(0);
         let one = accumulation(&asked, topic, in_flight, call.now())?;
         add(&mut whole, &one);
-        let name = names::told(&call, &asked.instance, topic.as_str()).name;
+        let name = names::told::<v2::Resource>(&call, &asked.instance, topic.as_str()).name;
         by_topic.insert(name, one);
     }
     Ok(v2::DescribeGroupAccumulationResponse {
@@ -145,7 +145,7 @@ pub(super) async fn query_time_span(
     let now = call.now();
     let mut queue_time_span_list = Vec::new();
     for topic in &asked.topics {
-        let told = names::told(&call, &asked.instance, topic.as_str());
+        let told: v2::Resource = names::told(&call, &asked.instance, topic.as_str());
         for span in asked.shard.time_spans(&asked.group, topic)? {
             let ms = |time: Option<Timestamp>| time.map_or(-1, Timestamp::ms);
             let waited = span.next.map(|stored| now.since(stored).as_millis());

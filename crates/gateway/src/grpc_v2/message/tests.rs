@@ -1,12 +1,16 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use base::{Clock, GroupId, QueueId, QueueOffset, ShardId, Sleep, TopicId};
+use base::{Clock, GroupId, QueueId, QueueOffset, ShardId, Sleep, TopicId, limits};
 use broker::{ReceiptHandle, Router};
+use bytes::Bytes;
 use tonic::metadata::MetadataMap;
-use wire::message::{NewMessage, Placement};
+use wire::{
+    grpc_v2::Code,
+    message::{NewMessage, Placement, sys_flag},
+};
 
 use super::*;
-use crate::{ConnectionInfo, Front, FrontSettings};
+use crate::{ConnectionInfo, Front, FrontSettings, grpc::compression};
 
 struct NoClock;
 
@@ -142,7 +146,10 @@ fn a_message_comes_out_as_it_went_in() {
 
     assert_eq!(
         system.body_digest.take(),
-        Some(DigestForm::Md5.of(b"hello"))
+        Some(v2::Digest {
+            r#type: DigestType::Md5.into(),
+            checksum: DigestForm::Md5.checksum(b"hello"),
+        })
     );
     assert_eq!(
         system.receipt_handle.take().as_deref(),

@@ -14,7 +14,7 @@ use base::limits;
 
 /// Why a body keeps the frame it has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FrameError {
+pub(crate) enum FrameError {
     /// The bytes are neither gzip nor zlib.
     #[error("compressed body is neither gzip nor zlib")]
     Unknown,
@@ -35,12 +35,12 @@ const ZLIB_HEAD: [u8; 2] = [0x78, 0x9c];
 const ZLIB_TAIL_BYTES: usize = 4;
 
 /// Whether the bytes start as gzip does.
-pub(super) fn is_gzip(body: &[u8]) -> bool {
+pub(crate) fn is_gzip(body: &[u8]) -> bool {
     body.starts_with(&GZIP_MAGIC)
 }
 
 /// The body in a zlib frame, for storing. One that has it already stays as it is.
-pub(super) fn to_zlib(body: &Bytes) -> Result<Bytes, FrameError> {
+pub(crate) fn to_zlib(body: &Bytes) -> Result<Bytes, FrameError> {
     if is_zlib(body) {
         return Ok(body.clone());
     }
@@ -59,7 +59,7 @@ pub(super) fn to_zlib(body: &Bytes) -> Result<Bytes, FrameError> {
 }
 
 /// The body in a gzip frame, for handing out. One that has it already stays as it is.
-pub(super) fn to_gzip(body: &Bytes) -> Result<Bytes, FrameError> {
+pub(crate) fn to_gzip(body: &Bytes) -> Result<Bytes, FrameError> {
     if is_gzip(body) {
         return Ok(body.clone());
     }

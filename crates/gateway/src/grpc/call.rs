@@ -20,18 +20,18 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 const KEPT_TEXT_BYTES_MAX: usize = 64;
 
 /// One request, without its message.
-pub(super) struct Call {
+pub(crate) struct Call {
     /// What all front ends share.
-    pub(super) front: Arc<Front>,
+    pub(crate) front: Arc<Front>,
     /// Where the request came in.
-    pub(super) connection: ConnectionInfo,
+    pub(crate) connection: ConnectionInfo,
     metadata: MetadataMap,
     /// The instance that an administration request is about, if it names one.
     deployment: Option<String>,
 }
 
 impl Call {
-    pub(super) fn new(
+    pub(crate) fn new(
         front: Arc<Front>,
         connection: ConnectionInfo,
         metadata: MetadataMap,
@@ -45,7 +45,7 @@ impl Call {
     }
 
     /// The same, about the instance of that id.
-    pub(super) fn about(self, deployment: &InstanceId) -> Self {
+    pub(crate) fn about(self, deployment: &InstanceId) -> Self {
         Self {
             deployment: Some(deployment.as_str().to_owned()),
             ..self
@@ -53,46 +53,37 @@ impl Call {
     }
 
     /// The id that the client gave itself.
-    pub(super) fn client_id(&self) -> Result<&str, Refusal> {
-        let id = self.text(CLIENT_ID).trim();
-        let max = limits::CLIENT_ID_BYTES_MAX;
-        if id.is_empty() || id.len() > max {
-            let length = id.len();
-            return Err(Refusal::new(
-                Code::ClientIdRequired,
-                format!(
-                    "client id has {length} bytes, expected 1 to {max} in header `{CLIENT_ID}`"
-                ),
-            ));
-        }
-        Ok(id)
+    pub(crate) fn client_id(&self) -> Result<&str, Refusal> {
+        check_client_id(self.text(CLIENT_ID).trim())
     }
 
     /// The client as the core keeps it. The headers say what `agent` does not.
-    pub(super) fn identity(&self, agent: Option<&v2::Ua>) -> Result<ClientIdentity, Refusal> {
-        let kept = |text: &str| {
-            let end = text.floor_char_boundary(KEPT_TEXT_BYTES_MAX);
-            text[..end].to_owned()
-        };
-        let language = agent
-            .map(v2::Ua::language)
-            .filter(|language| *language != v2::Language::Unspecified)
-            .map_or(self.text(LANGUAGE), |language| language.as_str_name());
-        let version = agent
-            .map(|agent| agent.version.as_str())
-            .filter(|version| !version.is_empty())
-            .unwrap_or(self.text(CLIENT_VERSION));
-        Ok(ClientIdentity {
-            id: self.client_id()?.to_owned(),
+    pub(crate) fn identity(&self, agent: Option<&v2::Ua>) -> Result<ClientIdentity, Refusal> {
+        let mut identity = self.identity_of(self.client_id()?);
+        if let Some(agent) = agent {
+            if agent.language() != v2::Language::Unspecified {
+                identity.language = kept(agent.language().as_str_name());
+            }
+            if !agent.version.is_empty() {
+                identity.version = kept(&agent.version);
+            }
+        }
+        Ok(identity)
+    }
+
+    /// The client of that id as the core keeps it, by what the headers say.
+    pub(crate) fn identity_of(&self, client: &str) -> ClientIdentity {
+        ClientIdentity {
+            id: client.to_owned(),
             connection: self.connection.id,
             address: self.connection.peer,
-            language: kept(language),
-            version: kept(version),
-        })
+            language: kept(self.text(LANGUAGE)),
+            version: kept(self.text(CLIENT_VERSION)),
+        }
     }
 
     /// The namespace that the client works in, empty if it has none.
-    pub(super) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         match &self.deployment {
             Some(deployment) => deployment,
             None => self.text(NAMESPACE),
@@ -100,25 +91,44 @@ impl Call {
     }
 
     /// The checksum that this client understands.
-    pub(super) fn digest_form(&self) -> DigestForm {
+    pub(crate) fn digest_form(&self) -> DigestForm {
         DigestForm::for_language(self.text(LANGUAGE))
     }
 
     /// How long after the request was sent its client gives up, if it says so.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(crate) fn timeout(&self) -> Option<Duration> {
         parse_grpc_timeout(self.text(GRPC_TIMEOUT))
     }
 
     /// Now.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.front.clock.now()
     }
 
     /// The value of a header, empty where it is not there.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.metadata
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     }
+}
+
+/// Checks an id that a client gave itself.
+pub(crate) fn check_client_id(id: &str) -> Result<&str, Refusal> {
+    let max = limits::CLIENT_ID_BYTES_MAX;
+    if id.is_empty() || id.len() > max {
+        let length = id.len();
+        return Err(Refusal::new(
+            Code::ClientIdRequired,
+            format!("client id has {length} bytes, expected 1 to {max}"),
+        ));
+    }
+    Ok(id)
+}
+
+/// As much of a client's words as is kept of them.
+fn kept(text: &str) -> String {
+    let end = text.floor_char_boundary(KEPT_TEXT_BYTES_MAX);
+    text[..end].to_owned()
 }

@@ -12,12 +12,12 @@ use super::status::Refusal;
 const DIGITS: usize = 16;
 
 /// The id of the transaction of `half`.
-pub(super) fn transaction_id(half: PhysicalOffset) -> String {
+pub(crate) fn transaction_id(half: PhysicalOffset) -> String {
     format!("{:016X}", half.wire())
 }
 
 /// The half message of a transaction.
-pub(super) fn half_message(id: &str) -> Result<PhysicalOffset, Refusal> {
+pub(crate) fn half_message(id: &str) -> Result<PhysicalOffset, Refusal> {
     let is_plain = id.len() == DIGITS && id.bytes().all(|digit| digit.is_ascii_hexdigit());
     let offset = u64::from_str_radix(id, 16).ok().filter(|_| is_plain);
     let offset = offset.ok_or_else(|| {

@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The commands for one Telemetry stream. A stream that its client does not read takes no more than
 /// [`limits::CLIENT_COMMANDS_QUEUED_MAX`] of them; the core then goes on to the next client.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     /// Where the core puts them.
-    pub(super) sender: mpsc::Sender<ClientCommand>,
+    pub(crate) sender: mpsc::Sender<ClientCommand>,
     receiver: mpsc::Receiver<ClientCommand>,
 }
 
@@ -22,7 +22,7 @@ impl Default for Inbox {
 
 impl Inbox {
     /// The next command. Never ends: the inbox itself could still be told something.
-    pub(super) async fn next(&mut self) -> ClientCommand {
+    pub(crate) async fn next(&mut self) -> ClientCommand {
         match self.receiver.recv().await {
             Some(command) => command,
             None => std::future::pending().await,
@@ -32,7 +32,7 @@ impl Inbox {
 
 /// Questions that a client has yet to answer, by the nonces that they went out with.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     last: u64,
     answers: BTreeMap<u64, oneshot::Sender<ClientAnswer>>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Asked {
 impl Asked {
     /// Keeps a question until it is answered or nobody waits for it any more, and says its nonce.
     /// Past the limit it is forgotten, which who asked learns at once.
-    pub(super) fn wait(&mut self, answer: oneshot::Sender<ClientAnswer>) -> String {
+    pub(crate) fn wait(&mut self, answer: oneshot::Sender<ClientAnswer>) -> String {
         self.last += 1;
         if self.answers.len() >= limits::CLIENT_COMMANDS_QUEUED_MAX {
             self.answers.retain(|_, answer| !answer.is_closed());
@@ -52,7 +52,7 @@ impl Asked {
     }
 
     /// Hands an answer on; one that nobody asked for, or twice, is dropped.
-    pub(super) fn answered(&mut self, nonce: &str, told: ClientAnswer) {
+    pub(crate) fn answered(&mut self, nonce: &str, told: ClientAnswer) {
         let asked = nonce.parse().ok();
         let Some(answer) = asked.and_then(|nonce: u64| self.answers.remove(&nonce)) else {
             return;

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use base::{GroupName, InstanceId, TopicName};
 use broker::{Group, Instance, Topic};
-use wire::grpc_v2::{self as v2, Code};
+use wire::{
+    grpc_v1 as v1,
+    grpc_v2::{self as v2, Code},
+};
 
 use super::{
     call::Call,
@@ -22,38 +25,78 @@ const SYSTEM_TOPICS: [&str; 3] = ["TBW102", "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED
 const SYSTEM_TOPIC_PREFIX: &str = "rmq_sys_";
 const SYSTEM_GROUP_PREFIX: &str = "CID_RMQ_SYS_";
 
+/// A topic or group as a protocol names it.
+pub(crate) trait Resource {
+    /// A resource of that namespace and name.
+    fn new(namespace: String, name: String) -> Self;
+
+    /// Its namespace, empty if it has none.
+    fn namespace(&self) -> &str;
+
+    /// Its name.
+    fn name(&self) -> &str;
+}
+
+macro_rules! resources {
+    ($($resource:ty),*) => {
+        $(impl Resource for $resource {
+            fn new(namespace: String, name: String) -> Self {
+                Self {
+                    resource_namespace: namespace,
+                    name,
+                }
+            }
+
+            fn namespace(&self) -> &str {
+                &self.resource_namespace
+            }
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+        })*
+    };
+}
+
+resources!(v1::Resource, v2::Resource);
+
+/// Namespace and name of a resource, both empty where there is none.
+pub(crate) fn parts<R: Resource>(resource: Option<&R>) -> (&str, &str) {
+    resource.map_or(("", ""), |resource| (resource.namespace(), resource.name()))
+}
+
 /// The instance that a client works in when it names no resource.
-pub(super) fn instance(call: &Call) -> Result<Arc<Instance>, Refusal> {
-    let (named, _) = parse(call, None);
+pub(crate) fn instance(call: &Call) -> Result<Arc<Instance>, Refusal> {
+    let (named, _) = parse(call, ("", ""));
     Ok(call.front.settle([named])?)
 }
 
 /// The topic of a request.
-pub(super) fn topic(
+pub(crate) fn topic<R: Resource>(
     call: &Call,
-    resource: Option<&v2::Resource>,
+    resource: Option<&R>,
 ) -> Result<(Arc<Instance>, TopicName), Refusal> {
-    let (named, name) = parse(call, resource);
+    let (named, name) = parse(call, parts(resource));
     Ok((call.front.settle([named])?, topic_name(&name)?))
 }
 
 /// The group of a request.
-pub(super) fn group(
+pub(crate) fn group<R: Resource>(
     call: &Call,
-    resource: Option<&v2::Resource>,
+    resource: Option<&R>,
 ) -> Result<(Arc<Instance>, GroupName), Refusal> {
-    let (named, name) = parse(call, resource);
+    let (named, name) = parse(call, parts(resource));
     Ok((call.front.settle([named])?, group_name(&name)?))
 }
 
 /// The topic and the group of a request, which must not name different instances.
-pub(super) fn topic_and_group(
+pub(crate) fn topic_and_group<R: Resource>(
     call: &Call,
-    topic: Option<&v2::Resource>,
-    group: Option<&v2::Resource>,
+    topic: Option<&R>,
+    group: Option<&R>,
 ) -> Result<(Arc<Instance>, TopicName, GroupName), Refusal> {
-    let (named_by_topic, topic) = parse(call, topic);
-    let (named_by_group, group) = parse(call, group);
+    let (named_by_topic, topic) = parse(call, parts(topic));
+    let (named_by_group, group) = parse(call, parts(group));
     let instance = call.front.settle([named_by_topic, named_by_group])?;
     Ok((instance, topic_name(&topic)?, group_name(&group)?))
 }
@@ -84,12 +127,11 @@ fn group_name(name: &str) -> Result<GroupName, Refusal> {
 }
 
 /// The instance that a resource names, if it names one, and the plain name inside it.
-pub(super) fn parse(
+pub(crate) fn parse(
     call: &Call,
-    resource: Option<&v2::Resource>,
+    (namespace, name): (&str, &str),
 ) -> (Option<Arc<Instance>>, String) {
-    let name = resource.map_or("", |resource| resource.name.as_str());
-    let namespace = match resource.map_or("", |resource| resource.resource_namespace.as_str()) {
+    let namespace = match namespace {
         "" => call.namespace(),
         own => own,
     };
@@ -104,12 +146,9 @@ pub(super) fn parse(
 }
 
 /// A topic or group of `instance` as this client would name it.
-pub(super) fn told(call: &Call, instance: &Instance, plain: &str) -> v2::Resource {
+pub(crate) fn told<R: Resource>(call: &Call, instance: &Instance, plain: &str) -> R {
     let namespace = call.namespace();
-    let resource = |namespace: &str, name: String| v2::Resource {
-        resource_namespace: namespace.to_owned(),
-        name,
-    };
+    let resource = |namespace: &str, name| R::new(namespace.to_owned(), name);
     if namespace == instance.id().as_str() {
         return resource(namespace, plain.to_owned());
     }
@@ -127,7 +166,7 @@ pub(super) fn told(call: &Call, instance: &Instance, plain: &str) -> v2::Resourc
 }
 
 /// The topic, which must be there: nothing is created by looking.
-pub(super) fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
+pub(crate) fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
     instance.topic(name).ok_or_else(|| {
         let text = format!("topic `{name}` not found in instance `{}`", instance.id());
         Refusal::new(Code::TopicNotFound, text)
@@ -135,12 +174,12 @@ pub(super) fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Ar
 }
 
 /// The group, which must be there.
-pub(super) fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
+pub(crate) fn existing_group(instance: &Instance, name: &GroupName) -> Result<Arc<Group>, Refusal> {
     instance.group(name).ok_or_else(|| no_group(instance, name))
 }
 
 /// What is said of a group that is not there.
-pub(super) fn no_group(instance: &Instance, name: &GroupName) -> Refusal {
+pub(crate) fn no_group(instance: &Instance, name: &GroupName) -> Refusal {
     let text = format!(
         "consumer group `{name}` not found in instance `{}`",
         instance.id()

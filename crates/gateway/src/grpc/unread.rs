@@ -17,13 +17,13 @@ use super::status::Refusal;
 
 /// Bytes of messages in the answers of one connection that its client has not read to their ends.
 #[derive(Debug, Default)]
-pub(super) struct Unread {
+pub(crate) struct Unread {
     bytes: AtomicUsize,
 }
 
 impl Unread {
     /// Whether more may be given.
-    pub(super) fn admit(&self) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self) -> Result<(), Refusal> {
         let (bytes, max) = (
             self.bytes.load(Ordering::Relaxed),
             limits::GRPC_UNREAD_BYTES_MAX,
@@ -39,7 +39,7 @@ impl Unread {
 
     /// Counts an answer for as long as the guard lives. Many that waited together may come to more
     /// than the limit; at twice the limit no more is counted, and the answer must not be given.
-    pub(super) fn count(self: &Arc<Self>, bytes: usize) -> Result<Arc<Counted>, Refusal> {
+    pub(crate) fn count(self: &Arc<Self>, bytes: usize) -> Result<Arc<Counted>, Refusal> {
         let counted = Arc::new(Counted {
             unread: Arc::clone(self),
             bytes,

@@ -8,7 +8,7 @@ use prost_types::{Duration as WireDuration, Timestamp as WireTimestamp};
 const NANOS_PER_MS: i32 = 1_000_000;
 
 /// The time in milliseconds; `None` if it is out of the range that milliseconds hold or malformed.
-pub(super) fn to_timestamp(time: &WireTimestamp) -> Option<Timestamp> {
+pub(crate) fn to_timestamp(time: &WireTimestamp) -> Option<Timestamp> {
     if !(0..1_000_000_000).contains(&time.nanos) {
         return None;
     }
@@ -19,7 +19,7 @@ pub(super) fn to_timestamp(time: &WireTimestamp) -> Option<Timestamp> {
 }
 
 /// The time as the protocol has it.
-pub(super) fn from_timestamp(time: Timestamp) -> WireTimestamp {
+pub(crate) fn from_timestamp(time: Timestamp) -> WireTimestamp {
     let ms = time.ms();
     WireTimestamp {
         seconds: ms.div_euclid(1_000),
@@ -29,7 +29,7 @@ pub(super) fn from_timestamp(time: Timestamp) -> WireTimestamp {
 }
 
 /// The duration; `None` if it is negative or malformed.
-pub(super) fn to_duration(duration: &WireDuration) -> Option<Duration> {
+pub(crate) fn to_duration(duration: &WireDuration) -> Option<Duration> {
     let seconds = u64::try_from(duration.seconds).ok()?;
     let nanos = u32::try_from(duration.nanos)
         .ok()
@@ -38,7 +38,7 @@ pub(super) fn to_duration(duration: &WireDuration) -> Option<Duration> {
 }
 
 /// The duration as the protocol has it, saturating.
-pub(super) fn from_duration(duration: Duration) -> WireDuration {
+pub(crate) fn from_duration(duration: Duration) -> WireDuration {
     WireDuration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: duration.subsec_nanos().cast_signed(),
@@ -47,7 +47,7 @@ pub(super) fn from_duration(duration: Duration) -> WireDuration {
 
 /// The value of a `grpc-timeout` header: up to eight digits and a unit.
 /// Source: "gRPC over HTTP2", `TimeoutValue` and `TimeoutUnit`.
-pub(super) fn parse_grpc_timeout(text: &str) -> Option<Duration> {
+pub(crate) fn parse_grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

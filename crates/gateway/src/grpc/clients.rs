@@ -34,11 +34,11 @@ type Commands = (u64, mpsc::Sender<ClientCommand>);
 
 /// What a client does, as its settings or heartbeats say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Role {
+pub(crate) struct Role {
     /// Groups in which it sends: the topics it publishes to, as in Apache's proxy.
-    pub(super) producer_groups: Vec<GroupName>,
+    pub(crate) producer_groups: Vec<GroupName>,
     /// Groups in which it consumes.
-    pub(super) consumers: Vec<ConsumerSubscription>,
+    pub(crate) consumers: Vec<ConsumerSubscription>,
 }
 
 /// A client id is unique within its instance only.
@@ -98,7 +98,7 @@ impl Default for Clients {
 
 /// A Telemetry stream as the core's way to a client. The client is not told anything any more once
 /// this is dropped.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     front: Arc<Front>,
     number: u64,
     commands: mpsc::Sender<ClientCommand>,
@@ -108,7 +108,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A stream of nobody yet, whose commands go to `commands`.
-    pub(super) fn new(front: Arc<Front>, commands: mpsc::Sender<ClientCommand>) -> Self {
+    pub(crate) fn new(front: Arc<Front>, commands: mpsc::Sender<ClientCommand>) -> Self {
         let number = front
             .grpc_clients
             .next_stream
@@ -133,12 +133,12 @@ impl Drop for Stream {
 
 impl Clients {
     /// A connection has come.
-    pub(super) fn opened(&self, connection: u64) {
+    pub(crate) fn opened(&self, connection: u64) {
         self.tables.lock().open_connections.insert(connection);
     }
 
     /// A connection has gone: clients of it alone are forgotten, others move to another of theirs.
-    pub(super) fn closed(&self, router: &Router, connection: u64) {
+    pub(crate) fn closed(&self, router: &Router, connection: u64) {
         let mut moved = Vec::new();
         {
             let mut tables = self.tables.lock();
@@ -171,7 +171,7 @@ impl Clients {
     }
 
     /// A client says what it does. Replaces what it said before.
-    pub(super) fn settings(
+    pub(crate) fn settings(
         &self,
         instance: &Arc<Instance>,
         identity: ClientIdentity,
@@ -189,7 +189,7 @@ impl Clients {
 
     /// A client says that it lives. `role` is what the core is told of one whose settings never
     /// came, for example because this process has started since.
-    pub(super) fn alive(
+    pub(crate) fn alive(
         &self,
         instance: &Arc<Instance>,
         identity: ClientIdentity,
@@ -202,7 +202,7 @@ impl Clients {
     }
 
     /// A client has sent a half message: from now on it is asked about those of that topic.
-    pub(super) fn sent_half(&self, instance: &Instance, client: &str, topic: &TopicName) {
+    pub(crate) fn sent_half(&self, instance: &Instance, client: &str, topic: &TopicName) {
         let Ok(group) = GroupName::new(topic.as_str()) else {
             return;
         };
@@ -287,7 +287,7 @@ impl Clients {
     }
 
     /// A client says good-bye.
-    pub(super) fn terminated(&self, instance: &Instance, client: &str) {
+    pub(crate) fn terminated(&self, instance: &Instance, client: &str) {
         let key = Key::of(instance, client);
         self.tables.lock().sessions.remove(&key);
         instance.unregister(client, None);

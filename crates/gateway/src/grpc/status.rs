@@ -30,7 +30,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
         Self {
             code,
             text: text.into(),
@@ -42,16 +42,16 @@ impl Refusal {
         Self::new(code, chain(error))
     }
 
-    pub(super) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         self.code
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The status in an answer.
-    pub(super) fn status(&self) -> v2::Status {
+    pub(crate) fn status(&self) -> v2::Status {
         v2::Status {
             code: self.code.into(),
             message: self.text.clone(),
@@ -60,7 +60,7 @@ impl Refusal {
 
     /// The status that ends a stream, for streams whose messages carry none. Codes from 40000 on
     /// blame the request, from 50000 on the server, as in Apache's `processTelemetryException`.
-    pub(super) fn end_of_stream(&self) -> tonic::Status {
+    pub(crate) fn end_of_stream(&self) -> tonic::Status {
         let code = match self.code as i32 {
             40_100..40_200 => tonic::Code::Unauthenticated,
             40_300..40_400 => tonic::Code::PermissionDenied,
@@ -75,7 +75,7 @@ impl Refusal {
 }
 
 /// The status of what is done.
-pub(super) fn ok() -> v2::Status {
+pub(crate) fn ok() -> v2::Status {
     v2::Status {
         code: Code::Ok.into(),
         message: Code::Ok.as_str_name().to_owned(),
@@ -83,7 +83,7 @@ pub(super) fn ok() -> v2::Status {
 }
 
 /// The status over several results: theirs if they agree.
-pub(super) fn summary<'a>(results: impl IntoIterator<Item = &'a v2::Status>) -> v2::Status {
+pub(crate) fn summary<'a>(results: impl IntoIterator<Item = &'a v2::Status>) -> v2::Status {
     let mut results = results.into_iter();
     let Some(first) = results.next() else {
         return Refusal::new(Code::BadRequest, "request has no entries").status();
@@ -383,7 +383,7 @@ from! {
 }
 
 /// A name that cannot be one; `code` says of what.
-pub(super) fn bad_name(code: Code, error: &NameError) -> Refusal {
+pub(crate) fn bad_name(code: Code, error: &NameError) -> Refusal {
     Refusal::of(code, error)
 }
 
