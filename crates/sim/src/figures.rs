@@ -29,4 +29,6 @@ pub struct Figures {
     pub in_turn: usize,
     /// Messages handed out in order.
     pub in_line: usize,
+    /// Messages handed out while one of a lower priority was there.
+    pub by_priority: usize,
 }

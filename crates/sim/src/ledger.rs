@@ -7,6 +7,7 @@ pub mod deliveries;
 mod end;
 pub mod locks;
 mod order;
+mod priorities;
 pub mod returned;
 pub mod waiting;
 
@@ -28,6 +29,7 @@ use crate::{
 };
 use locks::Turns;
 use order::Lines;
+use priorities::Priorities;
 use returned::{Returned, retry_group};
 use waiting::Waiting;
 
@@ -42,6 +44,8 @@ pub struct Letter {
     pub tag: Option<String>,
     /// Its message group.
     pub message_group: Option<String>,
+    /// Its priority, and the queue that messages of that priority go to.
+    pub priority: Option<(u32, QueueId)>,
     /// Bytes of its body.
     pub body_bytes: usize,
     /// Where the answer said it is; if it waits, where it was first stored.
@@ -139,6 +143,7 @@ pub struct Ledger {
     commits: BTreeMap<(GroupName, TopicName, QueueId), Commits>,
     turns: Turns,
     lines: Lines,
+    priorities: Priorities,
     /// Deliveries so far.
     deliveries: u64,
     /// Receipts that clients of this or an earlier life hold.
@@ -170,6 +175,7 @@ impl Ledger {
             commits: BTreeMap::new(),
             turns: Turns::default(),
             lines: Lines::default(),
+            priorities: Priorities::default(),
             deliveries: 0,
             held: Vec::new(),
             durable: Vec::new(),
@@ -204,14 +210,15 @@ impl Ledger {
     }
 
     /// A node is open on what was left.
-    pub fn life_begins(&mut self, node: &Node, life: u64) {
-        self.life = life;
+    pub fn life_begins(&mut self, node: &Node) {
         self.life_begins.push(self.world.elapsed());
+        self.life = self.life_begins.len() as u64;
         self.start = node.shard.log().start().max(self.start);
         self.durable = vec![(node.durable_end(), self.world.elapsed())];
         self.disturbed.clear();
         self.turns.node_is_new();
         self.lines.node_is_new();
+        self.priorities.node_is_new();
     }
 
     /// The node is gone; its log was durable up to `end`. What was not is as if it had never been.
@@ -277,6 +284,7 @@ impl Ledger {
             volatile,
             tag,
             message_group: None,
+            priority: None,
             body_bytes,
             sent: None,
             waiting: None,
@@ -310,6 +318,10 @@ impl Ledger {
         let topic = letter.topic.clone();
         self.check(known == (queue, offset), || {
             format!("message {number} of {topic} is at {queue}/{offset}, was at {known:?}")
+        });
+        let priority = self.letters[number as usize].priority;
+        self.check(priority.is_none_or(|(_, wanted)| wanted == queue), || {
+            format!("message {number} of {topic} is in {queue}, has priority {priority:?}")
         });
         let key = (topic.clone(), queue, offset);
         let there = *self.places.entry(key).or_insert(number);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use base::{GroupName, TopicName};
-use broker::Retention;
+use broker::{Retention, TopicSpec, TopicType};
 
 use crate::{
     machine::{Crash, Faults},
+    planted::Planted,
     world::World,
 };
 
@@ -30,15 +31,26 @@ pub struct PlannedTopic {
     pub queues: u32,
     /// Deleted and created again now and then.
     pub volatile: bool,
+    /// Every message has a priority, and the highest comes first.
+    pub priority: bool,
 }
 
 impl PlannedTopic {
+    /// What it is created with.
+    pub fn spec(&self, planted: Planted) -> TopicSpec {
+        let mut spec = TopicSpec::new(self.name.clone(), self.queues);
+        let declared = self.priority && planted != Planted::FlatPriorities;
+        spec.topic_type = declared.then_some(TopicType::Priority);
+        spec
+    }
+
     /// The topic of what `group` has sent back.
     pub fn retry_of(group: &PlannedGroup) -> Self {
         Self {
             name: TopicName::retry_of(&group.name),
             queues: 1,
             volatile: false,
+            priority: false,
         }
     }
 }
@@ -166,6 +178,7 @@ impl Settings {
             name: TopicName::new(name).expect("a plain name"),
             queues,
             volatile,
+            priority: false,
         };
         let mut topics = vec![topic("orders", world.between(1, 3) as u32, false)];
         if world.chance(50) {
@@ -173,6 +186,12 @@ impl Settings {
         }
         if world.chance(40) {
             topics.push(topic("temporary", 2, true));
+        }
+        if world.chance(40) {
+            topics.push(PlannedTopic {
+                priority: true,
+                ..topic("urgent", world.between(2, 4) as u32, false)
+            });
         }
         let mut groups = Vec::new();
         for (name, mode) in [

@@ -43,11 +43,13 @@ pub enum Planted {
     LeakyLocks,
     /// Messages are handed out in any order.
     Disorder,
+    /// Queues of all priorities take turns.
+    FlatPriorities,
 }
 
 impl Planted {
     /// All that can be planted.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LyingSync,
         Self::TrimBeforeCheckpoint,
         Self::ForgottenAcks,
@@ -63,6 +65,7 @@ impl Planted {
         Self::CoarseClock,
         Self::LeakyLocks,
         Self::Disorder,
+        Self::FlatPriorities,
     ];
 
     /// Its name on the command line.
@@ -84,6 +87,7 @@ impl Planted {
             Self::CoarseClock => "coarse-clock",
             Self::LeakyLocks => "leaky-locks",
             Self::Disorder => "disorder",
+            Self::FlatPriorities => "flat-priorities",
         }
     }
 

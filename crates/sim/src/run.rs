@@ -9,7 +9,7 @@ use std::{
 };
 
 use base::{GroupName, QueueId, TopicName};
-use broker::{GroupSpec, RetryPolicy, TopicSpec};
+use broker::{GroupSpec, RetryPolicy};
 
 use crate::{
     clients::{Client, read_queue},
@@ -187,7 +187,7 @@ impl Run {
 
     fn begin(&self, node: &Rc<Node>, scheduler: &mut Scheduler) -> Client {
         let mut ledger = self.ledger.borrow_mut();
-        ledger.life_begins(node, self.lives);
+        ledger.life_begins(node);
         drop(ledger);
         node.drive(scheduler, &self.settings, &self.ledger);
         Client {
@@ -215,8 +215,7 @@ impl Run {
         let planted = self.site.planted;
         scheduler.spawn("creator".to_owned(), async move {
             for topic in &settings.topics {
-                let spec = TopicSpec::new(topic.name.clone(), topic.queues);
-                let _ = creator.instance.create_topic(spec).await;
+                let _ = creator.instance.create_topic(topic.spec(planted)).await;
             }
             for group in &settings.groups {
                 let mut spec = GroupSpec::new(group.name.clone());

@@ -1,7 +1,5 @@
 //! Somebody who deletes and creates topics while they are used.
 
-use broker::TopicSpec;
-
 use super::Client;
 
 impl Client {
@@ -11,7 +9,7 @@ impl Client {
             let topic = self.any_topic();
             if !topic.volatile {
                 // The same again changes nothing.
-                let spec = TopicSpec::new(topic.name.clone(), topic.queues);
+                let spec = topic.spec(self.node.planted);
                 let done = self.answer(self.node.instance.create_topic(spec)).await;
                 self.note(format_args!(
                     "create {}: {:?}",
@@ -29,7 +27,7 @@ impl Client {
                 deleted.map(|d| d.is_ok())
             ));
             self.pause(300).await;
-            let spec = TopicSpec::new(topic.name.clone(), topic.queues);
+            let spec = topic.spec(self.node.planted);
             let created = self.answer(self.node.instance.create_topic(spec)).await;
             self.note(format_args!(
                 "create {}: {:?}",

@@ -72,6 +72,16 @@ impl Client {
         self.settings.topics[nth].clone()
     }
 
+    /// One that takes messages of every type.
+    fn any_plain_topic(&self) -> PlannedTopic {
+        loop {
+            let topic = self.any_topic();
+            if !topic.priority {
+                return topic;
+            }
+        }
+    }
+
     /// Starts the clients of a life that is not the last.
     pub fn spawn_all(&self, scheduler: &mut Scheduler) {
         for n in 0..3 {

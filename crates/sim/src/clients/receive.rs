@@ -10,7 +10,10 @@ use broker::{
 
 use super::Client;
 use crate::{
-    ledger::{Held, deliveries::Before},
+    ledger::{
+        Held,
+        deliveries::{Asked, Before},
+    },
     plan::{Mode, PlannedGroup, PlannedTopic},
     planted::Planted,
 };
@@ -72,7 +75,8 @@ impl Client {
         match self.answer(self.node.shard.receive(request)).await {
             Some(Ok(received)) => {
                 let mut ledger = self.ledger();
-                ledger.received(&self.node, group, &topic.name, &received, called);
+                let asked = Asked { called, queue };
+                ledger.received(&self.node, group, &topic.name, &received, asked);
                 Some(received)
             }
             Some(Err(error)) => {

@@ -34,6 +34,11 @@ impl Client {
         };
         let mut numbers = Vec::new();
         let mut messages = Vec::new();
+        // One for all of a batch; now and then one that is higher than there are queues.
+        let priority = topic.priority.then(|| {
+            let priority = self.below(u64::from(topic.queues) + 1) as u32;
+            (priority, QueueId::new(priority.min(topic.queues - 1)))
+        });
         for _ in 0..count {
             let tag = self.below(4) as usize;
             let tag = TAGS.get(tag).map(|tag| (*tag).to_owned());
@@ -44,9 +49,13 @@ impl Client {
                 tag,
                 body::NUMBER_BYTES + extra,
             );
-            letter.message_group = self.choose_message_group();
             let mut asked = Vec::new();
-            if self.chance(self.settings.timed_percent) {
+            letter.priority = priority;
+            match priority {
+                Some((priority, _)) => asked.push((properties::PRIORITY, priority.to_string())),
+                None => letter.message_group = self.choose_message_group(),
+            }
+            if priority.is_none() && self.chance(self.settings.timed_percent) {
                 let (delay_ms, property) = self.choose_delay();
                 letter.waiting = Some(Waiting::timed(self.node.world.now(), delay_ms));
                 asked.push(property);

@@ -44,7 +44,7 @@ impl Client {
     }
 
     async fn send_half(&self) -> Option<(u64, PhysicalOffset)> {
-        let topic = self.any_topic();
+        let topic = self.any_plain_topic();
         let world = &self.node.world;
         let tag = TAGS
             .get(self.below(4) as usize)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::{GroupName, LogPosition, Timestamp, TopicName};
+use base::{GroupName, LogPosition, QueueId, Timestamp, TopicName};
 use broker::{ReceiptHandle, Received};
 
 use super::{Delivery, Held, Ledger, NEVER, Progress};
@@ -13,6 +13,15 @@ use crate::{
 
 /// The log's tail, and the time, before an attempt to settle a receipt.
 pub type Before = (LogPosition, Duration);
+
+/// A receive that was answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// When it began.
+    pub called: Duration,
+    /// The one queue that it was for.
+    pub queue: Option<QueueId>,
+}
 
 impl Delivery {
     /// Whether this is what the receipt is for. A crash may have undone a later one.
@@ -38,14 +47,14 @@ impl Progress {
 }
 
 impl Ledger {
-    /// Messages were handed out by a receive that began at `called`.
+    /// Messages were handed out by a receive.
     pub fn received(
         &mut self,
         node: &Node,
         group: &PlannedGroup,
         topic: &TopicName,
         received: &[Received],
-        called: Duration,
+        asked: Asked,
     ) {
         let mut batch = Vec::new();
         for received in received {
@@ -58,12 +67,16 @@ impl Ledger {
             Mode::InOrder | Mode::Fifo => self.check_order(group, &batch),
             Mode::Locks => self.check_unlocked(group, &batch),
         };
+        if asked.queue.is_none() && group.mode == Mode::Receive {
+            self.compare_priorities(group, topic, &batch, asked.called);
+        }
         for ((number, received), from) in batch.into_iter().zip(from) {
             self.world.note(format_args!(
                 "{} got {number} attempt {} until {}",
                 group.name, received.attempt, received.invisible_until
             ));
-            self.delivered(node, group, number, received, called.max(from));
+            self.check_passed_over(&group.name, number, asked.called);
+            self.delivered(node, group, number, received, asked.called.max(from));
         }
     }
 

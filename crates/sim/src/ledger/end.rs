@@ -112,6 +112,7 @@ impl Ledger {
             returned_dead,
             in_turn: self.turns.taken,
             in_line: self.lines.brought,
+            by_priority: self.priorities.preferred,
         }
     }
 }

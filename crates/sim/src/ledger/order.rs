@@ -136,11 +136,23 @@ impl Ledger {
             .is_some_and(|(.., position): (_, _, LogPosition)| position < self.start);
         // Of a delivery, or a change, that a crash may have undone nobody knows when it ended.
         let is_over = |last: &Delivery| last.until <= now || (last.life != self.life && !last.firm);
-        let used_up = progress
-            .last
-            .as_ref()
-            .is_some_and(|last| last.attempt >= group.max_attempts && is_over(last));
+        let used_up = match &progress.last {
+            Some(last) => last.attempt + self.lives_since(last.life) >= group.max_attempts,
+            None => self.is_old(number) && self.lives_since(0) >= group.max_attempts,
+        } && progress.last.as_ref().is_none_or(is_over);
         progress.settled.is_some() || progress.perhaps_settled > 0 || expired || used_up
+    }
+
+    /// Crashes since `life`. Each may have lost an answer, whose messages have one attempt less.
+    fn lives_since(&self, life: u64) -> u32 {
+        u32::try_from(self.life - life).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the message was there when this life began.
+    fn is_old(&self, number: u64) -> bool {
+        self.letters[number as usize]
+            .known_place()
+            .is_some_and(|(.., position)| position < self.durable[0].0)
     }
 
     /// A message was settled: the next of its line can be handed out.

@@ -43,6 +43,7 @@ fn no_seed_breaks_an_invariant() {
         total.returned += outcome.figures.returned;
         total.in_turn += outcome.figures.in_turn;
         total.in_line += outcome.figures.in_line;
+        total.by_priority += outcome.figures.by_priority;
         lives += outcome.lives;
     }
     // Runs in which nothing happens prove nothing.
@@ -56,12 +57,13 @@ fn no_seed_breaks_an_invariant() {
     assert!(total.returned as u64 > SEEDS, "{total:?}");
     assert!(total.in_turn as u64 > 10 * SEEDS, "{total:?}");
     assert!(total.in_line as u64 > 20 * SEEDS, "{total:?}");
+    assert!(total.by_priority as u64 > 5 * SEEDS, "{total:?}");
     assert!(lives > 3 * SEEDS, "{lives} lives");
 }
 
 #[test]
 fn a_seed_run_twice_gives_the_same_trace() {
-    for seed in [3, 11, 120] {
+    for seed in [3, 11, 12] {
         let run = || {
             run(Options {
                 keep_trace: true,
@@ -176,4 +178,9 @@ fn an_order_that_is_not_kept_is_found() {
 #[test]
 fn a_message_group_with_two_clients_is_found() {
     is_found(Planted::Disorder, 40, "(\"fifo\"");
+}
+
+#[test]
+fn a_lower_priority_that_comes_first_is_found() {
+    is_found(Planted::FlatPriorities, 40, "got a lower one before");
 }
