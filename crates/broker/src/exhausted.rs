@@ -8,7 +8,7 @@ use crate::{Group, ReceiveError, Shard, Topic, records::ReceiptState};
 
 /// Messages on their way to the dead letters. They are held meanwhile, so that nobody else takes
 /// them. Those that were not tried when this is dropped, because another failed or because the
-/// client went away, are due again at once: what they hold back would wait out their hold otherwise.
+/// client went away, are due again at once: else what they hold back would wait as long as they.
 pub(crate) struct Exhausted<'a> {
     shard: &'a Shard,
     group: &'a Group,
