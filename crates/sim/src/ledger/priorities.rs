@@ -1,4 +1,4 @@
-//! Topics whose messages have priorities: of what a receive could have, it brings the highest first.
+//! Topics whose messages have priorities: of what a receive could have, it brings the highest.
 
 use std::{collections::BTreeMap, time::Duration};
 
