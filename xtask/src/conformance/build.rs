@@ -69,8 +69,9 @@ pub(crate) fn build(root: &Path, language: Language, folder: &str) -> Result<()>
         }
         Language::Go => run(Command::new("go")
             .args(["build", "-trimpath", "-o"])
-            .arg(products.join(folder).join("driver"))
-            .arg(".")
+            // The separator at its end makes it a folder.
+            .arg(products.join(folder).join(""))
+            .args(["./grpc", "./remoting"])
             .current_dir(sources.join(folder)))?,
         Language::Rust => run(Command::new("cargo")
             .args(["build", "--quiet", "--locked"])

@@ -147,6 +147,17 @@ pub(crate) const CLIENTS: &[Client] = &[
         trace_topic: TRACE_TOPIC,
     },
     Client {
+        name: "go-remoting",
+        package: "Go rocketmq-client-go/v2 2.1.2",
+        protocol: Protocol::Remoting,
+        language: Language::Go,
+        folder: "go",
+        consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
+        leaves_bodies_compressed: false,
+        lacks: features::REMOTING_GO,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
         name: "java-remoting-3",
         package: "Java rocketmq-client 3.6.2.Final",
         protocol: Protocol::Remoting,
@@ -241,10 +252,12 @@ impl Client {
         let filters = [Feature::TagFilter, Feature::SqlFilter];
         let filtered_pull =
             kind == ConsumerKind::LitePull && needs.iter().any(|need| filters.contains(need));
+        let sql_pull = kind == ConsumerKind::LitePull && needs.contains(&Feature::SqlFilter);
         let ordered_push = kind == ConsumerKind::Push && needs.contains(&Feature::Ordered);
         let needed = |feature: &Feature| {
             needs.contains(feature)
                 || (filtered_pull && *feature == Feature::FilteredPull)
+                || (sql_pull && *feature == Feature::SqlPull)
                 || (ordered_push && *feature == Feature::OrderedRetry)
         };
         self.lacks
@@ -270,7 +283,10 @@ impl Client {
                 command.arg(root.join("conformance").join(self.folder).join("driver.js"));
                 command
             }
-            Language::Go => Command::new(products.join(self.folder).join("driver")),
+            Language::Go => Command::new(products.join(self.folder).join(match self.protocol {
+                Protocol::Grpc => "grpc",
+                Protocol::Remoting => "remoting",
+            })),
             Language::Rust => Command::new(products.join(self.folder).join("debug/driver")),
         };
         command.args(["--endpoint", endpoint]).env("HOME", home);

@@ -28,6 +28,8 @@ pub(crate) enum Feature {
     DeadLetter,
     /// A filter of a consumer that polls.
     FilteredPull,
+    /// One by SQL92.
+    SqlPull,
     /// Several messages in one request.
     Batch,
     /// Bodies of any size that travel as they are.
@@ -42,6 +44,8 @@ pub(crate) enum Feature {
     Namespace,
     /// The namespace is taken off the topics that an application sees.
     NamespaceHidden,
+    /// What was acknowledged stays so when the library finds its server again.
+    AcksKept,
     /// Changing the invisible duration of a message that was received.
     InvisibleDuration,
     /// Messages with a priority.
@@ -85,6 +89,34 @@ pub(crate) const REMOTING_3: &[Lack] = &[
     (Feature::RequestReply, "request-reply came with 4.6"),
     (Feature::Trace, "traces came with 4.4"),
     (Feature::Namespace, "namespaces of a client came with 4.5"),
+];
+
+/// The Remoting client for Go.
+pub(crate) const REMOTING_GO: &[Lack] = &[
+    (
+        Feature::DeliveryTime,
+        "2.1.2 knows delay levels, no points in time",
+    ),
+    (
+        Feature::Recall,
+        "it shows no recall handle and has no recall",
+    ),
+    (
+        Feature::Seek,
+        "its consumer that polls cannot be set to another place",
+    ),
+    (
+        Feature::SqlPull,
+        "its consumer that polls says TAG of every filter",
+    ),
+    (
+        Feature::NamespaceHidden,
+        "its application sees topics with their namespace",
+    ),
+    (
+        Feature::AcksKept,
+        "it forgets offsets that it has not sent when it loses its queues for a moment",
+    ),
 ];
 
 /// ONS over TCP, first generation.

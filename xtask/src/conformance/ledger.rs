@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     states: BTreeMap<String, State>,
     /// Messages whose key starts with it are delivered exactly twice.
     held: Option<&'static str>,
+    /// Whether messages may be delivered again after their ack.
+    may_return: bool,
     warnings: u32,
     last_warning: String,
 }
@@ -42,6 +44,12 @@ impl Ledger {
             held: Some(prefix),
             ..Self::default()
         }
+    }
+
+    /// From now on messages may be delivered again, also after their ack: the client forgets what
+    /// it has acknowledged.
+    pub(crate) fn allow_returns(&mut self) {
+        self.may_return = true;
     }
 
     /// Notes messages that the server took.
@@ -125,6 +133,7 @@ impl Ledger {
                     );
                 }
             }
+            Some(State::Received { .. } | State::Acked) if self.may_return => {}
             Some(State::Received { .. }) => {
                 bail!("key `{key}` was delivered more often than expected")
             }
@@ -143,6 +152,7 @@ impl Ledger {
         };
         match self.states.insert(key.clone(), State::Acked) {
             Some(State::Received { .. }) => Ok(()),
+            Some(State::Acked) if self.may_return => Ok(()),
             before => bail!("an ack of key `{key}`, which was {before:?}"),
         }
     }
@@ -237,6 +247,20 @@ mod tests {
         let mut ledger = ledger(&["a"]);
         ledger.note(received("a", 1)).expect("received");
         assert!(ledger.note(received("a", 1)).is_err());
+    }
+
+    #[test]
+    fn a_client_that_forgets_may_get_a_message_again_but_owes_all_of_them() {
+        let mut ledger = ledger(&["a", "b"]);
+        ledger.allow_returns();
+        for _ in 0..2 {
+            ledger.note(received("a", 1)).expect("received");
+            ledger.note(received("a", 1)).expect("again before the ack");
+            ledger.note(acked("a")).expect("acked");
+            ledger.note(acked("a")).expect("acked again");
+        }
+        assert!(ledger.open(), "b has not come");
+        assert!(ledger.note(acked("b")).is_err());
     }
 
     #[test]

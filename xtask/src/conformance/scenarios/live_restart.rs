@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Round;
 use crate::conformance::deadline::{Deadline, RECONNECT};
 use crate::conformance::driver::Driver;
+use crate::conformance::features::Feature;
 use crate::conformance::ledger::Ledger;
 
 /// Messages before and after the restart.
@@ -28,6 +29,9 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     ledger.settle(&mut driver).context("before the restart")?;
 
     round.target.restart()?;
+    if round.lacks(Feature::AcksKept) {
+        ledger.allow_returns();
+    }
 
     find_server_again(round, &mut driver, &mut ledger)?;
     ledger.sent(driver.send_many(&round.topic, "after-", MESSAGES)?.all()?)?;
