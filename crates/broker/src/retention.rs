@@ -1,8 +1,9 @@
 //! Retention: how long and how much of the log is kept, and the sweeping up behind it.
 //!
 //! Only whole segments go, only behind a durable checkpoint, and never with the only copy of a
-//! message that somebody has in flight or that is held outside its queue: that one is appended
-//! again first.
+//! message that somebody has in flight when a run begins, or that is held outside its queue: that
+//! one is appended again first. What is handed out for the first time while a run takes it away is
+//! not: a moment later it would not have been handed out at all.
 
 use std::time::Duration;
 

@@ -432,9 +432,13 @@ impl Ledger {
     pub fn retention_begins(&mut self, node: &Node) {
         self.retention_began = self.world.now();
         let (end, life) = (node.durable_end(), self.life);
-        for progress in self.progress.values_mut() {
+        for ((_, number), progress) in &mut self.progress {
             let durable = |last: &Delivery| last.firm || (last.life == life && last.tail <= end);
-            if progress.settled.is_none() && progress.last.as_ref().is_some_and(durable) {
+            // What was handed out while the last run took it away is with its client alone.
+            let place = self.letters[*number as usize].known_place();
+            let is_there = place.is_some_and(|(.., position)| position >= self.start);
+            if is_there && progress.settled.is_none() && progress.last.as_ref().is_some_and(durable)
+            {
                 progress.owed = true;
             }
         }

@@ -80,6 +80,9 @@ impl Client {
         queues: &[(TopicName, QueueId)],
         mine: &mut Queues,
     ) {
+        // Who had a queue in between may have taken what this client was at.
+        let now = self.node.world.now();
+        mine.retain(|_, locked| locked.until > now);
         let shard = &self.node.shard;
         let held = match shard.lock_queues(&group.name, name, queues) {
             Ok(held) => held,
