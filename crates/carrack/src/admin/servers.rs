@@ -2,12 +2,16 @@
 //! server, the brokers that it knows.
 
 use client::{ClientError, RemotingClient, RemotingOptions};
+use gateway::CLUSTER_NAME;
 use wire::remoting::ResponseCode;
 
-use crate::cli::ServerOptions;
+use crate::{cli::ServerOptions, exit::Failure};
 
 /// Most brokers that one command talks to.
 const BROKERS_MAX: usize = 256;
+
+/// How this server's own kind begins to say its version.
+const OWN_VERSION: &str = "Carrack ";
 
 /// The server that a command was told of, and the instance that it means.
 pub(super) struct Servers {
@@ -17,13 +21,16 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Connects to the named server.
-    pub(super) async fn connect(options: &ServerOptions) -> Result<Self, ClientError> {
+    /// Connects to the named server, which must have the named instance.
+    pub(super) async fn connect(options: &ServerOptions) -> Result<Self, Failure> {
         let remoting = RemotingOptions {
             credentials: options.keys.credentials(),
             ..RemotingOptions::default()
         };
         let entry = RemotingClient::connect(&options.server, remoting.clone()).await?;
+        if let Some(instance) = &options.instance {
+            require_instance(&entry, instance, &options.server).await?;
+        }
         Ok(Self {
             entry,
             instance: options.instance.clone(),
@@ -89,5 +96,28 @@ impl Servers {
         instance
             .and_then(|instance| name.strip_prefix(instance)?.strip_prefix('%'))
             .unwrap_or(name)
+    }
+}
+
+/// Without this an instance that is not there would silently become part of the names of topics and
+/// groups in the default instance. Where that is all that an instance is, on Apache's servers, it
+/// stays so.
+async fn require_instance(
+    entry: &RemotingClient,
+    instance: &str,
+    server: &str,
+) -> Result<(), Failure> {
+    match entry.route(&format!("{instance}%{CLUSTER_NAME}")).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.refusal() == Some(ResponseCode::TopicNotExist) => {
+            // Who may not ask for the version is refused by its policies, if at all.
+            let version = entry.server_version().await.ok().flatten();
+            if version.is_some_and(|version| version.starts_with(OWN_VERSION)) {
+                let error = anyhow::anyhow!("instance `{instance}` not found on server {server}");
+                return Err(Failure::Refused(error));
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }

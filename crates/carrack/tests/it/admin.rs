@@ -271,6 +271,28 @@ fn the_default_instance_can_be_named() {
 }
 
 #[test]
+fn an_instance_that_is_not_there_is_refused_and_becomes_no_part_of_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    for command in [
+        &["topic", "create", "orders"][..],
+        &["topic", "list"],
+        &["group", "create", "billing"],
+        &["message", "send", "orders", "--body", "x"],
+    ] {
+        let error = server
+            .run(&[command, &["--instance", "elsewhere"]].concat())
+            .fails(1);
+        assert!(
+            error.contains("instance `elsewhere` not found"),
+            "{command:?}: {error}"
+        );
+    }
+    let listed = server.run(&["topic", "list"]).ok();
+    assert!(!listed.contains("elsewhere"), "{listed}");
+}
+
+#[test]
 fn a_group_is_set_to_where_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());

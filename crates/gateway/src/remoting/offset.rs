@@ -17,8 +17,13 @@ use super::{
 };
 
 /// Code 14. A group that never committed starts at 0 as long as the queue has lost nothing:
-/// otherwise clients would start at its end and skip what was sent before they came. In a queue
-/// that never had a message there is nothing to skip, and nothing is found, as on Apache.
+/// otherwise clients would start at its end and skip what was sent before they came. (Apache says
+/// so only while the first message is in its page cache; here the age of a message is no reason to
+/// skip it.)
+///
+/// In a queue that never had a message nothing is found, as on Apache: clients then begin where
+/// they are set to. One that is set to begin at the end asks for it with its next request (30), and
+/// what is sent between the two is before its beginning, on Apache as well.
 pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     let header: QueryConsumerOffsetRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;

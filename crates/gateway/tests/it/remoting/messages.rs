@@ -413,6 +413,46 @@ async fn offsets_are_kept_and_found() {
     assert_eq!((queue.1.broker_offset, queue.1.consumer_offset), (3, 3));
 }
 
+/// What a consumer does that is set to begin at the end and starts while the first message of the
+/// queue is sent: it asks for its offset, and where there is none, for the end.
+#[tokio::test]
+async fn a_new_group_begins_at_the_start_of_a_queue_with_messages_only() {
+    let server = Server::start().await;
+    send_some(&server, "orders", 1).await;
+    let mut peer = server.peer().await;
+    let asked = QueryConsumerOffsetRequest {
+        consumer_group: "billing",
+        topic: "orders",
+        queue_id: 3,
+        set_zero_if_not_found: None,
+        broker_name: None,
+    };
+    let end = QueueRequest {
+        topic: "orders",
+        queue_id: 3,
+        broker_name: None,
+    };
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &asked).await;
+    refused(&answer, ResponseCode::QueryNotFound, "queue 3");
+    let answer = peer.call(RequestCode::GetMaxOffset, &end).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 0);
+
+    let header = SendMessageRequestV2 {
+        queue_id: 3,
+        ..send_header("orders", "UNIQ_KEY\u{1}first\u{2}")
+    };
+    let send = peer
+        .command(RequestCode::SendMessageV2, &header)
+        .with_body("first");
+    succeeded(&peer.ask(&send).await);
+    // Who asks for its offset only now gets the message.
+    let answer = peer.call(RequestCode::QueryConsumerOffset, &asked).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 0);
+    // Who had asked for it before, and asks for the end now, does not, as on Apache.
+    let answer = peer.call(RequestCode::GetMaxOffset, &end).await;
+    assert_eq!(answer.header::<OffsetResponse>().unwrap().offset, 1);
+}
+
 #[tokio::test]
 async fn messages_are_found_by_key_and_by_id() {
     let server = Server::start().await;
