@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "apache/rocketmq/v1/service.proto",
         "apache/rocketmq/v2/service.proto",
         "apache/rocketmq/v2/admin.proto",
+        "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
+        "opentelemetry/proto/collector/trace/v1/trace_service.proto",
     ];
     println!("cargo::rerun-if-changed={}", root.display());
 

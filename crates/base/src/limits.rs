@@ -337,3 +337,18 @@ pub const USER_NAME_BYTES_MAX: usize = 128;
 
 /// Longest secret of a user. Secret keys of the managed service have 30 characters.
 pub const USER_SECRET_BYTES_MAX: usize = 256;
+
+/// Largest report of metrics from one client. A histogram with its labels has about 300 bytes, so
+/// this is a client of 1,500; read, it takes about 40 times as much memory at worst.
+pub const CLIENT_METRICS_REQUEST_BYTES_MAX: usize = 512 * 1024;
+
+/// Metrics of clients shown per instance, each with its own labels: what Prometheus takes in one
+/// scrape without trouble, with eight samples a histogram.
+pub const CLIENT_METRICS_SERIES_MAX: usize = 10_000;
+
+/// Metrics of single clients remembered per instance, to tell what is new in a report: about 200
+/// bytes each.
+pub const CLIENT_METRICS_REPORTED_MAX: usize = 100_000;
+
+/// After this long without a report a client's metrics are forgotten. SDKs report every minute.
+pub const CLIENT_METRICS_EXPIRY_MS: u64 = 300_000;

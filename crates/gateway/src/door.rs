@@ -184,13 +184,22 @@ impl Door {
         let front = Arc::clone(&self.front);
         let grpc = grpc_v2::service(Arc::clone(&front), connection);
         let admin = grpc_v2::admin::service(Arc::clone(&front), connection);
+        let reports = grpc_v2::client_metrics::service(Arc::clone(&front), connection);
         let service = service_fn(move |request: Request<Incoming>| {
             let (mut grpc, mut admin) = (grpc.clone(), admin.clone());
+            let mut reports = reports.clone();
             let front = Arc::clone(&front);
             async move {
                 if is_grpc(&request) {
                     if request.uri().path().starts_with(grpc_v2::admin::PATH) {
                         return admin.call(request).await;
+                    }
+                    if request
+                        .uri()
+                        .path()
+                        .starts_with(grpc_v2::client_metrics::PATH)
+                    {
+                        return reports.call(request).await;
                     }
                     return grpc.call(request).await.map(grpc::unread::keep);
                 }

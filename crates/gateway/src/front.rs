@@ -16,7 +16,10 @@ use broker::Router;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 
-use crate::{grpc::clients::Clients, metrics::FrontMetrics, surroundings::Surroundings};
+use crate::{
+    client_metrics::ClientMetrics, grpc::clients::Clients, metrics::FrontMetrics,
+    surroundings::Surroundings,
+};
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
 pub const CLUSTER_NAME: &str = "DefaultCluster";
@@ -62,6 +65,19 @@ pub struct FrontSettings {
     /// The region that clients are told. ONS clients write traces only where it is not
     /// [`DEFAULT_REGION`].
     pub region: String,
+    /// Whether gRPC clients are asked for what they measure.
+    pub client_metrics: bool,
+}
+
+impl Default for FrontSettings {
+    fn default() -> Self {
+        Self {
+            advertise: None,
+            default_instance: InstanceId::default_instance(),
+            region: DEFAULT_REGION.to_owned(),
+            client_metrics: true,
+        }
+    }
 }
 
 /// One accepted connection, as every protocol sees it.
@@ -150,6 +166,8 @@ pub struct Front {
     pub drain: Drain,
     /// What the front ends count.
     pub metrics: FrontMetrics,
+    /// What gRPC clients have measured.
+    pub(crate) client_metrics: ClientMetrics,
     /// What gRPC clients have said of themselves, over all their connections.
     pub(crate) grpc_clients: Clients,
     log_level: OnceLock<ChangeLogLevel>,
@@ -166,12 +184,14 @@ impl Front {
     /// A front of no connections.
     pub fn new(router: Arc<Router>, clock: Arc<dyn Clock>, settings: FrontSettings) -> Self {
         let started_at = clock.elapsed();
+        let client_metrics = ClientMetrics::new(clock.now());
         Self {
             router,
             clock,
             settings,
             drain: Drain::default(),
             metrics: FrontMetrics::default(),
+            client_metrics,
             grpc_clients: Clients::default(),
             log_level: OnceLock::new(),
             surroundings: None,

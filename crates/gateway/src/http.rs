@@ -119,7 +119,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: InstanceId::default_instance(),
-            region: crate::front::DEFAULT_REGION.to_owned(),
+            ..FrontSettings::default()
         };
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let status = |peer: &str, admin| {
@@ -164,7 +164,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: id,
-            region: crate::front::DEFAULT_REGION.to_owned(),
+            ..FrontSettings::default()
         };
         let front = Arc::new(Front::new(
             Arc::new(router),
@@ -210,7 +210,7 @@ mod tests {
         let settings = FrontSettings {
             advertise: None,
             default_instance: InstanceId::default_instance(),
-            region: crate::front::DEFAULT_REGION.to_owned(),
+            ..FrontSettings::default()
         };
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let connection = ConnectionInfo {

@@ -7,6 +7,7 @@
 
 mod access;
 mod client_answer;
+mod client_metrics;
 mod door;
 mod front;
 mod grpc;

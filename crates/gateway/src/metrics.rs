@@ -240,6 +240,8 @@ impl Collector for Scrape {
         groups(&instances, &mut encoder)?;
         counts(&instances, &mut encoder)?;
         storage(&instances, &mut encoder)?;
+        let now = front.clock.now();
+        front.client_metrics.encode(&mut encoder, now)?;
         front.metrics.encode(&mut encoder, front.connections())
     }
 }

@@ -7,4 +7,5 @@
 pub mod grpc_v1;
 pub mod grpc_v2;
 pub mod message;
+pub mod otlp;
 pub mod remoting;

@@ -85,6 +85,14 @@ settings! {
         example: "\"eu-north\"",
         restart: true,
     }
+    /// Whether gRPC clients are asked to report what they measure (send and consume times, cached
+    /// messages), which is shown on `/metrics`, added up by topic and group.
+    client_metrics: bool {
+        default: true,
+        shown: "true",
+        example: "false",
+        restart: true,
+    }
     /// PEM file with the certificate chain for TLS. Goes together with `tls_key_file`.
     tls_certificate_file: Option<PathBuf> {
         default: None,

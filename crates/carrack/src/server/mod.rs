@@ -92,6 +92,7 @@ async fn serve(
         advertise: addresses.advertise.clone(),
         default_instance: InstanceId::default_instance(),
         region: settings.region.clone(),
+        client_metrics: settings.client_metrics,
     };
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
     let front = Arc::new(front.with_surroundings(surroundings(settings)));

@@ -135,8 +135,13 @@ pub(crate) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
 
 /// Checks that the request comes from somebody whom the default instance knows.
 pub(crate) fn check_believed(call: &Call) -> Result<(), Refusal> {
+    check_known(call, &*call.front.settle([])?)
+}
+
+/// Checks that the request comes from somebody whom that instance knows.
+pub(crate) fn check_known(call: &Call, instance: &broker::Instance) -> Result<(), Refusal> {
     if is_guarded(&call.front, &call.connection) {
-        caller(call, &*call.front.settle([])?)?;
+        caller(call, instance)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod access;
 mod ack;
 pub(crate) mod admin;
 mod change_invisible_duration;
+pub(crate) mod client_metrics;
 mod commands;
 mod end_transaction;
 mod forward_to_dead_letter;

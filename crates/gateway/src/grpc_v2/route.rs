@@ -104,7 +104,7 @@ pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Br
     }
 }
 
-fn endpoints(address: AdvertisedAddress) -> v2::Endpoints {
+pub(super) fn endpoints(address: AdvertisedAddress) -> v2::Endpoints {
     let scheme = match address.host.parse() {
         Ok(IpAddr::V4(_)) => AddressScheme::IPv4,
         Ok(IpAddr::V6(_)) => AddressScheme::IPv6,

@@ -12,7 +12,9 @@ use broker::{
 };
 use wire::grpc_v2::{self as v2, ClientType, Code, FilterType, retry_policy, settings::PubSub};
 
-use super::{call::Call, clients::Role, names, status::Refusal, time::from_duration};
+use super::{
+    call::Call, clients::Role, names, route::endpoints, status::Refusal, time::from_duration,
+};
 
 /// How often a producer tries to send one message. Apache's proxy `grpcClientProducerMaxAttempts`.
 const SEND_ATTEMPTS: i32 = 3;
@@ -64,7 +66,7 @@ pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settle
             Ok(Settled {
                 instance,
                 role,
-                settings: for_producer(settings),
+                settings: with_metric(call, for_producer(settings)),
             })
         }
         Some(PubSub::Subscription(subscription)) => {
@@ -82,7 +84,7 @@ pub(super) async fn settle(call: &Call, settings: v2::Settings) -> Result<Settle
                     producer_groups: Vec::new(),
                     consumers,
                 },
-                settings: for_consumer(settings, &spec),
+                settings: with_metric(call, for_consumer(settings, &spec)),
             })
         }
         None => Err(Refusal::new(
@@ -217,7 +219,7 @@ fn for_producer(mut settings: v2::Settings) -> v2::Settings {
             },
         )),
     });
-    without_metric(settings)
+    settings
 }
 
 fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
@@ -232,7 +234,7 @@ fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
         max_attempts: i32::try_from(group.max_attempts).unwrap_or(i32::MAX),
         strategy: Some(strategy(&group.retry, language)),
     });
-    without_metric(settings)
+    settings
 }
 
 /// Retries of a group. SDKs take the last pause for every further attempt.
@@ -251,11 +253,20 @@ fn strategy(policy: &RetryPolicy, language: v2::Language) -> retry_policy::Strat
     retry_policy::Strategy::CustomizedBackoff(v2::CustomizedBackoff { next })
 }
 
-/// Nobody collects metrics from clients.
-fn without_metric(mut settings: v2::Settings) -> v2::Settings {
-    settings.metric = Some(v2::Metric {
-        on: false,
-        endpoints: None,
-    });
+/// Asks the client for what it measures, at the address that it is told for everything else.
+fn with_metric(call: &Call, mut settings: v2::Settings) -> v2::Settings {
+    let agent = settings.user_agent.as_ref();
+    let language = agent.map_or(v2::Language::Unspecified, v2::Ua::language);
+    let on = call.front.settings.client_metrics && reports_in_otlp(language);
+    let endpoints = on.then(|| endpoints(call.front.advertised(&call.connection)));
+    settings.metric = Some(v2::Metric { on, endpoints });
     settings
+}
+
+/// Whether SDKs of that language report in the protocol that is understood here.
+///
+/// Compat: those of Go (5.1.4) and C++ (5.0) report in that of OpenCensus, on a stream which the
+/// former does not even sign, and would try for ever.
+fn reports_in_otlp(language: v2::Language) -> bool {
+    !matches!(language, v2::Language::Golang | v2::Language::Cpp)
 }

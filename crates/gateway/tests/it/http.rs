@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Server, Setup, soon};
 
-async fn request(server: &Server, head: &str) -> (u16, String) {
+pub(crate) async fn request(server: &Server, head: &str) -> (u16, String) {
     let mut socket = server.connect().await;
     let text = format!("{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     socket.write_all(text.as_bytes()).await.unwrap();

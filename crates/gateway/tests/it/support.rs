@@ -108,6 +108,7 @@ pub(crate) struct Setup {
     pub(crate) create_automatically: bool,
     pub(crate) access_control: bool,
     pub(crate) advertise: Option<Advertise>,
+    pub(crate) client_metrics: bool,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
 }
@@ -118,6 +119,7 @@ impl Default for Setup {
             create_automatically: true,
             access_control: false,
             advertise: None,
+            client_metrics: true,
             instances: Vec::new(),
         }
     }
@@ -168,7 +170,8 @@ impl Server {
         let settings = FrontSettings {
             advertise: setup.advertise,
             default_instance: InstanceId::default_instance(),
-            region: gateway::DEFAULT_REGION.to_owned(),
+            client_metrics: setup.client_metrics,
+            ..FrontSettings::default()
         };
         let surroundings = Surroundings {
             retention_hours: 72,

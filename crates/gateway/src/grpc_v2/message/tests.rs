@@ -32,7 +32,7 @@ fn call() -> Call {
     let settings = FrontSettings {
         advertise: None,
         default_instance: base::InstanceId::default_instance(),
-        region: crate::front::DEFAULT_REGION.to_owned(),
+        ..FrontSettings::default()
     };
     let connection = ConnectionInfo {
         id: 1,

@@ -27,7 +27,7 @@ fn connection_at(clock: Arc<dyn base::Clock>) -> Connection {
     let settings = FrontSettings {
         advertise: None,
         default_instance: InstanceId::default_instance(),
-        region: crate::front::DEFAULT_REGION.to_owned(),
+        ..FrontSettings::default()
     };
     let front = Arc::new(Front::new(Arc::default(), clock, settings));
     let address: SocketAddr = "127.0.0.1:1".parse().unwrap();

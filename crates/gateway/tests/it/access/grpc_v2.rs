@@ -4,7 +4,7 @@ use tonic::{Request, metadata::AsciiMetadataValue};
 use wire::grpc_v2::{self as v2, Code, admin_client::AdminClient};
 
 use super::*;
-use crate::grpc_v2::{Sdk, code, message, receive, resource, text};
+use crate::grpc_v2::{Sdk, client_metrics as report, code, message, receive, resource, text};
 
 const DATE_TIME: &str = "20260102T030405Z";
 
@@ -347,4 +347,41 @@ async fn a_signature_must_be_one_and_a_clock_may_be_wrong() {
         let answer = sdk.client.send_message(request).await.unwrap().into_inner();
         assert_eq!(code(&answer.status), Code::Ok, "{date_time}");
     }
+}
+
+#[tokio::test]
+async fn metrics_are_taken_from_users_only() {
+    use tonic::Code as GrpcCode;
+
+    let server = guarded(&["Topic:orders Pub Allow"]).await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    let request = signed(&sdk, send("orders"), ALICE);
+    assert_eq!(
+        code(
+            &sdk.client
+                .send_message(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .status
+        ),
+        Code::Ok
+    );
+    let wrong = Keys {
+        secret: "root-secret",
+        ..ALICE
+    };
+    for request in [
+        sdk.request(report::sends("orders", 3)),
+        signed(&sdk, report::sends("orders", 3), wrong),
+    ] {
+        let refused = report::tell(&sdk, request).await.unwrap_err();
+        assert_eq!(refused.code(), GrpcCode::Unauthenticated);
+    }
+    let page = crate::http::request(&server, "GET /metrics").await.1;
+    assert!(!page.contains("rocketmq_send_cost_time_count"), "{page}");
+    let request = signed(&sdk, report::sends("orders", 3), ALICE);
+    assert_eq!(report::tell(&sdk, request).await.unwrap(), 0);
+    let page = crate::http::request(&server, "GET /metrics").await.1;
+    assert!(page.contains("rocketmq_send_cost_time_count"), "{page}");
 }

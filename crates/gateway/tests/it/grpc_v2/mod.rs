@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+pub(crate) mod client_metrics;
 mod commands;
 mod consume;
 mod limits;

@@ -156,7 +156,7 @@ async fn a_producer_is_told_its_limits() {
         backoff.strategy,
         Some(Strategy::ExponentialBackoff(_))
     ));
-    assert!(!told.metric.unwrap().on);
+    assert!(told.metric.unwrap().on);
     assert_eq!(told.request_timeout.unwrap().seconds, 3);
 
     let group = GroupName::new("orders").unwrap();
