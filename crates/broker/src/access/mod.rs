@@ -58,6 +58,15 @@ pub enum NotAuthenticated {
     /// The signature is missing, or not of this request and this user.
     #[error("check signature failed.")]
     Signature,
+    /// The request bears a session token, which nothing here issues.
+    #[error(
+        "session token sent for user `{user}` is not known: this server issues none, expected the \
+         user's own keys without a token"
+    )]
+    SessionToken {
+        /// Whose it is said to be.
+        user: String,
+    },
 }
 
 /// Why users or policies are not changed.

@@ -19,6 +19,9 @@ use crate::access::{Caller, is_guarded};
 const AUTHORIZATION: &str = "authorization";
 const DATE_TIME: &str = "x-mq-date-time";
 
+/// What SDKs send with temporary keys (`SessionCredentials` of the Java SDK 5.2.0). Not signed.
+const SESSION_TOKEN: &str = "x-mq-session-token";
+
 /// To send.
 pub(crate) const PUB: ActionSet = ActionSet::of(&[Action::Pub]);
 /// To consume.
@@ -149,7 +152,13 @@ pub(crate) fn check_known(call: &Call, instance: &broker::Instance) -> Result<()
 fn caller(call: &Call, instance: &broker::Instance) -> Result<Option<Caller>, NotAuthenticated> {
     let (name, signature) = credential(call.text(AUTHORIZATION));
     let content = call.text(DATE_TIME).as_bytes();
-    Caller::of(instance, &call.connection, name, [content], &signature)
+    let caller = Caller::of(instance, &call.connection, name, [content], &signature)?;
+    // A token that nobody issued proves nothing; taken in silence, it would seem to.
+    if caller.is_some() && !call.text(SESSION_TOKEN).is_empty() {
+        let user = name.to_owned();
+        return Err(NotAuthenticated::SessionToken { user });
+    }
+    Ok(caller)
 }
 
 /// Access key and signature of an authorization; empty where it has none.

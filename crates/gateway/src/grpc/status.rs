@@ -115,7 +115,8 @@ impl From<NotAuthenticated> for Refusal {
             NotAuthenticated::NoName
             | NotAuthenticated::Unknown { .. }
             | NotAuthenticated::Disabled { .. }
-            | NotAuthenticated::Signature => Code::Unauthorized,
+            | NotAuthenticated::Signature
+            | NotAuthenticated::SessionToken { .. } => Code::Unauthorized,
         };
         Self::of(code, &error)
     }

@@ -350,6 +350,37 @@ async fn a_signature_must_be_one_and_a_clock_may_be_wrong() {
 }
 
 #[tokio::test]
+async fn a_session_token_that_nobody_issued_is_refused() {
+    let server = guarded(&["Topic:orders Pub Allow"]).await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    let mut request = signed(&sdk, send("orders"), ALICE);
+    let token = AsciiMetadataValue::from_static("a-token");
+    request.metadata_mut().insert("x-mq-session-token", token);
+    let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::Unauthorized);
+    let text = text(&answer.status);
+    assert!(
+        text.contains("session token sent for user `alice`"),
+        "{text}"
+    );
+    assert!(!text.contains("a-token"), "a token is a secret: {text}");
+    // Who does not even sign hears of that.
+    let mut request = sdk.request(send("orders"));
+    let token = AsciiMetadataValue::from_static("a-token");
+    request.metadata_mut().insert("x-mq-session-token", token);
+    let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::Unauthorized);
+    // Without access control it says nothing, as a signature does not.
+    let open = Server::start().await;
+    let mut sdk = Sdk::connect(&open, "sdk").await;
+    let mut request = sdk.request(send("orders"));
+    let token = AsciiMetadataValue::from_static("a-token");
+    request.metadata_mut().insert("x-mq-session-token", token);
+    let answer = sdk.client.send_message(request).await.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::Ok);
+}
+
+#[tokio::test]
 async fn metrics_are_taken_from_users_only() {
     use tonic::Code as GrpcCode;
 
