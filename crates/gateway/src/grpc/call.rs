@@ -54,7 +54,10 @@ impl Call {
 
     /// The id that the client gave itself.
     pub(crate) fn client_id(&self) -> Result<&str, Refusal> {
-        check_client_id(self.text(CLIENT_ID).trim())
+        check_client_id(self.text(CLIENT_ID).trim()).map_err(|refusal| {
+            let text = format!("{} in header `{CLIENT_ID}`", refusal.text());
+            Refusal::new(refusal.code(), text)
+        })
     }
 
     /// The client as the core keeps it. The headers say what `agent` does not.
