@@ -90,20 +90,28 @@ func (c *Command) DeliverAt() (time.Time, bool) {
 	return time.UnixMilli(c.DeliverAtMs), c.DeliverAtMs != 0
 }
 
-// Many sends the messages of send_many, so many at a time.
+// Many sends the messages of send_many, so many at a time. The first goes alone: the library of Remoting shows the
+// queues of a topic, while its first message looks for them, before it knows where their broker is.
 func (c *Command) Many(send func(Command)) {
+	if c.Count == 0 {
+		return
+	}
+	numbered := func(index int) Command {
+		key := fmt.Sprintf("%s%d", c.Prefix, index)
+		shard := strings.ReplaceAll(c.ShardingKey, "#", fmt.Sprint(index))
+		return Command{Topic: c.Topic, Keys: []string{key}, Body: []byte(key), ShardingKey: shard}
+	}
+	send(numbered(0))
 	indexes := make(chan int)
 	var senders sync.WaitGroup
 	for range c.Concurrency {
 		senders.Go(func() {
 			for index := range indexes {
-				key := fmt.Sprintf("%s%d", c.Prefix, index)
-				shard := strings.ReplaceAll(c.ShardingKey, "#", fmt.Sprint(index))
-				send(Command{Topic: c.Topic, Keys: []string{key}, Body: []byte(key), ShardingKey: shard})
+				send(numbered(index))
 			}
 		})
 	}
-	for index := range c.Count {
+	for index := 1; index < c.Count; index++ {
 		indexes <- index
 	}
 	close(indexes)

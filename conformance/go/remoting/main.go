@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"carrack/conformance/go/protocol"
@@ -36,8 +35,6 @@ const (
 )
 
 type driver struct {
-	// sentTo holds a sync.Once for each topic, see send.
-	sentTo        sync.Map
 	resolver      primitive.NsResolver
 	events        *protocol.Events
 	producer      rocketmq.Producer
@@ -113,7 +110,6 @@ func (d *driver) startProducer(c protocol.Command) error {
 		return err
 	}
 	d.producer = plain
-	d.sentTo.Clear()
 	return plain.Start()
 }
 
@@ -181,25 +177,13 @@ func message(c protocol.Command) (*primitive.Message, error) {
 	return outgoing, nil
 }
 
-// send reports a failure of the message as an event; only that the library has no such message is an error. The first
-// message to a topic goes alone: while it looks for the route, the library shows its queues to others before it knows
-// where their broker is, and fails their sends.
+// send reports a failure of the message as an event; only that the library has no such message is an error.
 func (d *driver) send(c protocol.Command) error {
 	outgoing, err := message(c)
 	if err != nil {
 		return err
 	}
-	var sent *primitive.SendResult
-	send := func() { sent, err = d.producer.SendSync(context.Background(), outgoing) }
-	first, _ := d.sentTo.LoadOrStore(c.Topic, new(sync.Once))
-	isFirst := false
-	first.(*sync.Once).Do(func() {
-		isFirst = true
-		send()
-	})
-	if !isFirst {
-		send()
-	}
+	sent, err := d.producer.SendSync(context.Background(), outgoing)
 	d.report(c.Keys[0], sent, err)
 	return nil
 }
