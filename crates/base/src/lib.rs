@@ -15,5 +15,5 @@ pub use error_kind::ErrorKind;
 pub use ids::{
     GroupId, LogPosition, PhysicalOffset, QueueId, QueueOffset, ShardId, StreamKey, TopicId,
 };
-pub use names::{GroupName, InstanceId, NameError, TopicName};
+pub use names::{GroupName, InstanceId, LiteTopicName, NameError, TopicName};
 pub use random::{Random, SeededRandom};

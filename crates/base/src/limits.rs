@@ -8,6 +8,30 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 127;
 /// We keep to 120 so that `%RETRY%` + name fits the one-byte layout that every client reads.
 pub const GROUP_NAME_BYTES_MAX: usize = 120;
 
+/// Longest LiteTopic name: Apache's proxy `maxLiteTopicSize` and the managed service, 64.
+pub const LITE_TOPIC_NAME_BYTES_MAX: usize = 64;
+
+/// LiteTopics of one parent topic in one shard: ten times what the benchmark has. Each is two keys of
+/// the KV, and its consumers may have it in memory.
+pub const LITE_TOPICS_MAX: u64 = 10_000_000;
+
+/// LiteTopics that one client subscribes to where its group says nothing else: Apache's default of
+/// `lite.sub.client.quota`.
+pub const LITE_SUBSCRIPTIONS_PER_CLIENT_DEFAULT: usize = 2_000;
+
+/// Subscriptions to LiteTopics in one shard, each about 60 bytes in memory.
+pub const LITE_SUBSCRIPTIONS_MAX: usize = 4_000_000;
+
+/// Clients that subscribe to LiteTopics in one shard, each about 300 bytes without its LiteTopics.
+pub const LITE_SUBSCRIBERS_MAX: usize = 262_144;
+
+/// LiteTopics named in one change of a subscription: a client says all that it has each time.
+pub const LITE_TOPICS_PER_REQUEST_MAX: usize = 100_000;
+
+/// LiteTopics that one receive looks at before it answers, be it with nothing: each may cost two
+/// reads of the KV.
+pub const LITE_TOPICS_PER_RECEIVE_MAX: usize = 1_024;
+
 /// Longest instance id. The managed service's ids (`rmq-cn-...`, `MQ_INST_<uid>_<code>`) stay
 /// below.
 pub const INSTANCE_ID_BYTES_MAX: usize = 64;

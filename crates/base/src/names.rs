@@ -114,6 +114,10 @@ name! {
     GroupName, "group", limits::GROUP_NAME_BYTES_MAX
 }
 name! {
+    /// Name of a LiteTopic inside its parent topic.
+    LiteTopicName, "LiteTopic", limits::LITE_TOPIC_NAME_BYTES_MAX
+}
+name! {
     /// Id of an instance, the tenant of everything below it.
     InstanceId, "instance", limits::INSTANCE_ID_BYTES_MAX
 }

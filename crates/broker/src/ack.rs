@@ -206,6 +206,9 @@ impl Shard {
         }
         if let Err(error) = self.append_settled(stream, &Settled { group, offsets }) {
             tracing::debug!(shard = %self.id, %error, "ack not recorded");
+            if let Ok(consumption) = state.consumption(stream, group) {
+                consumption.is_unrecorded = true;
+            }
         }
     }
 }

@@ -97,6 +97,8 @@ impl State {
                         .insert(keys::receipt(record.stream, settled.group, offset), None);
                 }
             }
+            records::LITE_TOPIC => self.apply_lite_topic(record)?,
+            records::LITE_TOPIC_DROPPED => self.apply_lite_topic_dropped(record)?,
             other => return Err(ApplyError::UnknownKind { kind: other.get() }),
         }
         self.applied = record.position.plus(record.len as u64);

@@ -56,6 +56,7 @@ impl Shard {
                 }
                 state.tail_entries -= entries.len();
             }
+            state.forget_idle_lite_topics(self.log.tail());
         }
         drop(state);
         let durable = written?;

@@ -7,7 +7,9 @@ mod members;
 
 use std::net::SocketAddr;
 
-use base::{ErrorKind, GroupName, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName};
+use base::{
+    ErrorKind, GroupName, LiteTopicName, PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName,
+};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use wire::message::StoredMessage;
@@ -118,6 +120,13 @@ pub enum ClientCommand {
     GroupChanged {
         /// The consumer group.
         group: GroupName,
+    },
+    /// The client no longer has a LiteTopic that it subscribed to: another member has.
+    UnsubscribeLite {
+        /// The group.
+        group: GroupName,
+        /// The LiteTopic.
+        lite_topic: LiteTopicName,
     },
     /// A question, to be answered through `answer`. A client that does not answer is not waited for
     /// longer than whoever asks has patience.

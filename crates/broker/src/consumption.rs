@@ -98,6 +98,10 @@ pub(crate) struct Consumption {
     pub(crate) in_order: bool,
     /// There once somebody receives by message group.
     message_groups: Option<Box<MessageGroups>>,
+    /// When it was last looked up, see `lite_topic.rs`.
+    pub(crate) used: u32,
+    /// Whether a record of it was not taken by the log: memory alone knows that it is done.
+    pub(crate) is_unrecorded: bool,
 }
 
 /// A count of parked messages that is part of that of the shard.
@@ -176,6 +180,11 @@ impl Consumption {
     /// Whether nothing is in flight and nothing parked.
     pub(crate) fn is_settled(&self) -> bool {
         self.in_flight.is_empty()
+    }
+
+    /// Whether there is nothing to it that the KV does not have, once its records are durable.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        self.is_settled() && !self.is_unrecorded
     }
 
     /// Messages that were handed out and are not settled.

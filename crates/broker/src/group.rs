@@ -78,6 +78,41 @@ impl GroupSpec {
         setting.is_none_or(|value| value != "false")
     }
 
+    /// The setting that, with the value `Exclusive`, has each LiteTopic consumed by the client that
+    /// subscribed to it last, as Apache calls it.
+    pub const LITE_SUB_MODEL: &str = "lite.sub.model";
+    /// The setting that, with the value `true`, has the group consume every LiteTopic.
+    pub const LITE_SUB_WILDCARD: &str = "lite.sub.wildcard";
+    /// The setting that says to how many LiteTopics one client may subscribe, -1 for any number.
+    pub const LITE_SUB_CLIENT_QUOTA: &str = "lite.sub.client.quota";
+
+    fn setting_is(&self, name: &str, expected: &str) -> bool {
+        let setting = self.settings.get(name);
+        setting.is_some_and(|value| value.eq_ignore_ascii_case(expected))
+    }
+
+    /// Whether two members never consume the same LiteTopic.
+    pub fn is_exclusive(&self) -> bool {
+        self.setting_is(Self::LITE_SUB_MODEL, "Exclusive")
+    }
+
+    /// Whether the messages of all LiteTopics are spread over its members.
+    pub fn consumes_every_lite_topic(&self) -> bool {
+        self.setting_is(Self::LITE_SUB_WILDCARD, "true")
+    }
+
+    /// LiteTopics that one of its clients may subscribe to.
+    pub fn lite_subscriptions_per_client(&self) -> usize {
+        let setting = self.settings.get(Self::LITE_SUB_CLIENT_QUOTA);
+        match setting.and_then(|quota| quota.parse::<i64>().ok()) {
+            None => limits::LITE_SUBSCRIPTIONS_PER_CLIENT_DEFAULT,
+            Some(quota) => usize::try_from(quota)
+                .map_or(limits::LITE_TOPICS_PER_REQUEST_MAX, |quota| {
+                    quota.min(limits::LITE_TOPICS_PER_REQUEST_MAX)
+                }),
+        }
+    }
+
     /// A concurrent group with RocketMQ's default retries.
     pub fn new(name: GroupName) -> Self {
         Self {

@@ -12,9 +12,12 @@
 //! | `h` id | due i64 ms of a held message, by the log position where it was first stored |
 //! | `d` due id | that message: stream u64, position u64, len u32, checks u32, kind u8 (`held.rs`) |
 //! | `n` | held messages: timed u64, half u64 |
+//! | `l` topic name | queue u32 of a LiteTopic |
+//! | `L` stream | a LiteTopic: created i64 ms, name (`lite_topic.rs`) |
+//! | `u` topic | LiteTopics: ever created u64, there now u64 |
 //! | `t` position | time u64 ms: all before the position was stored before the time |
 
-use base::{GroupId, LogPosition, StreamKey, Timestamp};
+use base::{GroupId, LiteTopicName, LogPosition, StreamKey, Timestamp, TopicId};
 
 pub(crate) const INDEX: u8 = b'i';
 pub(crate) const QUEUE: u8 = b'q';
@@ -26,6 +29,9 @@ pub(crate) const HELD: u8 = b'h';
 pub(crate) const DUE: u8 = b'd';
 pub(crate) const HELD_COUNTS: u8 = b'n';
 pub(crate) const TIME_MARK: u8 = b't';
+pub(crate) const LITE_NAME: u8 = b'l';
+pub(crate) const LITE_TOPIC: u8 = b'L';
+pub(crate) const LITE_COUNTS: u8 = b'u';
 
 fn join(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
@@ -74,6 +80,26 @@ pub(crate) fn time_mark(position: u64) -> Vec<u8> {
     join(TIME_MARK, &[&position.to_be_bytes()])
 }
 
+pub(crate) fn lite_name(topic: TopicId, name: &LiteTopicName) -> Vec<u8> {
+    let name = name.as_str().as_bytes();
+    join(LITE_NAME, &[&topic.get().to_be_bytes(), name])
+}
+
+pub(crate) fn lite_topic(stream: StreamKey) -> Vec<u8> {
+    join(LITE_TOPIC, &[&stream.get().to_be_bytes()])
+}
+
+pub(crate) fn lite_counts(topic: TopicId) -> Vec<u8> {
+    join(LITE_COUNTS, &[&topic.get().to_be_bytes()])
+}
+
+/// The topic in a key of kind `l` or `u`.
+pub(crate) fn topic_of(key: &[u8]) -> Option<TopicId> {
+    Some(TopicId::new(u32::from_be_bytes(
+        *key.get(1..5)?.first_chunk()?,
+    )))
+}
+
 pub(crate) fn held(id: LogPosition) -> Vec<u8> {
     join(HELD, &[&id.get().to_be_bytes()])
 }
@@ -90,7 +116,13 @@ pub(crate) fn due_of(key: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_ms(due.cast_signed()))
 }
 
-/// The stream in a key of kind `i`, `q`, `m`, `c` or `r`.
+/// Whether a key is about a queue.
+pub(crate) fn has_stream(key: &[u8]) -> bool {
+    let kinds = [INDEX, QUEUE, KEPT, CONSUMPTION, RECEIPT, LITE_TOPIC];
+    key.first().is_some_and(|kind| kinds.contains(kind))
+}
+
+/// The stream in a key of kind `i`, `q`, `m`, `c`, `r` or `L`.
 pub(crate) fn stream_of(key: &[u8]) -> Option<StreamKey> {
     Some(StreamKey::new(u64::from_be_bytes(
         *key.get(1..9)?.first_chunk()?,

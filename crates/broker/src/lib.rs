@@ -13,6 +13,7 @@
 
 pub mod access;
 mod ack;
+mod agenda;
 mod apply;
 mod available;
 mod change_invisible_duration;
@@ -25,6 +26,7 @@ mod due_time;
 mod end_transaction;
 mod errors;
 mod exhausted;
+mod expire;
 mod filter;
 mod forward_to_dead_letter;
 mod group;
@@ -34,6 +36,8 @@ mod instance;
 mod key_index;
 mod keys;
 mod kv_config;
+mod lite_subscriptions;
+mod lite_topic;
 mod lock;
 mod message;
 mod message_group;
@@ -48,6 +52,7 @@ mod rates;
 mod recall;
 mod receipt;
 mod receive;
+mod receive_lite;
 mod records;
 mod release;
 mod request_mode;
@@ -58,6 +63,7 @@ mod send;
 mod send_back;
 mod shard;
 mod state;
+mod sync_lite_subscription;
 mod time_span;
 mod topic;
 mod wait;
@@ -79,6 +85,7 @@ pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
+pub use lite_topic::LiteTopicQuota;
 pub use lock::LockError;
 pub use message::{Message, MessageType};
 pub use metrics::{GroupMetrics, InstanceMetrics, TopicMetrics};
@@ -99,5 +106,9 @@ pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
 pub use send_back::{SendBackError, SendBackRequest};
 pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
+pub use sync_lite_subscription::{
+    LiteBindingError, LiteStart, LiteSubscriptionChange, SyncLiteSubscriptionError,
+    SyncLiteSubscriptionRequest,
+};
 pub use time_span::TimeSpan;
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use wire::message::StoredMessage;
 
 use crate::{
-    Filter, Group, GroupNotFound, PullError, ReceiptHandle, Shard, Topic, TopicNotFound, TopicType,
+    Filter, Group, GroupNotFound, LiteBindingError, PullError, ReceiptHandle, Shard,
+    SyncLiteSubscriptionError, Topic, TopicNotFound, TopicType,
     claim::order,
     claims::Claims,
     consumption::Consumption,
@@ -101,6 +102,12 @@ pub enum ReceiveError {
         /// Most.
         max_ms: u64,
     },
+    /// Group and topic do not go together in LiteTopics.
+    #[error(transparent)]
+    LiteBinding(#[from] LiteBindingError),
+    /// There are as many consumers of LiteTopics as there may be.
+    #[error(transparent)]
+    LiteSubscription(#[from] Box<SyncLiteSubscriptionError>),
     /// The log took no receipt: full, busy or broken.
     #[error("messages of topic `{topic}` not handed out to group `{group}`")]
     Log {
@@ -121,7 +128,8 @@ impl ReceiveError {
             Self::Pull(error) => error.kind(),
             Self::GroupNotFound(_) => ErrorKind::NotFound,
             Self::CreateGroup(error) => error.kind(),
-            Self::Invisible { .. } => ErrorKind::Request,
+            Self::Invisible { .. } | Self::LiteBinding(_) => ErrorKind::Request,
+            Self::LiteSubscription(error) => error.kind(),
             Self::Log { source, .. } => source.kind(),
         }
     }
@@ -133,20 +141,15 @@ impl Shard {
     /// letters instead. Dropping the future before it completes hands nothing out.
     pub async fn receive(&self, request: ReceiveRequest) -> Result<Vec<Received>, ReceiveError> {
         check_invisible(request.invisible)?;
-        let topic = self.readable_topic(&request.topic)?;
-        if let Some(queue) = request.queue {
-            topic.queue(queue).map_err(PullError::from)?;
+        let (topic, group) = self.receiving(&request).await?;
+        if topic.spec.is_lite() && request.queue.is_none() {
+            if group.spec.lite_topic.is_some() && !group.spec.consumes_every_lite_topic() {
+                let (group, topic) = (request.group, request.topic);
+                return Err(LiteBindingError::Selective { group, topic }.into());
+            }
+            return self.receive_of_lite(request, &topic, &group, None).await;
         }
-        let group = self.catalogue.group_or_create(&request.group).await?;
-        let group = group.ok_or_else(|| GroupNotFound {
-            group: request.group.clone(),
-            instance: self.catalogue.instance.clone(),
-        })?;
-        check_enabled(&group)?;
-        let wait = request
-            .wait
-            .min(Duration::from_millis(limits::LONG_POLL_MS_MAX));
-        let deadline = self.clock.elapsed() + wait;
+        let deadline = self.clock.elapsed() + request.wait_within_limits();
         let waiting = Waiting::new(self, (topic.id, request.queue), &group);
         loop {
             if self.is_draining() {
@@ -173,6 +176,24 @@ impl Shard {
             let drained = pin!(self.drained());
             wait::until(select(woken, drained).map(drop), &*self.clock, pause).await;
         }
+    }
+
+    /// Topic and group of a receive, if they may be received from and receive.
+    pub(crate) async fn receiving(
+        &self,
+        request: &ReceiveRequest,
+    ) -> Result<(Arc<Topic>, Arc<Group>), ReceiveError> {
+        let topic = self.readable_topic(&request.topic)?;
+        if let Some(queue) = request.queue {
+            topic.queue(queue).map_err(PullError::from)?;
+        }
+        let group = self.catalogue.group_or_create(&request.group).await?;
+        let group = group.ok_or_else(|| GroupNotFound {
+            group: request.group.clone(),
+            instance: self.catalogue.instance.clone(),
+        })?;
+        check_enabled(&group)?;
+        Ok((topic, group))
     }
 
     pub(crate) fn check_alive(&self, topic: &Topic, group: &Group) -> Result<(), ReceiveError> {
@@ -209,24 +230,39 @@ impl Shard {
             };
             let queue = request.queue.unwrap_or(QueueId::new(nth as u32));
             let stream = Self::stream(topic, queue);
-            let due = self.take_due(request, &mut claims, topic, stream, messages_max);
-            rest |= due.await?;
-            let room = loop {
-                rest |= self.claim_new(request, &mut claims, stream, messages_max)?;
-                let claimed = claims.count();
-                let room = claims.read(&request.filter).await?;
-                // What only looked like a match made no use of its place.
-                if !room || claims.count() == claimed {
-                    break room;
-                }
-            };
-            let due = self.next_change(request, group, stream)?;
-            next_due = [next_due, due].into_iter().flatten().min();
-            if !room || claims.count() >= messages_max || request.queue.is_some() {
+            let looked = self.look_at(request, &mut claims, topic, stream, messages_max);
+            let looked = looked.await?;
+            rest |= looked.rest;
+            next_due = [next_due, looked.due].into_iter().flatten().min();
+            if !looked.room || claims.count() >= messages_max || request.queue.is_some() {
                 break;
             }
         }
         Ok((claims.hand_out(), next_due, rest))
+    }
+
+    /// Claims and reads what one queue has for a receive.
+    pub(crate) async fn look_at(
+        &self,
+        request: &ReceiveRequest,
+        claims: &mut Claims<'_>,
+        topic: &Topic,
+        stream: StreamKey,
+        messages_max: usize,
+    ) -> Result<Looked, ReceiveError> {
+        let due = self.take_due(request, claims, topic, stream, messages_max);
+        let mut rest = due.await?;
+        let room = loop {
+            rest |= self.claim_new(request, claims, stream, messages_max)?;
+            let claimed = claims.count();
+            let room = claims.read(&request.filter).await?;
+            // What only looked like a match made no use of its place.
+            if !room || claims.count() == claimed {
+                break room;
+            }
+        };
+        let due = self.next_change(request, claims.group, stream)?;
+        Ok(Looked { rest, room, due })
     }
 
     /// When there may be something to hand out again without anything happening.
@@ -266,7 +302,7 @@ impl Shard {
         state.turn
     }
 
-    fn count_received(&self, topic: &Topic, group: &Group, received: &[Received]) {
+    pub(crate) fn count_received(&self, topic: &Topic, group: &Group, received: &[Received]) {
         if received.is_empty() {
             return;
         }
@@ -278,7 +314,24 @@ impl Shard {
     }
 }
 
-fn check_invisible(invisible: Duration) -> Result<(), ReceiveError> {
+/// What a look at one queue has left.
+pub(crate) struct Looked {
+    /// Whether it stopped before it was through.
+    pub(crate) rest: bool,
+    /// Whether the answer has room for more.
+    pub(crate) room: bool,
+    /// When there may be more without anything happening.
+    pub(crate) due: Option<Timestamp>,
+}
+
+impl ReceiveRequest {
+    pub(crate) fn wait_within_limits(&self) -> Duration {
+        self.wait
+            .min(Duration::from_millis(limits::LONG_POLL_MS_MAX))
+    }
+}
+
+pub(crate) fn check_invisible(invisible: Duration) -> Result<(), ReceiveError> {
     let asked_ms = invisible.as_millis();
     let (min_ms, max_ms) = (limits::INVISIBLE_CHANGE_MS_MIN, limits::INVISIBLE_MS_MAX);
     if asked_ms < u128::from(min_ms) || asked_ms > u128::from(max_ms) {

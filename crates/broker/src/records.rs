@@ -14,6 +14,8 @@
 //! | 22 held changed | id u64, due i64 ms, checks u32, kind u8: when a held message is looked at next |
 //! | 23 released message | as 16; its prepared-transaction offset is the id of the held message whose place it takes |
 //! | 24 held dropped | id u64: a held message will never be seen |
+//! | 25 LiteTopic | created i64 ms, name: the queue is that of a new LiteTopic |
+//! | 26 LiteTopic dropped | nothing: the LiteTopic of the queue is no more, nor are its messages |
 
 use base::{GroupId, LogPosition, Timestamp};
 use store::log::RecordKind;
@@ -29,6 +31,8 @@ pub(crate) const HELD_MESSAGE: RecordKind = RecordKind::new(21);
 pub(crate) const HELD_CHANGED: RecordKind = RecordKind::new(22);
 pub(crate) const RELEASED_MESSAGE: RecordKind = RecordKind::new(23);
 pub(crate) const HELD_DROPPED: RecordKind = RecordKind::new(24);
+pub(crate) const LITE_TOPIC: RecordKind = RecordKind::new(25);
+pub(crate) const LITE_TOPIC_DROPPED: RecordKind = RecordKind::new(26);
 
 /// A payload does not have the form that its kind says. The checksum was right, so a release wrote
 /// it that this one cannot read, or the disk lies.

@@ -77,6 +77,8 @@ pub(crate) struct Upkeep {
     pub(crate) checkpoint: LogPosition,
     /// Key at which the next sweep goes on.
     sweep_from: Vec<u8>,
+    /// LiteTopic at which the next look for those whose time is over goes on.
+    pub(crate) expire_from: StreamKey,
     /// What the last run appended again.
     copied: Copied,
 }
@@ -99,9 +101,10 @@ const SWEEP_KEYS: usize = 4_096;
 const HELD_PAGE: usize = 256;
 
 impl Shard {
-    /// Gives back what `retention` no longer asks to keep. Makes a checkpoint first if there is
+    /// Ends LiteTopics whose time is over and gives back what `retention` no longer asks to keep. Makes a checkpoint first if there is
     /// something to give back.
     pub async fn retain(&self, retention: Retention) -> Result<Trimmed, RetainError> {
+        self.expire_lite_topics()?;
         let start = self.log.start();
         let nothing = Trimmed { start, bytes: 0 };
         let goal = self.trim_goal(retention)?;
@@ -313,7 +316,13 @@ impl Shard {
             _ => Vec::new(),
         };
         for (key, value) in page {
-            if self.is_stale(&key, &value, start) {
+            let stream = keys::has_stream(&key)
+                .then(|| keys::stream_of(&key))
+                .flatten();
+            let is_gone = stream
+                .map(|stream| state.is_lite_topic_gone(stream))
+                .transpose()?;
+            if is_gone == Some(true) || self.is_stale(&key, &value, start) {
                 state.pending.insert(key, None);
             }
         }
@@ -366,7 +375,11 @@ impl Shard {
                 let full = index::entries_in_block(value) == index::BLOCK_ENTRIES;
                 forgotten(None) || (passed && full)
             }
-            keys::QUEUE => forgotten(None),
+            keys::QUEUE | keys::LITE_TOPIC => forgotten(None),
+            keys::LITE_NAME | keys::LITE_COUNTS => {
+                let topic = keys::topic_of(key).and_then(|id| self.catalogue.topic_by_id(id));
+                topic.is_none()
+            }
             keys::KEPT => is_before(value) || forgotten(None),
             keys::CONSUMPTION | keys::RECEIPT => forgotten(keys::group_of(key)),
             keys::KEY_RUN => tail < start.get(),

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base::{
-    ErrorKind, GroupName, LogPosition, PhysicalOffset, QueueId, QueueOffset, StreamKey, Timestamp,
-    TopicName, limits,
+    ErrorKind, GroupName, LiteTopicName, LogPosition, NameError, PhysicalOffset, QueueId,
+    QueueOffset, StreamKey, Timestamp, TopicName, limits,
 };
 use store::{
     kv::KvError,
@@ -13,7 +13,9 @@ use store::{
 use wire::message::{MessageError, NewMessage, Placement, properties};
 
 use crate::{
-    DueTimeError, Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound, due_time,
+    DueTimeError, LiteTopicQuota, Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound,
+    TopicType, due_time,
+    lite_topic::{FIRST_QUEUE, LiteTopic, LiteTopicError},
     records::{self, HeldHead, HeldKind},
     state::State,
     wait,
@@ -31,6 +33,8 @@ pub enum QueueChoice {
     /// The queue of this priority: queue 0 is the lowest, and the last one takes all that are
     /// higher. Source: `SendMessageProcessor` of Apache 5.5.
     ByPriority(u32),
+    /// That of the LiteTopic which the messages name.
+    LiteTopic,
 }
 
 /// Messages for one queue of one topic; they become durable together or are refused together.
@@ -93,14 +97,24 @@ pub enum SendError {
         /// The message's type.
         found: MessageType,
     },
-    /// The broker cannot do yet what the message asks for.
-    #[error("{found} messages are not supported by this release (topic `{topic}`)")]
-    Unsupported {
+    /// What a message names cannot be a LiteTopic.
+    #[error("message to topic `{topic}` refused")]
+    LiteTopicName {
         /// The topic.
         topic: TopicName,
-        /// The message's type.
-        found: MessageType,
+        /// What is wrong.
+        #[source]
+        source: NameError,
     },
+    /// Messages for one queue that name several LiteTopics.
+    #[error("messages of one send to topic `{topic}` name different LiteTopics")]
+    LiteTopics {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// The topic has as many LiteTopics as it may.
+    #[error(transparent)]
+    LiteTopicQuota(#[from] LiteTopicQuota),
     /// The time that the message asks for cannot be kept.
     #[error("message to topic `{topic}` refused")]
     DueTime {
@@ -177,12 +191,14 @@ impl SendError {
             Self::NotWritable { .. } => ErrorKind::Denied,
             Self::QueueNotFound(_)
             | Self::TypeMismatch { .. }
-            | Self::Unsupported { .. }
+            | Self::LiteTopicName { .. }
+            | Self::LiteTopics { .. }
             | Self::DueTime { .. }
             | Self::NoProducerGroup { .. }
             | Self::Priorities { .. }
             | Self::Count { .. }
             | Self::Message { .. } => ErrorKind::Request,
+            Self::LiteTopicQuota(_) => ErrorKind::Limit,
             Self::Log { source, .. } => source.kind(),
             Self::Unconfirmed { .. } | Self::State { .. } => ErrorKind::Fault,
         }
@@ -259,12 +275,29 @@ impl Shard {
                 instance: self.catalogue.instance.clone(),
             }));
         }
-        let queue = choose_queue(topic, placing.queue, state)?;
+        let (queue, new_lite_topic) = match placing.queue {
+            QueueChoice::LiteTopic => {
+                let name = messages
+                    .first()
+                    .and_then(|message| lite_topic(message).ok());
+                let name = name.ok_or(AppendMessagesError::NoLiteTopic)?;
+                let (queue, is_new) = self.lite_queue_or_new(state, topic, &name)?;
+                (queue, is_new.then_some(name))
+            }
+            choice => (choose_queue(topic, choice, state)?, None),
+        };
         let how = |index: usize| how.get(index).copied().unwrap_or_default();
         let now = self.clock.now();
         let mut encoders = Vec::with_capacity(messages.len());
         let mut records = Vec::with_capacity(messages.len());
         let stream = StreamKey::of_queue(topic.id, queue);
+        // In one piece with its first message: neither is there without the other.
+        records.extend(new_lite_topic.as_ref().map(|name| NewRecord {
+            kind: records::LITE_TOPIC,
+            stream,
+            payload_len: LiteTopic::encoded_len(name),
+        }));
+        let first = records.len();
         for (index, message) in messages.iter().enumerate() {
             let how = how(index);
             let replaces = match how {
@@ -301,6 +334,10 @@ impl Shard {
         let appended = self
             .log
             .append(&records, Urgency::Now, &mut |index, position, out| {
+                if let (Some(name), 0) = (&new_lite_topic, index) {
+                    return LiteTopic::encode(name, now, out);
+                }
+                let index = index - first;
                 let physical_offset = PhysicalOffset::new(self.id, position);
                 let mut due = None;
                 let queue_offset = match how(index) {
@@ -329,6 +366,9 @@ impl Shard {
                 });
             })?;
         state.queue(stream)?.next = next;
+        if let Some(name) = &new_lite_topic {
+            state.lite_topic_comes(stream, name);
+        }
         let count = state.in_counts.entry(topic.id).or_default();
         for (index, message) in messages.iter().enumerate() {
             // What is released was counted when it came.
@@ -359,14 +399,13 @@ impl Shard {
         }
         let mut queue = request.queue;
         let mut hows = Vec::new();
+        let mut lite: Option<LiteTopicName> = None;
         for (index, message) in request.messages.iter().enumerate() {
             let found = MessageType::of(message);
-            if let Some(declared) = topic
-                .spec
-                .topic_type
-                .filter(|declared| !declared.accepts(found))
-            {
-                let expected = declared.attribute();
+            let declared = topic.spec.topic_type;
+            // What is declared to be nothing takes what a mixed topic takes.
+            if !declared.unwrap_or(TopicType::Mixed).accepts(found) {
+                let expected = declared.map_or("UNSPECIFIED", TopicType::attribute);
                 return Err(SendError::TypeMismatch {
                     topic: name(),
                     expected,
@@ -387,10 +426,14 @@ impl Shard {
                 MessageType::Delay => self.how_timed(topic, message)?,
                 MessageType::Transaction => self.how_half(topic, message)?,
                 MessageType::Lite => {
-                    return Err(SendError::Unsupported {
-                        topic: name(),
-                        found,
-                    });
+                    let topic = name();
+                    let wanted = lite_topic(message)
+                        .map_err(|source| SendError::LiteTopicName { topic, source })?;
+                    if lite.get_or_insert_with(|| wanted.clone()) != &wanted {
+                        return Err(SendError::LiteTopics { topic: name() });
+                    }
+                    queue = QueueChoice::LiteTopic;
+                    continue;
                 }
             };
             hows.resize(index, How::Visible);
@@ -469,6 +512,8 @@ pub(crate) enum How {
 pub(crate) enum AppendMessagesError {
     Deleted(TopicNotFound),
     Queue(QueueNotFound),
+    NoLiteTopic,
+    LiteTopicQuota(LiteTopicQuota),
     Message(MessageError),
     Log(AppendError),
     State(KvError),
@@ -483,6 +528,15 @@ impl From<MessageError> for AppendMessagesError {
 impl From<QueueNotFound> for AppendMessagesError {
     fn from(error: QueueNotFound) -> Self {
         Self::Queue(error)
+    }
+}
+
+impl From<LiteTopicError> for AppendMessagesError {
+    fn from(error: LiteTopicError) -> Self {
+        match error {
+            LiteTopicError::Quota(error) => Self::LiteTopicQuota(error),
+            LiteTopicError::State(error) => Self::State(error),
+        }
     }
 }
 
@@ -504,6 +558,8 @@ impl SendError {
         match error {
             AppendMessagesError::Deleted(error) => Self::TopicNotFound(error),
             AppendMessagesError::Queue(error) => Self::QueueNotFound(error),
+            AppendMessagesError::NoLiteTopic => Self::LiteTopics { topic },
+            AppendMessagesError::LiteTopicQuota(error) => Self::LiteTopicQuota(error),
             AppendMessagesError::Message(source) => Self::Message { topic, source },
             AppendMessagesError::Log(source) => Self::Log { topic, source },
             AppendMessagesError::State(source) => Self::State { topic, source },
@@ -518,6 +574,12 @@ fn priority(message: &Message) -> u32 {
     priority.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
+/// The LiteTopic that a message names.
+fn lite_topic(message: &Message) -> Result<LiteTopicName, NameError> {
+    let raw = str::from_utf8(&message.properties).unwrap_or_default();
+    LiteTopicName::new(properties::get(raw, properties::LITE_TOPIC).unwrap_or_default())
+}
+
 fn choose_queue(
     topic: &Topic,
     choice: QueueChoice,
@@ -527,6 +589,8 @@ fn choose_queue(
     let nth = |n: u64| QueueId::new((n % queues) as u32);
     match choice {
         QueueChoice::Queue(queue) => topic.queue(queue),
+        // Whose queue has its name: resolved before.
+        QueueChoice::LiteTopic => topic.queue(QueueId::new(FIRST_QUEUE)),
         QueueChoice::ByHash(hash) => Ok(nth(hash)),
         QueueChoice::ByPriority(priority) => Ok(nth(u64::from(priority).min(queues - 1))),
         QueueChoice::Any => {

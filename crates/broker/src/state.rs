@@ -21,6 +21,7 @@ use crate::{
     index::{self, IndexEntry, Tail},
     key_index::KeyEntry,
     keys,
+    lite_topic::{LiteTopics, is_lite},
     records::{ReceiptState, take_u64},
 };
 
@@ -36,6 +37,15 @@ pub(crate) struct Queue {
     pub(crate) tail: Tail,
     /// Wakes pulls that wait at the end of this queue.
     pub(crate) arrivals: Arc<Notify>,
+    /// When it was last looked up, see `lite_topic.rs`.
+    pub(crate) used: u32,
+}
+
+impl Queue {
+    /// Whether the KV has all of it, and nobody waits here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tail.base() == self.next && Arc::strong_count(&self.arrivals) == 1
+    }
 }
 
 /// KV changes, newest last wins.
@@ -104,6 +114,7 @@ pub(crate) struct State {
     pub(crate) turn: u64,
     /// Offsets that were reset and that no pull of the group has been told yet.
     pub(crate) resets: HashMap<(StreamKey, GroupId), u64>,
+    pub(crate) lite: LiteTopics,
 }
 
 impl State {
@@ -128,6 +139,7 @@ impl State {
             waiting: HeldIndex::default(),
             turn: 0,
             resets: HashMap::new(),
+            lite: LiteTopics::default(),
         }
     }
 
@@ -182,16 +194,24 @@ impl State {
         if !self.queues.contains_key(&stream) {
             let value = self.get(&keys::queue(stream))?;
             let (next, min) = value.as_deref().and_then(decode_queue).unwrap_or((0, 0));
-            let queue = Queue {
-                next,
-                min,
-                min_as_of: LogPosition::default(),
-                tail: Tail::at(next),
-                arrivals: Arc::default(),
-            };
-            self.queues.insert(stream, queue);
+            self.new_queue(stream, next, min);
         }
-        Ok(self.queues.get_mut(&stream).expect("inserted above"))
+        let queue = self.queues.get_mut(&stream).expect("inserted above");
+        queue.used = self.lite.age;
+        Ok(queue)
+    }
+
+    /// A queue as the KV has it.
+    pub(crate) fn new_queue(&mut self, stream: StreamKey, next: u64, min: u64) {
+        let queue = Queue {
+            next,
+            min,
+            min_as_of: LogPosition::default(),
+            tail: Tail::at(next),
+            arrivals: Arc::default(),
+            used: self.lite.age,
+        };
+        self.queues.insert(stream, queue);
     }
 
     /// What `group` does on `stream`, read from the KV the first time.
@@ -213,10 +233,10 @@ impl State {
             let consumption = Consumption::new(next, receipts, self.parked.clone());
             self.consumptions.insert((stream, group), consumption);
         }
-        Ok(self
-            .consumptions
-            .get_mut(&(stream, group))
-            .expect("inserted above"))
+        let consumption = self.consumptions.get_mut(&(stream, group));
+        let consumption = consumption.expect("inserted above");
+        consumption.used = self.lite.age;
+        Ok(consumption)
     }
 
     /// The first offset that `group` has in flight on `stream`, as far as it is durable.
@@ -278,7 +298,11 @@ impl State {
     /// Wakes, of each group, a receive that waits at this queue and one that waits at any queue of
     /// its topic: a message came. Not just any of the topic's: the one woken might wait at another
     /// queue, and the one that could take the message would sleep on.
-    pub(crate) fn wake_receivers(&self, stream: StreamKey) {
+    pub(crate) fn wake_receivers(&mut self, stream: StreamKey) {
+        if is_lite(stream) {
+            self.lite.subscriptions.call(stream, None);
+            return;
+        }
         for place in places_of(stream) {
             for receivers in self.receivers.get(&place).into_iter().flatten() {
                 receivers.1.notify.notify_one();
@@ -287,7 +311,11 @@ impl State {
     }
 
     /// Wakes all receives of one group that a queue concerns: what is due has changed.
-    pub(crate) fn wake_group(&self, stream: StreamKey, group: GroupId) {
+    pub(crate) fn wake_group(&mut self, stream: StreamKey, group: GroupId) {
+        if is_lite(stream) {
+            self.lite.subscriptions.call(stream, Some(group));
+            return;
+        }
         for place in places_of(stream) {
             if let Some(receivers) = self.receivers.get(&place).and_then(|r| r.get(&group)) {
                 receivers.notify.notify_waiters();

@@ -1,12 +1,12 @@
 //! Topics: what an instance keeps about them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use base::{ErrorKind, QueueId, TopicId, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
 
-use crate::{MessageType, QueueNotFound, TopicNotFound};
+use crate::{MessageType, QueueNotFound, TopicNotFound, lite_topic};
 
 /// The kind of messages that a topic was declared to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub enum TopicType {
     Lite,
     /// Only messages with a priority.
     Priority,
-    /// Every type.
+    /// Every type but LITE, whose messages are apart from those of the topic's queues.
     Mixed,
 }
 
@@ -43,7 +43,7 @@ impl TopicType {
     /// Whether a topic of this type takes such a message.
     pub fn accepts(self, message: MessageType) -> bool {
         match self {
-            Self::Mixed => true,
+            Self::Mixed => message != MessageType::Lite,
             Self::Normal => message == MessageType::Normal,
             Self::Fifo => message == MessageType::Fifo,
             Self::Delay => message == MessageType::Delay,
@@ -139,6 +139,22 @@ pub struct TopicSpec {
 }
 
 impl TopicSpec {
+    /// The attribute that says how many minutes after the last message a LiteTopic ends, -1 for
+    /// never, as Apache calls it.
+    pub const LITE_TOPIC_EXPIRATION: &str = "lite.topic.expiration";
+
+    /// Whether its messages are in LiteTopics.
+    pub fn is_lite(&self) -> bool {
+        self.topic_type == Some(TopicType::Lite)
+    }
+
+    /// Time after the last message at which a LiteTopic of it ends; `None` for never.
+    pub fn lite_topic_expiration(&self) -> Option<Duration> {
+        let minutes = self.attributes.get(Self::LITE_TOPIC_EXPIRATION)?;
+        let minutes: u64 = minutes.parse().ok().filter(|minutes| *minutes > 0)?;
+        Some(Duration::from_secs(minutes.saturating_mul(60)))
+    }
+
     /// A readable and writable topic of no declared type.
     pub fn new(name: TopicName, queues: u32) -> Self {
         Self {
@@ -166,9 +182,9 @@ impl Topic {
         &self.spec.name
     }
 
-    /// Checks that `queue` exists.
+    /// Checks that `queue` exists, or may be that of a LiteTopic.
     pub fn queue(&self, queue: QueueId) -> Result<QueueId, QueueNotFound> {
-        if queue.get() < self.spec.queues {
+        if queue.get() < self.spec.queues || self.spec.is_lite() && lite_topic::is_queue(queue) {
             return Ok(queue);
         }
         Err(QueueNotFound {

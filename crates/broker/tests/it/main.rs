@@ -5,6 +5,7 @@ mod ack;
 mod clients;
 mod fifo;
 mod held;
+mod lite;
 mod lock;
 mod offset;
 mod receive;
