@@ -229,20 +229,6 @@ fn several_receives_of_one_client_share_what_comes() {
 }
 
 #[test]
-fn what_a_receive_took_and_did_not_hand_out_comes_again() {
-    let bench = bench();
-    add(&bench, "agents", "one", &["a"]);
-    send(&bench, "a1");
-    // Far behind what memory has of the log, so that reading it waits.
-    {
-        let mut dropped = pin!(bench.shard.receive_lite(request("agents", 0), "one"));
-        let _ = poll(dropped.as_mut());
-    }
-    bench.clock.advance(Duration::from_millis(10_001));
-    assert_eq!(keys(&receive(&bench, "agents", "one")), ["a1"]);
-}
-
-#[test]
 fn of_members_that_share_nothing_the_last_to_subscribe_has_a_lite_topic() {
     let bench = bench();
     let (commands, mut told) = mpsc::channel(8);
