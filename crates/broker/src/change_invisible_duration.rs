@@ -47,6 +47,29 @@ impl Shard {
         handle: &ReceiptHandle,
         duration: Duration,
     ) -> Result<(ReceiptHandle, Timestamp), ChangeInvisibleDurationError> {
+        self.make_visible_in(group, topic, handle, duration, false)
+    }
+
+    /// Gives the message of `handle` back for `duration`, without its counting as an attempt: the
+    /// client has not tried. Otherwise like [`Shard::change_invisible_duration`].
+    pub async fn suspend(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        handle: &ReceiptHandle,
+        duration: Duration,
+    ) -> Result<(ReceiptHandle, Timestamp), ChangeInvisibleDurationError> {
+        self.make_visible_in(group, topic, handle, duration, true)
+    }
+
+    fn make_visible_in(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        handle: &ReceiptHandle,
+        duration: Duration,
+        suspends: bool,
+    ) -> Result<(ReceiptHandle, Timestamp), ChangeInvisibleDurationError> {
         let asked_ms = duration.as_millis();
         let (min_ms, max_ms) = (limits::INVISIBLE_CHANGE_MS_MIN, limits::INVISIBLE_MS_MAX);
         if asked_ms < u128::from(min_ms) || asked_ms > u128::from(max_ms) {
@@ -65,6 +88,7 @@ impl Shard {
         let receipt = ReceiptState {
             until,
             nonce: self.nonce(),
+            attempt: delivery.state.attempt.saturating_sub(u32::from(suspends)),
             ..delivery.state
         };
         let consumption = self.consumption_of(&mut state, &group, stream)?;
@@ -85,6 +109,7 @@ impl Shard {
         Ok((
             ReceiptHandle {
                 nonce: receipt.nonce,
+                attempt: receipt.attempt,
                 ..*handle
             },
             until,

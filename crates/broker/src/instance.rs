@@ -135,6 +135,16 @@ impl Instance {
         self.catalogue.topic(name)
     }
 
+    /// Whether members of the group choose LiteTopics of the topic: they then receive as clients,
+    /// see [`Shard::receive_lite`].
+    pub fn chooses_lite_topics(&self, topic: &TopicName, group: &GroupName) -> bool {
+        let is_lite = self.topic(topic).is_some_and(|topic| topic.spec.is_lite());
+        is_lite
+            && self.group(group).is_some_and(|group| {
+                group.spec.lite_topic.is_some() && !group.spec.consumes_every_lite_topic()
+            })
+    }
+
     /// The topic of that name, created with `queues` queues (or the default number) if automatic
     /// creation is on.
     pub async fn topic_or_create(

@@ -242,10 +242,10 @@ impl Shard {
     }
 
     /// Claims and reads what one queue has for a receive.
-    pub(crate) async fn look_at(
-        &self,
+    pub(crate) async fn look_at<'a>(
+        &'a self,
         request: &ReceiveRequest,
-        claims: &mut Claims<'_>,
+        claims: &mut Claims<'a>,
         topic: &Topic,
         stream: StreamKey,
         messages_max: usize,

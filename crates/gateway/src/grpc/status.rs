@@ -9,9 +9,9 @@ use std::error::Error;
 use base::{ErrorKind, NameError};
 use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
-    EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, OffsetError,
-    ProgressError, PullError, QueryError, RecallError, ReceiptHandleError, ReceiveError,
-    ResetOffsetError, SendError,
+    EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, LiteBindingError,
+    OffsetError, ProgressError, PullError, QueryError, RecallError, ReceiptHandleError,
+    ReceiveError, ResetOffsetError, SendError, SyncLiteSubscriptionError,
     access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
@@ -200,7 +200,9 @@ fn send_code(error: &SendError) -> Code {
         SendError::NotWritable { .. } => Code::Forbidden,
         SendError::TypeMismatch { .. } => Code::MessagePropertyConflictWithType,
         SendError::Priorities { .. } => Code::MessageCorrupted,
-        SendError::Unsupported { .. } | SendError::NoProducerGroup { .. } => Code::Unsupported,
+        SendError::NoProducerGroup { .. } => Code::Unsupported,
+        SendError::LiteTopicName { .. } | SendError::LiteTopics { .. } => Code::IllegalLiteTopic,
+        SendError::LiteTopicQuota(_) => Code::LiteTopicQuotaExceeded,
         SendError::DueTime { .. } => Code::IllegalDeliveryTime,
         SendError::Count { .. } => Code::MessageCorrupted,
         SendError::Message { source, .. } => message_code(source),
@@ -261,7 +263,35 @@ fn receive_code(error: &ReceiveError) -> Code {
         ReceiveError::GroupNotFound(_) => Code::ConsumerGroupNotFound,
         ReceiveError::CreateGroup(error) => create_group_code(error),
         ReceiveError::Invisible { .. } => Code::IllegalInvisibleTime,
+        ReceiveError::LiteBinding(error) => lite_binding_code(error),
+        ReceiveError::LiteSubscription(error) => sync_lite_subscription_code(error),
         ReceiveError::Log { source, .. } => append_code(source),
+    }
+}
+
+/// Source: `ClientProcessor.validateLiteBindTopic` and `validateLiteMode` of Apache's proxy 5.5.
+fn lite_binding_code(error: &LiteBindingError) -> Code {
+    match error {
+        LiteBindingError::NotLite { .. } => Code::IllegalTopic,
+        LiteBindingError::Elsewhere { .. }
+        | LiteBindingError::Unbound { .. }
+        | LiteBindingError::Whole { .. }
+        | LiteBindingError::Selective { .. } => Code::IllegalConsumerGroup,
+    }
+}
+
+fn sync_lite_subscription_code(error: &SyncLiteSubscriptionError) -> Code {
+    match error {
+        SyncLiteSubscriptionError::TopicNotFound(_) => Code::TopicNotFound,
+        SyncLiteSubscriptionError::GroupNotFound(_) => Code::ConsumerGroupNotFound,
+        SyncLiteSubscriptionError::Binding(error) => lite_binding_code(error),
+        SyncLiteSubscriptionError::Pull(error) => pull_code(error),
+        SyncLiteSubscriptionError::ClientQuota { .. } | SyncLiteSubscriptionError::Quota { .. } => {
+            Code::LiteSubscriptionQuotaExceeded
+        }
+        SyncLiteSubscriptionError::LiteTopicQuota(_) => Code::LiteTopicQuotaExceeded,
+        SyncLiteSubscriptionError::Log { source, .. } => append_code(source),
+        SyncLiteSubscriptionError::Offset(error) => offset_code(error),
     }
 }
 
@@ -374,6 +404,7 @@ from! {
     CreateGroupError => create_group_code;
     EndTransactionError => end_transaction_code;
     RecallError => recall_code;
+    SyncLiteSubscriptionError => sync_lite_subscription_code;
     OffsetError => offset_code;
     QueryError => query_code;
     ProgressError => progress_code;

@@ -31,9 +31,13 @@ pub(super) async fn change_invisible_duration(
     let duration = duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN));
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
     let shard = route::shard_of(call, &instance, &handle)?;
-    let (handle, _) = shard
-        .change_invisible_duration(&group, &topic, &handle, duration)
-        .await?;
+    let (handle, _) = if request.suspend == Some(true) {
+        shard.suspend(&group, &topic, &handle, duration).await?
+    } else {
+        shard
+            .change_invisible_duration(&group, &topic, &handle, duration)
+            .await?
+    };
     Ok(v2::ChangeInvisibleDurationResponse {
         status: Some(status::ok()),
         receipt_handle: handle.to_string(),

@@ -43,6 +43,11 @@ pub(super) fn encode(
             )))
         }
         ClientCommand::GroupChanged { .. } => Told::Settings,
+        ClientCommand::UnsubscribeLite { lite_topic, .. } => {
+            let lite_topic = lite_topic.to_string();
+            let command = v2::NotifyUnsubscribeLiteCommand { lite_topic };
+            Told::Client(Box::new(Command::NotifyUnsubscribeLiteCommand(command)))
+        }
         // Consumers keep neither queues nor offsets of their own.
         ClientCommand::ConsumersChanged { .. } | ClientCommand::OffsetsReset { .. } => {
             Told::Nothing

@@ -22,6 +22,7 @@ mod receive;
 mod route;
 mod send;
 mod settings;
+mod sync_lite_subscription;
 mod telemetry;
 
 use std::{sync::Arc, time::Duration};
@@ -191,12 +192,6 @@ fn with_guard<R>((answer, counted): (R, Arc<Counted>)) -> Response<R> {
     response
 }
 
-/// What a call that this release does not do comes to.
-fn not_yet<R>(what: &str) -> Result<R, Refusal> {
-    let text = format!("{what} is not supported by this release");
-    Err(Refusal::new(Code::Unsupported, text))
-}
-
 #[tonic::async_trait]
 impl MessagingService for Messaging {
     async fn query_route(
@@ -337,7 +332,7 @@ impl MessagingService for Messaging {
         request: Request<v2::SyncLiteSubscriptionRequest>,
     ) -> Result<Response<v2::SyncLiteSubscriptionResponse>, Status> {
         let (call, request) = self.call(request);
-        let work = async { request.and_then(|_| not_yet("LiteTopic")) };
+        let work = async { sync_lite_subscription::sync_lite_subscription(&call, request?).await };
         self.answer("sync_lite_subscription", &call, work).await
     }
 

@@ -63,7 +63,9 @@ pub(super) async fn receive(
         return Err(draining());
     }
     unread.admit()?;
-    let taking = shard.receive(ReceiveRequest {
+    let chooses = instance.chooses_lite_topics(&topic, &group);
+    let client = chooses.then(|| call.client_id()).transpose()?;
+    let asked = ReceiveRequest {
         group: group.clone(),
         topic: topic.clone(),
         // As with Apache's proxy, any queue: a queue asked for alone would wait while others are
@@ -76,7 +78,13 @@ pub(super) async fn receive(
         in_order: false,
         wait,
         renew_while_alive,
-    });
+    };
+    let taking = async {
+        match client {
+            Some(client) => shard.receive_lite(asked, client).await,
+            None => shard.receive(asked).await,
+        }
+    };
     let messages = select! {
         biased;
         messages = taking => messages?,

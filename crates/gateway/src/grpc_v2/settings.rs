@@ -227,6 +227,9 @@ fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
         subscription.fifo = Some(group.fifo);
         subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
         subscription.long_polling_timeout = Some(from_duration(LONG_POLL));
+        let quota = group.lite_subscriptions_per_client();
+        subscription.lite_subscription_quota = Some(i32::try_from(quota).unwrap_or(i32::MAX));
+        subscription.max_lite_topic_size = i32::try_from(limits::LITE_TOPIC_NAME_BYTES_MAX).ok();
     }
     let agent = settings.user_agent.as_ref();
     let language = agent.map_or(v2::Language::Unspecified, v2::Ua::language);

@@ -29,6 +29,13 @@ use super::{
 /// The attribute that makes a group one of LiteTopics; of a change it begins with `+`.
 const LITE_ATTRIBUTE: &str = "lite.bind.topic";
 
+/// Attributes that are settings of groups of LiteTopics.
+const LITE_SETTINGS: [&str; 3] = [
+    GroupSpec::LITE_SUB_MODEL,
+    GroupSpec::LITE_SUB_WILDCARD,
+    GroupSpec::LITE_SUB_CLIENT_QUOTA,
+];
+
 /// Names under which settings are kept that mean nothing here; those of the protocol.
 const BROKER_ID: &str = "brokerId";
 const BROADCAST: &str = "consumeBroadcastEnable";
@@ -82,12 +89,22 @@ fn spec(
     config: &GroupConfig,
 ) -> Result<(Arc<Instance>, GroupSpec), Refusal> {
     let GroupIn { instance, group } = connection.group(&config.group_name)?;
-    let lite_topic = match lite_topic(&config.attributes) {
+    let known = instance.group(&group);
+    let known = known.as_ref().map(|known| &known.spec);
+    let lite_topic = match attribute(&config.attributes, LITE_ATTRIBUTE) {
         Some(name) => Some(connection.topic_of(name, &config.group_name)?.topic),
-        None => instance
-            .group(&group)
-            .and_then(|group| group.spec.lite_topic.clone()),
+        None => known.and_then(|known| known.lite_topic.clone()),
     };
+    let mut settings = settings(config);
+    // Like the topic, what is not named stays as it is.
+    for name in LITE_SETTINGS {
+        let told = attribute(&config.attributes, name).map(str::to_owned);
+        let is_removed = config.attributes.contains_key(&format!("-{name}"));
+        let kept = known.and_then(|known| known.settings.get(name).cloned());
+        if let Some(value) = told.or(kept).filter(|_| !is_removed) {
+            settings.insert(name.to_owned(), value);
+        }
+    }
     let spec = GroupSpec {
         fifo: config.consume_message_orderly,
         // The first delivery is not a retry. Negative numbers of old tools are "the default".
@@ -97,7 +114,7 @@ fn spec(
             }),
         retry: retry(&config.group_retry_policy),
         lite_topic,
-        settings: settings(config),
+        settings,
         ..GroupSpec::new(group)
     };
     Ok((instance, spec))
@@ -131,12 +148,13 @@ fn settings(config: &GroupConfig) -> BTreeMap<String, String> {
     settings
 }
 
-fn lite_topic(attributes: &BTreeMap<String, String>) -> Option<&str> {
-    let plain = |name: &str| name.strip_prefix('+').unwrap_or(name) == LITE_ATTRIBUTE;
+/// An attribute that is set, or of which a change says so.
+fn attribute<'a>(attributes: &'a BTreeMap<String, String>, wanted: &str) -> Option<&'a str> {
+    let plain = |name: &str| name.strip_prefix('+').unwrap_or(name) == wanted;
     attributes
         .iter()
         .find(|(name, _)| plain(name))
-        .map(|(_, topic)| topic.as_str())
+        .map(|(_, value)| value.as_str())
 }
 
 fn retry(policy: &GroupRetryPolicy) -> RetryPolicy {
@@ -193,6 +211,10 @@ fn config(group: &Group, shown: Option<&str>) -> GroupConfig {
     let spec = &group.spec;
     let lite = spec.lite_topic.as_ref();
     let lite = lite.map(|topic| (LITE_ATTRIBUTE.to_owned(), topic.to_string()));
+    let lite_settings = LITE_SETTINGS.into_iter().filter_map(|name| {
+        let value = spec.settings.get(name)?;
+        Some((name.to_owned(), value.clone()))
+    });
     let default = GroupConfig::default();
     let kept = |name: &str| spec.settings.get(name);
     macro_rules! kept {
@@ -212,7 +234,7 @@ fn config(group: &Group, shown: Option<&str>) -> GroupConfig {
         notify_consumer_ids_changed_enable: kept!(NOTIFY notify_consumer_ids_changed_enable),
         retry_queue_count: kept!(RETRY_QUEUES retry_queue_count),
         which_broker_when_consume_slowly: kept!(WHICH_BROKER which_broker_when_consume_slowly),
-        attributes: lite.into_iter().collect(),
+        attributes: lite.into_iter().chain(lite_settings).collect(),
         consume_message_orderly: spec.fifo,
         group_name: shown.unwrap_or(spec.name.as_str()).to_owned(),
         retry_times_max: spec.max_attempts.saturating_sub(1).cast_signed(),

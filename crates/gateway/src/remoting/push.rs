@@ -140,7 +140,8 @@ pub(super) fn encode(connection: &Connection, command: ClientCommand) -> Option<
             oneway(command.with_body(body.encode()))
         }
         // Remoting consumers set their retries themselves.
-        ClientCommand::GroupChanged { .. } => return None,
+        // Only gRPC clients choose LiteTopics.
+        ClientCommand::GroupChanged { .. } | ClientCommand::UnsubscribeLite { .. } => return None,
         ClientCommand::Ask { question, answer } => Pushed {
             request: ask(connection, question),
             answer: Some(answer),

@@ -76,12 +76,14 @@ fn send(error: &SendError) -> Code {
         SendError::CreateTopic(error) => create_topic(error),
         SendError::NotWritable { .. } => Code::NoPermission,
         SendError::TypeMismatch { .. }
-        | SendError::Unsupported { .. }
+        | SendError::LiteTopicName { .. }
+        | SendError::LiteTopics { .. }
         | SendError::DueTime { .. }
         | SendError::NoProducerGroup { .. }
         | SendError::Priorities { .. }
         | SendError::Count { .. }
         | SendError::Message { .. } => Code::MessageIllegal,
+        SendError::LiteTopicQuota(_) => Code::SystemBusy,
         SendError::Log { source, .. } => append(source),
         SendError::Unconfirmed { .. } | SendError::State { .. } => Code::SystemError,
     }
@@ -104,6 +106,8 @@ fn receive(error: &ReceiveError) -> Code {
         ReceiveError::GroupNotFound(_) => Code::GroupNotExist,
         ReceiveError::CreateGroup(error) => create_group(error),
         ReceiveError::Invisible { .. } => Code::InvalidParameter,
+        ReceiveError::LiteBinding(_) => Code::InvalidParameter,
+        ReceiveError::LiteSubscription(_) => Code::SystemBusy,
         ReceiveError::Log { source, .. } => append(source),
     }
 }

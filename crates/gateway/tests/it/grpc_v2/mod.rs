@@ -6,6 +6,7 @@ pub(crate) mod client_metrics;
 mod commands;
 mod consume;
 mod limits;
+mod lite;
 mod produce;
 mod pull;
 mod session;
