@@ -29,7 +29,9 @@ fn bench() -> Bench {
     spec.topic_type = Some(TopicType::Lite);
     let expiration = TopicSpec::LITE_TOPIC_EXPIRATION.to_owned();
     spec.attributes.insert(expiration, "60".to_owned());
-    bench.run(bench.instance.create_topic(spec)).unwrap();
+    bench
+        .run(bench.instance.create_topic(spec))
+        .expect("the test allows no failure here");
     for (name, bound) in [("agents", true), ("owners", true), ("archive", false)] {
         let mut spec = GroupSpec::new(group(name));
         spec.lite_topic = bound.then(|| topic("chats"));
@@ -37,7 +39,9 @@ fn bench() -> Bench {
             let model = GroupSpec::LITE_SUB_MODEL.to_owned();
             spec.settings.insert(model, "Exclusive".to_owned());
         }
-        bench.run(bench.instance.create_group(spec)).unwrap();
+        bench
+            .run(bench.instance.create_group(spec))
+            .expect("the test allows no failure here");
     }
     bench
 }
@@ -45,7 +49,7 @@ fn bench() -> Bench {
 fn names(names: &[&str]) -> Vec<LiteTopicName> {
     names
         .iter()
-        .map(|name| LiteTopicName::new(name).unwrap())
+        .map(|name| LiteTopicName::new(name).expect("the test allows no failure here"))
         .collect()
 }
 
@@ -64,7 +68,7 @@ fn message(lite_topic: &str, key: &str) -> SendRequest {
 fn send(bench: &Bench, key: &str) -> Sent {
     bench
         .run(bench.shard.send(message(&key[..1], key)))
-        .unwrap()[0]
+        .expect("the test allows no failure here")[0]
 }
 
 fn sync(
@@ -90,7 +94,7 @@ fn add(bench: &Bench, group: &str, client: &str, wanted: &[&str]) {
         names: names(wanted),
         from: None,
     };
-    sync(bench, group, client, change).unwrap();
+    sync(bench, group, client, change).expect("the test allows no failure here");
 }
 
 fn request(group_name: &str, wait_ms: u64) -> ReceiveRequest {
@@ -105,7 +109,7 @@ fn request(group_name: &str, wait_ms: u64) -> ReceiveRequest {
 fn receive(bench: &Bench, group: &str, client: &str) -> Vec<Received> {
     bench
         .run(bench.shard.receive_lite(request(group, 0), client))
-        .unwrap()
+        .expect("the test allows no failure here")
 }
 
 fn keys(received: &[Received]) -> Vec<&str> {
@@ -118,7 +122,7 @@ fn ack(bench: &Bench, group_name: &str, received: &[Received]) {
     let (group, topic) = (group(group_name), topic("chats"));
     for received in received {
         let acked = bench.shard.ack(&group, &topic, &received.handle);
-        bench.run(acked).unwrap();
+        bench.run(acked).expect("the test allows no failure here");
     }
 }
 
