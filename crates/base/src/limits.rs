@@ -253,6 +253,28 @@ pub const CLIENT_COMMANDS_QUEUED_MAX: usize = 256;
 /// Header bytes of one HTTP request. gRPC metadata of the SDKs stays below 2 KiB.
 pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
 
+/// Longest path and query of a request of the ONS HTTP plane, as its documentation has it.
+pub const ONS_HTTP_TARGET_BYTES_MAX: usize = 1_024;
+
+/// Largest body of a request of the ONS HTTP plane: a largest message, four times its size since
+/// XML has to escape some characters.
+pub const ONS_HTTP_REQUEST_BYTES_MAX: usize = 4 * MESSAGE_BODY_BYTES_MAX;
+
+/// Time for the body of an HTTP request, in milliseconds.
+pub const HTTP_BODY_WAIT_MS_MAX: u64 = 60_000;
+
+/// Most messages of one answer of the ONS HTTP plane.
+pub const ONS_HTTP_MESSAGES_MAX: usize = 16;
+
+/// Longest long poll of the ONS HTTP plane, in milliseconds.
+pub const ONS_HTTP_WAIT_MS_MAX: u64 = 30_000;
+
+/// How far the clock of a client of the ONS HTTP plane may be from the server's, in milliseconds.
+pub const ONS_HTTP_DATE_MS_OFF_MAX: u64 = 15 * 60 * 1_000;
+
+/// How long a message that was taken over HTTP is invisible, in milliseconds: a client cannot say.
+pub const ONS_HTTP_INVISIBLE_MS: u64 = 300_000;
+
 /// Time for the head of an HTTP/1.1 request, in milliseconds; also the longest pause between two.
 pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
 
@@ -341,6 +363,10 @@ pub const DELAY_MS_MAX: u64 = 40 * 24 * 60 * 60 * 1_000;
 /// A half message whose producers are all gone is put aside after this long, in milliseconds:
 /// Apache's default `fileReservedTime`, 72 hours.
 pub const HALF_MESSAGE_MS_MAX: u64 = 72 * 60 * 60 * 1_000;
+
+/// Half messages of one shard that wait for their producers to ask for them; the others are offered
+/// when they are due again. Some 20 bytes of memory each.
+pub const HALF_OFFERS_MAX: usize = 65_536;
 
 /// Held messages that are on their way out at a time: what a burst of due messages may pile up
 /// before the disk.

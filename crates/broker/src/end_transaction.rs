@@ -207,7 +207,7 @@ impl Drop for Leaving<'_> {
 }
 
 /// The half message of that id, unless it is on its way out.
-fn open_half(state: &State, id: LogPosition) -> Result<Option<Held>, KvError> {
+pub(crate) fn open_half(state: &State, id: LogPosition) -> Result<Option<Held>, KvError> {
     let leaving = state.waiting.busy.get(&id) == Some(&Busy::Leaving);
     let held = state.held(id)?.filter(|held| held.kind == HeldKind::Half);
     Ok(held.filter(|_| !leaving))

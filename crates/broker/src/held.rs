@@ -9,9 +9,12 @@
 //! A held message leaves by a record that names it: released (the message, now in its queue) or
 //! dropped. One record does both, so that no crash can come in between.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use base::{LogPosition, StreamKey, Timestamp};
+use base::{LogPosition, StreamKey, Timestamp, TopicId, limits};
 use bytes::Bytes;
 use store::kv::KvError;
 use tokio::sync::Notify;
@@ -108,6 +111,11 @@ pub(crate) struct HeldIndex {
     /// Until when whoever releases them sleeps; only something due before that wakes it.
     pub(crate) asleep_until: Timestamp,
     pub(crate) wake: Arc<Notify>,
+    /// Half messages that wait for a producer to ask for them, by topic. What is not here is
+    /// offered again when it is due again.
+    offered: HashMap<TopicId, BTreeSet<LogPosition>>,
+    /// Tells producers that ask of a new offer.
+    pub(crate) half_offered: Arc<Notify>,
 }
 
 impl Default for HeldIndex {
@@ -117,6 +125,40 @@ impl Default for HeldIndex {
             due_from: vec![keys::DUE],
             asleep_until: Timestamp::from_ms(i64::MIN),
             wake: Arc::default(),
+            offered: HashMap::new(),
+            half_offered: Arc::default(),
+        }
+    }
+}
+
+impl HeldIndex {
+    /// Lets producers that ask have this half message.
+    pub(crate) fn offer(&mut self, topic: TopicId, id: LogPosition) {
+        let count: usize = self.offered.values().map(BTreeSet::len).sum();
+        if count < limits::HALF_OFFERS_MAX {
+            self.offered.entry(topic).or_default().insert(id);
+            self.half_offered.notify_waiters();
+        }
+    }
+
+    /// Takes at most `count` offers of a topic, oldest first.
+    pub(crate) fn take_offers(&mut self, topic: TopicId, count: usize) -> Vec<LogPosition> {
+        let Some(offers) = self.offered.get_mut(&topic) else {
+            return Vec::new();
+        };
+        let taken = (0..count).map_while(|_| offers.pop_first()).collect();
+        if offers.is_empty() {
+            self.offered.remove(&topic);
+        }
+        taken
+    }
+
+    fn withdraw(&mut self, topic: TopicId, id: LogPosition) {
+        if let Some(offers) = self.offered.get_mut(&topic) {
+            offers.remove(&id);
+            if offers.is_empty() {
+                self.offered.remove(&topic);
+            }
         }
     }
 }
@@ -181,6 +223,7 @@ impl State {
         let Some(held) = self.held(id)? else {
             return Ok(());
         };
+        self.waiting.withdraw(held.place.stream.queue().0, id);
         self.pending.insert(keys::held(id), None);
         self.pending.insert(keys::due(held.due, id), None);
         self.count_held(held.kind, -1)

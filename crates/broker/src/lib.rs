@@ -52,6 +52,7 @@ mod rates;
 mod recall;
 mod receipt;
 mod receive;
+mod receive_half;
 mod receive_lite;
 mod records;
 mod release;
@@ -97,6 +98,9 @@ pub use rates::{Counter, Daily, Rate, Window};
 pub use recall::RecallError;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use receive::{ReceiveError, ReceiveRequest, Received, Start};
+pub use receive_half::{
+    HalfHandle, HalfHandleError, POLLED_PRODUCER_GROUP, ReceiveHalfRequest, ReceivedHalf,
+};
 pub use records::MalformedRecord;
 pub use release::ReleaseError;
 pub use request_mode::{RequestMode, SetRequestModeError};

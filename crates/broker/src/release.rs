@@ -16,6 +16,7 @@ use crate::{
     ClientCommand, Message, PullError, QueueChoice, SendError, Shard, Topic,
     held::{Busy, Held},
     pull::is_trimmed,
+    receive_half::POLLED_PRODUCER_GROUP,
     records::{self, HeldHead, HeldKind},
     send::{How, Placing},
     wait,
@@ -271,15 +272,27 @@ impl Shard {
         if held.checks >= settings.transaction_checks_max || too_old {
             return self.put_aside(id, held, topic, &message).await;
         }
-        let group = message
-            .property(properties::PRODUCER_GROUP)
-            .and_then(|group| GroupName::new(group).ok());
+        let owner = message.property(properties::PRODUCER_GROUP);
+        let is_polled = owner == Some(POLLED_PRODUCER_GROUP);
+        let group = owner.and_then(|group| GroupName::new(group).ok());
         {
             let state = self.state.lock();
             // Its transaction ended while it was read.
             if state.waiting.busy.get(&id) != Some(&Busy::Checking) {
                 return Ok(());
             }
+        }
+        let interval = Duration::from_millis(settings.transaction_check_interval_ms);
+        if is_polled {
+            let due = now.after(interval);
+            let head = HeldHead {
+                due,
+                ..held.head(id)
+            };
+            self.append_changed(held, head, Urgency::Ride)?;
+            // After its record, so that the record of whoever takes it comes later.
+            self.state.lock().waiting.offer(topic.id, id);
+            return Ok(());
         }
         let asked = group.is_some_and(|group| {
             let half = PhysicalOffset::new(self.id, id);
@@ -291,7 +304,6 @@ impl Shard {
             };
             self.clients.tell_producer(&group, command, now)
         });
-        let interval = Duration::from_millis(settings.transaction_check_interval_ms);
         let head = HeldHead {
             due: now.after(interval),
             // Without a producer there was no question.

@@ -20,6 +20,7 @@ use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
     grpc, grpc_v2, http as plain_http,
     hyper_clock::HyperClock,
+    ons_http,
     prefixed::Prefixed,
     remoting,
     sniff::{Protocol, Sniffed, sniff},
@@ -160,7 +161,7 @@ impl Door {
     ) -> Result<(), hyper::Error> {
         let front = &self.front;
         let service = service_fn(|request: Request<Incoming>| async move {
-            Ok::<_, Infallible>(plain_http::answer(front, &connection, &request))
+            Ok::<_, Infallible>(http_answer(front, &connection, request).await)
         });
         let serving = conn::http1::Builder::new()
             .timer(self.timer.clone())
@@ -203,8 +204,7 @@ impl Door {
                     }
                     return grpc.call(request).await.map(grpc::unread::keep);
                 }
-                let plain: Response<Full<Bytes>> =
-                    plain_http::answer(&front, &connection, &request);
+                let plain = http_answer(&front, &connection, request).await;
                 Ok(plain.map(Body::new))
             }
         });
@@ -235,6 +235,18 @@ impl Door {
             () = self.front.clock.sleep(Duration::from_millis(limit_ms)) => None,
         }
     }
+}
+
+/// What is not gRPC.
+async fn http_answer(
+    front: &Arc<Front>,
+    connection: &ConnectionInfo,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    if ons_http::is_ours(&request) {
+        return ons_http::answer(front, connection, request).await;
+    }
+    plain_http::answer(front, connection, &request)
 }
 
 fn is_grpc(request: &Request<Incoming>) -> bool {

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -62,6 +62,9 @@ pub struct FrontSettings {
     pub advertise: Option<Advertise>,
     /// The instance of requests that name none.
     pub default_instance: InstanceId,
+    /// How long messages that are taken over ONS HTTP are invisible, which its clients cannot say;
+    /// [`base::limits::ONS_HTTP_INVISIBLE_MS`] is what they expect.
+    pub http_invisible: Duration,
     /// The region that clients are told. ONS clients write traces only where it is not
     /// [`DEFAULT_REGION`].
     pub region: String,
@@ -74,6 +77,7 @@ impl Default for FrontSettings {
         Self {
             advertise: None,
             default_instance: InstanceId::default_instance(),
+            http_invisible: Duration::from_millis(base::limits::ONS_HTTP_INVISIBLE_MS),
             region: DEFAULT_REGION.to_owned(),
             client_metrics: true,
         }
@@ -174,6 +178,7 @@ pub struct Front {
     pub(crate) surroundings: Option<Surroundings>,
     started_at: Duration,
     next_connection: AtomicU64,
+    next_serial: AtomicU64,
     connections: AtomicUsize,
 }
 
@@ -197,6 +202,7 @@ impl Front {
             surroundings: None,
             started_at,
             next_connection: AtomicU64::new(1),
+            next_serial: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
         }
     }
@@ -222,6 +228,11 @@ impl Front {
     /// A number for a new connection, never given twice.
     pub fn next_connection_id(&self) -> u64 {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A number for an id that is made here, never given twice.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.next_serial.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Time since the front was made.
@@ -251,6 +262,21 @@ impl Front {
                 host: connection.local.ip().to_canonical().to_string(),
                 port: connection.local.port(),
             },
+        }
+    }
+
+    /// The address that clients of `connection` know the shard by. One that is told as a host name
+    /// cannot stand in a message: there it is the address that the client came in on.
+    pub(crate) fn store_host(&self, connection: &ConnectionInfo) -> SocketAddr {
+        let local = connection.local;
+        let own = SocketAddr::new(local.ip().to_canonical(), local.port());
+        if self.settings.advertise.is_none() {
+            return own;
+        }
+        let told = self.advertised(connection);
+        match told.host.parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, told.port),
+            Err(_) => own,
         }
     }
 }

@@ -80,6 +80,19 @@ impl Front {
         }
     }
 
+    /// The instance that a namespace beside a name names, if it names one, and the plain name
+    /// inside it. A namespace that names no instance is part of the plain name.
+    pub(crate) fn name_in(&self, namespace: &str, name: &str) -> (Option<Arc<Instance>>, String) {
+        let Ok(id) = InstanceId::new(namespace) else {
+            let plain = self.plain_name(name);
+            return (plain.instance, plain.plain.into_owned());
+        };
+        match self.router.instance(&id) {
+            Ok(instance) => (Some(instance), name.to_owned()),
+            Err(_) => (None, prefixed(&id, name)),
+        }
+    }
+
     /// The instance of a request whose names named these.
     pub(crate) fn settle<const N: usize>(
         &self,

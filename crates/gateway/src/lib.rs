@@ -17,11 +17,13 @@ mod hyper_clock;
 mod instance;
 mod listen;
 mod metrics;
+mod ons_http;
 mod prefixed;
 mod recall_handle;
 mod remoting;
 mod sniff;
 mod surroundings;
+mod system_names;
 #[cfg(test)]
 mod test_clock;
 mod tls;

@@ -77,6 +77,15 @@ settings! {
         flag: ("advertise", "HOST[:PORT]"),
         restart: true,
     }
+    /// How long messages that are received over ONS HTTP are invisible, in milliseconds. Clients
+    /// cannot say, and expect five minutes.
+    http_invisible_ms: u64 {
+        default: limits::ONS_HTTP_INVISIBLE_MS,
+        shown: "300000, five minutes",
+        example: "300_000",
+        bounds: 1_000..=limits::INVISIBLE_MS_MAX,
+        restart: true,
+    }
     /// Region that clients are told and that messages sent over Remoting carry. ONS clients write
     /// traces only to servers of a region other than the default one.
     region: String {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use base::{GroupName, InstanceId, TopicName};
+use base::{GroupName, TopicName};
 use broker::{Group, Instance, Topic};
 use wire::{
     grpc_v1 as v1,
@@ -18,12 +18,10 @@ use super::{
     call::Call,
     status::{Refusal, bad_name},
 };
-use crate::instance::prefixed;
-
-/// Topics that servers keep for themselves. Source: Apache's `TopicValidator`.
-const SYSTEM_TOPICS: [&str; 3] = ["TBW102", "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT"];
-const SYSTEM_TOPIC_PREFIX: &str = "rmq_sys_";
-const SYSTEM_GROUP_PREFIX: &str = "CID_RMQ_SYS_";
+use crate::{
+    instance::prefixed,
+    system_names::{is_system_group, is_system_topic},
+};
 
 /// A topic or group as a protocol names it.
 pub(crate) trait Resource {
@@ -103,9 +101,7 @@ pub(crate) fn topic_and_group<R: Resource>(
 
 fn topic_name(name: &str) -> Result<TopicName, Refusal> {
     let topic = TopicName::new(name).map_err(|error| bad_name(Code::IllegalTopic, &error))?;
-    let system =
-        SYSTEM_TOPICS.contains(&name) || starts_with_ignoring_case(name, SYSTEM_TOPIC_PREFIX);
-    if system {
+    if is_system_topic(name) {
         return Err(Refusal::new(
             Code::IllegalTopic,
             format!("topic `{topic}` is the system's own"),
@@ -117,7 +113,7 @@ fn topic_name(name: &str) -> Result<TopicName, Refusal> {
 fn group_name(name: &str) -> Result<GroupName, Refusal> {
     let group =
         GroupName::new(name).map_err(|error| bad_name(Code::IllegalConsumerGroup, &error))?;
-    if name.starts_with(SYSTEM_GROUP_PREFIX) {
+    if is_system_group(name) {
         return Err(Refusal::new(
             Code::IllegalConsumerGroup,
             format!("group `{group}` is the system's own"),
@@ -135,14 +131,7 @@ pub(crate) fn parse(
         "" => call.namespace(),
         own => own,
     };
-    let Ok(id) = InstanceId::new(namespace) else {
-        let plain = call.front.plain_name(name);
-        return (plain.instance, plain.plain.into_owned());
-    };
-    if let Ok(instance) = call.front.router.instance(&id) {
-        return (Some(instance), name.to_owned());
-    }
-    (None, prefixed(&id, name))
+    call.front.name_in(namespace, name)
 }
 
 /// A topic or group of `instance` as this client would name it.
@@ -185,9 +174,4 @@ pub(crate) fn no_group(instance: &Instance, name: &GroupName) -> Refusal {
         instance.id()
     );
     Refusal::new(Code::ConsumerGroupNotFound, text)
-}
-
-fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

@@ -1,7 +1,5 @@
 //! SendMessage: messages of one topic, stored together.
 
-use std::net::{IpAddr, SocketAddr};
-
 use base::stdx::java_string_hash;
 use broker::{Instance, MessageType, QueueChoice, SendRequest, Sent};
 use wire::grpc_v2::{self as v2, Code};
@@ -65,7 +63,7 @@ pub(super) async fn send(
             topic,
             queue,
             messages,
-            store_host: store_host(call),
+            store_host: call.front.store_host(&call.connection),
             retries_max: None,
         })
         .await?;
@@ -127,21 +125,6 @@ fn queue_choice(messages: &[v2::Message]) -> Result<QueueChoice, Refusal> {
     Ok(first.map_or(QueueChoice::Any, |group| {
         QueueChoice::ByHash(java_string_hash(group).unsigned_abs().into())
     }))
-}
-
-/// The address that clients know the shard by. One that is told as a host name cannot stand in a
-/// message: there it is the address that the client came in on.
-fn store_host(call: &Call) -> SocketAddr {
-    let local = call.connection.local;
-    let own = SocketAddr::new(local.ip().to_canonical(), local.port());
-    if call.front.settings.advertise.is_none() {
-        return own;
-    }
-    let told = call.front.advertised(&call.connection);
-    match told.host.parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, told.port),
-        Err(_) => own,
-    }
 }
 
 #[cfg(test)]

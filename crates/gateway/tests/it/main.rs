@@ -8,5 +8,6 @@ mod drain;
 mod grpc_v2;
 mod http;
 mod limits;
+mod ons_http;
 mod remoting;
 mod support;

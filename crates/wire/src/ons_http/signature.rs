@@ -6,13 +6,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 /// The text that is signed. `headers` are all of the request, with names in lower case; `resource`
 /// is path and query exactly as they stand in the request: neither sorted nor decoded.
-pub fn string_to_sign<'a>(
-    method: &str,
-    headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    resource: &str,
-) -> String {
+pub fn string_to_sign(method: &str, headers: &[(&str, &str)], resource: &str) -> String {
     let find = |wanted: &str| {
-        let found = headers.clone().find(|(name, _)| *name == wanted);
+        let found = headers.iter().find(|(name, _)| *name == wanted);
         found.map_or("", |(_, value)| value)
     };
     let mut out = String::with_capacity(256);
@@ -26,7 +22,7 @@ pub fn string_to_sign<'a>(
         out.push('\n');
     }
     let own = |(name, _): &(&str, &str)| name.starts_with(super::SIGNED_HEADER_PREFIX);
-    let mut signed: Vec<(&str, &str)> = headers.clone().filter(own).collect();
+    let mut signed: Vec<(&str, &str)> = headers.iter().copied().filter(own).collect();
     signed.sort_unstable();
     for (name, value) in signed {
         for part in [name, ":", value, "\n"] {
@@ -95,7 +91,7 @@ mod tests {
         ];
         let resource = "/topics/t1/messages?ns=MQ_INST_1_a&tag=A%7C%7CB";
         assert_eq!(
-            string_to_sign("POST", headers.into_iter(), resource),
+            string_to_sign("POST", &headers, resource),
             format!(
                 "POST\n\ntext/xml;charset=UTF-8\n{DATE}\nx-mq-a:1\nx-mq-version:2015-06-06\n\
                  {resource}"

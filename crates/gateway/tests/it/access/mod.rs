@@ -32,7 +32,7 @@ const ALICE: Keys = Keys {
 
 /// A server with access control, its administrator, and Alice, who may do `entries`
 /// (`resource actions decision [sources]`).
-async fn guarded(entries: &[&str]) -> Server {
+pub(crate) async fn guarded(entries: &[&str]) -> Server {
     let server = Server::with(Setup {
         access_control: true,
         ..Setup::default()
@@ -59,7 +59,7 @@ async fn guarded(entries: &[&str]) -> Server {
 }
 
 /// Adds to what Alice may do.
-async fn allow(server: &Server, entries: &[&str]) {
+pub(crate) async fn allow(server: &Server, entries: &[&str]) {
     let entries = entries.iter().map(|text| {
         let mut parts = text.split(' ');
         let mut next = || parts.next().unwrap_or_default();
