@@ -18,7 +18,7 @@ use tower::Service;
 
 use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
-    grpc, grpc_v2, http as plain_http,
+    grpc, grpc_v1, grpc_v2, http as plain_http,
     hyper_clock::HyperClock,
     ons_http,
     prefixed::Prefixed,
@@ -183,26 +183,32 @@ impl Door {
         connection: ConnectionInfo,
     ) -> Result<(), hyper::Error> {
         let front = Arc::clone(&self.front);
-        let grpc = grpc_v2::service(Arc::clone(&front), connection);
+        let grpc_v2 = grpc_v2::service(Arc::clone(&front), connection);
         let admin = grpc_v2::admin::service(Arc::clone(&front), connection);
         let reports = grpc_v2::client_metrics::service(Arc::clone(&front), connection);
+        let grpc_v1 = grpc_v1::service(Arc::clone(&front), connection);
+        let traces = grpc_v1::traces::service(Arc::clone(&front), connection);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (mut grpc, mut admin) = (grpc.clone(), admin.clone());
-            let mut reports = reports.clone();
+            let mut traces = traces.clone();
+            let (mut grpc_v1, mut grpc_v2) = (grpc_v1.clone(), grpc_v2.clone());
+            let (mut admin, mut reports) = (admin.clone(), reports.clone());
             let front = Arc::clone(&front);
             async move {
                 if is_grpc(&request) {
-                    if request.uri().path().starts_with(grpc_v2::admin::PATH) {
+                    let path = request.uri().path();
+                    if path.starts_with(grpc_v2::admin::PATH) {
                         return admin.call(request).await;
                     }
-                    if request
-                        .uri()
-                        .path()
-                        .starts_with(grpc_v2::client_metrics::PATH)
-                    {
+                    if path.starts_with(grpc_v2::client_metrics::PATH) {
                         return reports.call(request).await;
                     }
-                    return grpc.call(request).await.map(grpc::unread::keep);
+                    if path.starts_with(grpc_v1::traces::PATH) {
+                        return traces.call(request).await;
+                    }
+                    if path.starts_with(grpc_v1::PATH) {
+                        return grpc_v1.call(request).await.map(grpc::unread::keep);
+                    }
+                    return grpc_v2.call(request).await.map(grpc::unread::keep);
                 }
                 let plain = http_answer(&front, &connection, request).await;
                 Ok(plain.map(Body::new))

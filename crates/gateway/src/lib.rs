@@ -11,6 +11,7 @@ mod client_metrics;
 mod door;
 mod front;
 mod grpc;
+mod grpc_v1;
 mod grpc_v2;
 mod http;
 mod hyper_clock;

@@ -21,15 +21,16 @@ use broker::{
     Router,
 };
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::inbox::Inbox;
 use crate::Front;
 
 /// Connections, and Telemetry streams, remembered of one client. It has one per address it was
 /// told, so one or two.
 const CONNECTIONS_PER_CLIENT_MAX: usize = 8;
 
-/// Where commands for one Telemetry stream go, and its number.
+/// Where commands for one Telemetry stream, or one mailbox, go, and its number.
 type Commands = (u64, mpsc::Sender<ClientCommand>);
 
 /// What a client does, as its settings or heartbeats say.
@@ -57,6 +58,10 @@ impl Key {
     }
 }
 
+/// What the core has for a client that fetches it with one call after the other (protocol v1). Lives
+/// as long as what is known of the client.
+pub(crate) type Mailbox = Arc<tokio::sync::Mutex<Inbox>>;
+
 struct Session {
     role: Role,
     /// Topics of its half messages that its settings do not name. SDKs take topics as they come;
@@ -65,9 +70,23 @@ struct Session {
     identity: ClientIdentity,
     /// Its Telemetry streams, by number; the one that told settings last is the last.
     streams: Vec<Commands>,
+    /// Where its commands wait, if it fetches them.
+    mailbox: Option<Mailbox>,
+    /// Closed with the session: what waits for the client ends then.
+    alive: watch::Sender<()>,
     /// Connections it was heard on, oldest first.
     connections: Vec<u64>,
     last_seen: Timestamp,
+}
+
+/// How a client is told of commands.
+enum Way {
+    /// As before, if at all.
+    None,
+    /// On this stream.
+    Stream(Commands),
+    /// It fetches them.
+    Mailbox,
 }
 
 #[derive(Default)]
@@ -184,7 +203,7 @@ impl Clients {
             self.stream_ended(&stream.front.router, &before, stream.number);
         }
         let commands = (stream.number, stream.commands.clone());
-        self.heard(instance, identity, Some(role), Some(commands), now)
+        self.heard(instance, identity, Some(role), Way::Stream(commands), now)
     }
 
     /// A client says that it lives. `role` is what the core is told of one whose settings never
@@ -198,7 +217,62 @@ impl Clients {
     ) -> Result<(), HeartbeatError> {
         let key = Key::of(instance, &identity.id);
         let known = self.tables.lock().sessions.contains_key(&key);
-        self.heard(instance, identity, (!known).then_some(role), None, now)
+        self.heard(instance, identity, (!known).then_some(role), Way::None, now)
+    }
+
+    /// A client that fetches its commands says what it does. Replaces what it said before.
+    pub(crate) fn does(
+        &self,
+        instance: &Arc<Instance>,
+        identity: ClientIdentity,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<(), HeartbeatError> {
+        self.heard(instance, identity, Some(role), Way::Mailbox, now)
+    }
+
+    /// A client comes to fetch its commands. `role` is what is known of one that has not yet said
+    /// what it does.
+    pub(crate) fn fetches(
+        &self,
+        instance: &Arc<Instance>,
+        identity: ClientIdentity,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Option<Mailbox>, HeartbeatError> {
+        let key = Key::of(instance, &identity.id);
+        let known = self.tables.lock().sessions.contains_key(&key);
+        let role = (!known).then_some(role);
+        self.heard(instance, identity, role, Way::Mailbox, now)?;
+        let tables = self.tables.lock();
+        let session = tables.sessions.get(&key);
+        Ok(session.and_then(|session| session.mailbox.clone()))
+    }
+
+    /// Completes once a client that is known now has gone. What waits for it may end then: SDKs of
+    /// protocol v1 wait for their long polls before they stop.
+    pub(crate) fn gone(
+        &self,
+        instance: &Instance,
+        client: &str,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let tables = self.tables.lock();
+        let session = tables.sessions.get(&Key::of(instance, client));
+        let alive = session.map(|session| session.alive.subscribe());
+        async move {
+            match alive {
+                // Nothing is ever sent: it fails when the session goes.
+                Some(mut alive) => drop(alive.changed().await),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What a client has said that it does.
+    pub(crate) fn role(&self, instance: &Instance, client: &str) -> Option<Role> {
+        let tables = self.tables.lock();
+        let session = tables.sessions.get(&Key::of(instance, client));
+        session.map(|session| session.role.clone())
     }
 
     /// A client has sent a half message: from now on it is asked about those of that topic.
@@ -245,7 +319,7 @@ impl Clients {
         instance: &Arc<Instance>,
         identity: ClientIdentity,
         role: Option<Role>,
-        stream: Option<Commands>,
+        way: Way,
         now: Timestamp,
     ) -> Result<(), HeartbeatError> {
         let key = Key::of(instance, &identity.id);
@@ -262,14 +336,24 @@ impl Clients {
                 half_topics: Vec::new(),
                 identity: identity.clone(),
                 streams: Vec::with_capacity(1),
+                mailbox: None,
+                alive: watch::Sender::new(()),
                 connections: Vec::with_capacity(1),
                 last_seen: now,
             });
             session.heard_on(identity.connection, open_connections);
             session.identity.address = identity.address;
             session.last_seen = now;
-            if let Some(stream) = stream {
-                session.told_on(stream);
+            match way {
+                Way::None => {}
+                Way::Stream(stream) => session.told_on(stream),
+                Way::Mailbox if session.mailbox.is_some() => {}
+                Way::Mailbox => {
+                    let inbox = Inbox::default();
+                    let number = self.next_stream.fetch_add(1, Ordering::Relaxed);
+                    session.told_on((number, inbox.sender.clone()));
+                    session.mailbox = Some(Arc::new(inbox.into()));
+                }
             }
             if let Some(role) = role {
                 session.role = role;

@@ -31,7 +31,6 @@ const TRANSIENT_PREFIX: &str = "__RMQ.TRANSIENT.";
 pub(crate) enum Delivery {
     /// At this time.
     At(WireTimestamp),
-    #[expect(dead_code, reason = "only gRPC v1 names delay levels")]
     /// After the pause of this delay level of Remoting.
     Level(i32),
 }
@@ -47,7 +46,7 @@ pub(crate) struct Half<'m> {
 /// What a client sent, whichever protocol it speaks. Empty texts say nothing.
 pub(crate) struct Incoming<'m> {
     pub(crate) body: Bytes,
-    pub(crate) is_gzip: bool,
+    pub(crate) is_compressed: bool,
     pub(crate) user: &'m HashMap<String, String>,
     pub(crate) message_id: &'m str,
     pub(crate) tag: &'m str,
@@ -84,7 +83,7 @@ pub(crate) fn incoming(
     let properties = incoming_properties(&incoming)?;
     let mut flag = 0;
     let mut body = incoming.body;
-    if incoming.is_gzip {
+    if incoming.is_compressed {
         body = compression::to_zlib(&body)
             .map_err(|error| Refusal::new(Code::MessageCorrupted, error.to_string()))?;
         flag |= sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
@@ -336,7 +335,7 @@ fn is_system_property(name: &str) -> bool {
 /// A stored message as clients are shown it, without what belongs to a delivery.
 pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
-    pub(crate) is_gzip: bool,
+    pub(crate) is_compressed: bool,
     pub(crate) checksum: String,
     pub(crate) user: HashMap<String, String>,
     pub(crate) kind: MessageType,
@@ -359,13 +358,22 @@ pub(crate) struct Outgoing {
     pub(crate) dead_letter: Option<(String, String)>,
 }
 
+/// The frame of compressed bodies that clients of a protocol read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// What its name says.
+    Gzip,
+    /// That of stored bodies.
+    Zlib,
+}
+
 /// What the core has stored as clients are shown it.
-pub(crate) fn outgoing(message: &StoredMessage, digest: DigestForm) -> Outgoing {
-    let (body, is_gzip) = outgoing_body(message);
+pub(crate) fn outgoing(message: &StoredMessage, digest: DigestForm, frame: Frame) -> Outgoing {
+    let (body, is_compressed) = outgoing_body(message, frame);
     let mut out = Outgoing {
         checksum: digest.checksum(&body),
         body,
-        is_gzip,
+        is_compressed,
         user: HashMap::new(),
         kind: message_type(message),
         message_id: String::new(),
@@ -423,11 +431,14 @@ pub(crate) fn outgoing(message: &StoredMessage, digest: DigestForm) -> Outgoing 
     out
 }
 
-/// The body in a form that every SDK reads.
-fn outgoing_body(message: &StoredMessage) -> (Bytes, bool) {
+/// The body in a form that SDKs read, and whether it is compressed.
+fn outgoing_body(message: &StoredMessage, frame: Frame) -> (Bytes, bool) {
     let body = message.body();
     if message.sys_flag() & sys_flag::COMPRESSED == 0 {
         return (body, false);
+    }
+    if frame == Frame::Zlib {
+        return (body, true);
     }
     // Other compressions (LZ4, Zstandard) have no name in the protocol; Java and Go know them by
     // their first bytes.

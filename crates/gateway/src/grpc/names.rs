@@ -154,6 +154,18 @@ pub(crate) fn told<R: Resource>(call: &Call, instance: &Instance, plain: &str) -
     resource("", prefixed(instance.id(), plain))
 }
 
+/// The topic, created where the instance allows it. Retry and dead-letter topics come into being by
+/// themselves, with their first message.
+pub(crate) async fn topic_or_create(
+    instance: &Instance,
+    name: &TopicName,
+) -> Result<Arc<Topic>, Refusal> {
+    if name.retry_group().is_none() && name.dead_letter_group().is_none() {
+        return Ok(instance.topic_or_create(name, None).await?);
+    }
+    existing_topic(instance, name)
+}
+
 /// The topic, which must be there: nothing is created by looking.
 pub(crate) fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
     instance.topic(name).ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! The one table from the core's errors to `apache.rocketmq.v2.Code`: no match here has a wildcard,
-//! so that a new error does not compile until it has a code.
+//! so that a new error does not compile until it has a code. Protocol v1 knows only the coarse codes
+//! of gRPC, to which these lead ([`Refusal::rpc_code`]).
 //!
 //! Source of the codes: `definition.proto` of the protocol, and what Apache's proxy answers
 //! (`GrpcProxyException`, `ResponseBuilder`) where it knows the case.
@@ -58,10 +59,16 @@ impl Refusal {
         }
     }
 
-    /// The status that ends a stream, for streams whose messages carry none. Codes from 40000 on
-    /// blame the request, from 50000 on the server, as in Apache's `processTelemetryException`.
-    pub(crate) fn end_of_stream(&self) -> tonic::Status {
-        let code = match self.code as i32 {
+    /// The code of `google.rpc`, which are those of gRPC, for protocols that know no finer ones.
+    /// Codes from 40000 on blame the request, from 50000 on the server, as in Apache's
+    /// `processTelemetryException`.
+    pub(crate) fn rpc_code(&self) -> tonic::Code {
+        match self.code {
+            Code::IllegalOffset => return tonic::Code::OutOfRange,
+            Code::RequestTimeout | Code::ProxyTimeout => return tonic::Code::DeadlineExceeded,
+            _ => {}
+        }
+        match self.code as i32 {
             40_100..40_200 => tonic::Code::Unauthenticated,
             40_300..40_400 => tonic::Code::PermissionDenied,
             40_400..40_500 => tonic::Code::NotFound,
@@ -69,8 +76,12 @@ impl Refusal {
             40_000..50_000 => tonic::Code::InvalidArgument,
             50_100..50_200 | 50_500..50_600 => tonic::Code::Unimplemented,
             _ => tonic::Code::Internal,
-        };
-        tonic::Status::new(code, self.text.clone())
+        }
+    }
+
+    /// The status that ends a stream, for streams whose messages carry none.
+    pub(crate) fn end_of_stream(&self) -> tonic::Status {
+        tonic::Status::new(self.rpc_code(), self.text.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use wire::grpc_v2::{self as v2, Code};
 
 use super::{
     call::Call,
-    names, route,
+    names, shards,
     status::{self, Refusal},
 };
 
@@ -49,6 +49,6 @@ async fn ack_entry(
     handle: &str,
 ) -> Result<(), Refusal> {
     let handle: ReceiptHandle = handle.parse()?;
-    let shard = route::shard_of(call, instance, &handle)?;
+    let shard = shards::shard_of(call, instance, &handle)?;
     Ok(shard.ack(group, topic, &handle).await?)
 }

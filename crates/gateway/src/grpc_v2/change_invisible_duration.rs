@@ -9,7 +9,7 @@ use wire::grpc_v2::{self as v2, Code};
 
 use super::{
     call::Call,
-    names, route,
+    names, shards,
     status::{self, Refusal},
     time::to_duration,
 };
@@ -30,7 +30,7 @@ pub(super) async fn change_invisible_duration(
     // Zero is "at once" in the protocol.
     let duration = duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN));
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
-    let shard = route::shard_of(call, &instance, &handle)?;
+    let shard = shards::shard_of(call, &instance, &handle)?;
     let (handle, _) = if request.suspend == Some(true) {
         shard.suspend(&group, &topic, &handle, duration).await?
     } else {

@@ -1,16 +1,16 @@
 //! Commands: what the core tells or asks a client, as TelemetryCommand, and what comes back.
 
-use broker::{ClientAnswer, ClientCommand, ClientQuestion, ConsumeMode};
+use broker::{ClientAnswer, ClientCommand, ClientQuestion};
 use wire::{
     grpc_v2::{self as v2, Code, settings::PubSub, telemetry_command::Command},
     message::StoredMessage,
-    remoting::body::{Body, ConsumeDirectlyResult, ConsumerRunningInfo},
+    remoting::body::{Body, ConsumerRunningInfo},
 };
 
 use super::{
     call::Call, inbox::Asked, message, names, settings::Settled, transaction_id::transaction_id,
 };
-use crate::client_answer::subscription_data;
+use crate::client_answer;
 
 /// Most of a client's words on a refusal that are passed on.
 const REMARK_CHARS_MAX: usize = 1_024;
@@ -56,12 +56,12 @@ pub(super) fn encode(
             ClientQuestion::RunningInfo {
                 with_stacks: true, ..
             } => {
-                let nonce = asked.wait(answer);
+                let nonce = asked.wait(answer, ());
                 let command = v2::PrintThreadStackTraceCommand { nonce };
                 Told::Client(Box::new(Command::PrintThreadStackTraceCommand(command)))
             }
             ClientQuestion::ConsumeDirectly { message, .. } => {
-                let nonce = asked.wait(answer);
+                let nonce = asked.wait(answer, ());
                 let message = Some(shown(call, settled, &message));
                 let command = v2::VerifyMessageCommand { nonce, message };
                 Told::Client(Box::new(Command::VerifyMessageCommand(command)))
@@ -136,14 +136,7 @@ pub(super) fn verified(status: Option<&v2::Status>) -> ClientAnswer {
         Code::MessageCorrupted => "CR_RETURN_NULL",
         _ => return ClientAnswer::Refused(refused(status).unwrap_or_default()),
     };
-    let result = ConsumeDirectlyResult {
-        order: false,
-        auto_commit: true,
-        consume_result: result.to_owned(),
-        remark: "from gRPC client".to_owned(),
-        spent_time_mills: 0,
-    };
-    ClientAnswer::Done(result.encode())
+    client_answer::consumed_directly(result)
 }
 
 /// The client's words, if it did not do as asked.
@@ -155,26 +148,7 @@ fn refused(status: Option<&v2::Status>) -> Option<String> {
 
 /// What is known of a client without asking it.
 fn running_info(settled: &Settled, stacks: String) -> ConsumerRunningInfo {
-    let consumer = settled.role.consumers.first();
-    let mut info = ConsumerRunningInfo {
-        stacks,
-        ..ConsumerRunningInfo::default()
-    };
-    if let Some(consumer) = consumer {
-        let kind = match consumer.mode {
-            ConsumeMode::Push => "CONSUME_PASSIVELY",
-            ConsumeMode::Pull => "CONSUME_ACTIVELY",
-        };
-        let kind = serde_json::Value::from(kind);
-        info.properties.insert("PROP_CONSUME_TYPE".to_owned(), kind);
-        let subscriptions = consumer.subscriptions.iter();
-        let data = subscriptions.map(|it| subscription_data(it, it.topic.as_str().to_owned()));
-        info.subscriptions = data.collect();
-    }
-    if let Some(agent) = &settled.settings.user_agent {
-        let version = serde_json::Value::from(agent.version.as_str());
-        info.properties
-            .insert("PROP_CLIENT_VERSION".to_owned(), version);
-    }
-    info
+    let agent = settled.settings.user_agent.as_ref();
+    let version = agent.map(|agent| agent.version.as_str());
+    client_answer::running_info(settled.role.consumers.first(), version, stacks)
 }

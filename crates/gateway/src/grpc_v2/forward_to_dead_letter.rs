@@ -5,7 +5,7 @@ use wire::grpc_v2 as v2;
 
 use super::{
     call::Call,
-    names, route,
+    names, shards,
     status::{self, Refusal},
 };
 
@@ -16,7 +16,7 @@ pub(super) async fn forward_to_dead_letter(
     let (instance, topic, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
-    let shard = route::shard_of(call, &instance, &handle)?;
+    let shard = shards::shard_of(call, &instance, &handle)?;
     shard
         .forward_to_dead_letter(&group, &topic, &handle)
         .await?;

@@ -13,7 +13,7 @@ use super::{
     status::Refusal,
     time::{from_duration, from_timestamp},
 };
-use crate::grpc::message::{self as shared, Delivery, Half, Incoming};
+use crate::grpc::message::{self as shared, Delivery, Frame, Half, Incoming};
 
 /// What the client sent as the core takes it.
 pub(super) fn incoming(
@@ -26,7 +26,7 @@ pub(super) fn incoming(
     let is_half = system.message_type() == v2::MessageType::Transaction;
     let incoming = Incoming {
         body: message.body,
-        is_gzip: system.body_encoding() == Encoding::Gzip,
+        is_compressed: system.body_encoding() == Encoding::Gzip,
         user: &message.user_properties,
         message_id: &system.message_id,
         tag: system.tag(),
@@ -73,8 +73,8 @@ pub(super) fn shown(
     topic: &v2::Resource,
     digest: DigestForm,
 ) -> v2::Message {
-    let out = shared::outgoing(message, digest);
-    let encoding = match out.is_gzip {
+    let out = shared::outgoing(message, digest, Frame::Gzip);
+    let encoding = match out.is_compressed {
         true => Encoding::Gzip,
         false => Encoding::Identity,
     };

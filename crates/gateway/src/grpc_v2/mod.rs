@@ -44,7 +44,7 @@ use self::{
 };
 use crate::{
     ConnectionInfo, Front,
-    grpc::{call, clients, digest, inbox, names, status, time, transaction_id, unread},
+    grpc::{call, clients, digest, inbox, names, shards, status, time, transaction_id, unread},
     metrics::RpcKey,
 };
 
@@ -382,4 +382,10 @@ impl MessagingService for Messaging {
         let work = async { offset::query_offset(&call, &request?) };
         self.answer("query_offset", &call, work).await
     }
+}
+
+/// The broker that a queue names, empty if it names none.
+fn broker_of(queue: &v2::MessageQueue) -> &str {
+    let broker = queue.broker.as_ref();
+    broker.map_or("", |broker| broker.name.as_str())
 }

@@ -6,11 +6,13 @@ use broker::{ShardHandle, TimeBoundary};
 use wire::grpc_v2::{self as v2, Code, QueryOffsetPolicy};
 
 use super::{
+    broker_of,
     call::Call,
-    names, route,
+    names, shards,
     status::{self, Refusal},
     time::to_timestamp,
 };
+use crate::grpc::offset::{asked, outside, queue_id, told};
 
 /// A queue that a request is about, and the group that it is for.
 pub(super) struct Place {
@@ -31,39 +33,11 @@ pub(super) async fn place_of_group(
         return Err(names::no_group(&instance, &group));
     }
     Ok(Place {
-        shard: route::named_shard(call, &instance, queue.broker.as_ref())?,
+        shard: shards::named_shard(call, &instance, broker_of(queue))?,
         topic,
         queue: queue_id(queue.id)?,
         group,
     })
-}
-
-fn queue_id(id: i32) -> Result<QueueId, Refusal> {
-    let id = u32::try_from(id).map_err(|_| {
-        Refusal::new(
-            Code::BadRequest,
-            format!("queue is {id}, expected 0 or more"),
-        )
-    })?;
-    Ok(QueueId::new(id))
-}
-
-/// An offset that a client names.
-pub(super) fn asked(offset: i64) -> Result<u64, Refusal> {
-    u64::try_from(offset).map_err(|_| {
-        Refusal::new(
-            Code::IllegalOffset,
-            format!("offset is {offset}, expected 0 or more"),
-        )
-    })
-}
-
-/// What is said of an offset that the queue does not have.
-pub(super) fn outside(offset: u64, min: QueueOffset, max: QueueOffset) -> Refusal {
-    Refusal::new(
-        Code::IllegalOffset,
-        format!("offset is {offset}, expected {min} to {max}"),
-    )
 }
 
 pub(super) async fn update_offset(
@@ -119,7 +93,7 @@ pub(super) fn query_offset(
 ) -> Result<v2::QueryOffsetResponse, Refusal> {
     let queue = request.message_queue.clone().unwrap_or_default();
     let (instance, topic) = names::topic(call, queue.topic.as_ref())?;
-    let shard = route::named_shard(call, &instance, queue.broker.as_ref())?;
+    let shard = shards::named_shard(call, &instance, broker_of(&queue))?;
     let queue = queue_id(queue.id)?;
     let range = shard.queue_range(&topic, queue)?;
     let offset = match request.query_offset_policy() {
@@ -140,8 +114,4 @@ pub(super) fn query_offset(
         status: Some(status::ok()),
         offset: told(offset),
     })
-}
-
-fn told(offset: QueueOffset) -> i64 {
-    i64::try_from(offset.get()).unwrap_or(i64::MAX)
 }

@@ -14,12 +14,17 @@ use super::{
     call::Call,
     message::shown,
     offset,
-    receive::{batch_size, draining, wait},
     settings::filter,
     status::{self, Refusal},
     unread::{Counted, Unread},
 };
-use crate::DrainPhase;
+use crate::{
+    DrainPhase,
+    grpc::{
+        long_poll::{batch_size, draining, wait},
+        offset::{asked, outside},
+    },
+};
 
 /// What the client reads.
 pub(crate) type Pulled =
@@ -32,7 +37,7 @@ pub(super) async fn pull(
 ) -> Result<(Pulled, Arc<Counted>), Refusal> {
     let queue = request.message_queue.unwrap_or_default();
     let place = offset::place_of_group(call, &queue, request.group.as_ref()).await?;
-    let from = offset::asked(request.offset)?;
+    let from = asked(request.offset)?;
     let max_messages = batch_size(request.batch_size)?;
     let wait = wait(request.long_polling_timeout.as_ref(), call.timeout())?;
     let filter = filter(request.filter_expression.as_ref())?;
@@ -60,7 +65,7 @@ pub(super) async fn pull(
         PullOutcome::NoNewMessage | PullOutcome::NoMatch => {
             Refusal::new(Code::MessageNotFound, "no new message").status()
         }
-        PullOutcome::OffsetMoved => offset::outside(from, pulled.min, pulled.max).status(),
+        PullOutcome::OffsetMoved => outside(from, pulled.min, pulled.max).status(),
     };
     let next = i64::try_from(pulled.next.get()).unwrap_or(i64::MAX);
     let (topic, digest) = (queue.topic.unwrap_or_default(), call.digest_form());

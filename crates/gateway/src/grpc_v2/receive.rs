@@ -12,36 +12,31 @@ use std::{
     vec,
 };
 
-use base::{GroupName, Timestamp, TopicName, limits};
-use broker::{ReceiveRequest, Received, ShardHandle};
+use base::{Timestamp, limits};
+use broker::{ReceiveRequest, Received};
 use futures::Stream;
-use tokio::{runtime::Handle, select};
+use tokio::select;
 use wire::grpc_v2::{self as v2, Code, receive_message_response::Content};
 
 use super::{
+    broker_of,
     call::Call,
     digest::DigestForm,
     message::outgoing,
-    names, route,
+    names,
     settings::filter,
+    shards,
     status::{self, Refusal},
     time::{from_timestamp, to_duration},
     unread::{Counted, Unread},
 };
-use crate::DrainPhase;
+use crate::{
+    DrainPhase,
+    grpc::long_poll::{Origin, batch_size, draining, wait},
+};
 
 /// Invisible duration where the server renews it. Apache's proxy `defaultInvisibleTimeMills`.
 const RENEWED_INVISIBLE: Duration = Duration::from_secs(60);
-
-/// Longest wait of a client that names none: Apache's proxy
-/// `grpcClientConsumerMaxLongPollingTimeoutMillis`.
-const WAIT_UNASKED_MAX: Duration = Duration::from_secs(20);
-
-/// Kept free between the end of a long poll and the client's deadline, for the answer to arrive.
-const ANSWER_MARGIN: Duration = Duration::from_millis(200);
-
-/// Invisible duration of a message that its client did not stay to hear of.
-const GIVE_BACK: Duration = Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN);
 
 pub(super) async fn receive(
     call: &Call,
@@ -58,7 +53,7 @@ pub(super) async fn receive(
     };
     let wait = wait(request.long_polling_timeout.as_ref(), call.timeout())?;
     let filter = filter(request.filter_expression.as_ref())?;
-    let shard = route::named_shard(call, &instance, queue.broker.as_ref())?;
+    let shard = shards::named_shard(call, &instance, broker_of(&queue))?;
     if call.front.drain.is_draining() {
         return Err(draining());
     }
@@ -115,13 +110,6 @@ pub(super) async fn receive(
     Ok((handout, counted))
 }
 
-pub(super) fn draining() -> Refusal {
-    Refusal::new(
-        Code::MessageNotFound,
-        "no new message, the server is about to stop",
-    )
-}
-
 /// What a simple consumer asks for. The least is the protocol's: the core takes less from other
 /// clients.
 fn asked_invisible(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
@@ -138,50 +126,6 @@ fn asked_invisible(asked: Option<&prost_types::Duration>) -> Result<Duration, Re
                 format!("invisible duration is {seconds} s, expected {least} s to {most} s"),
             )
         })
-}
-
-/// How many messages are asked for: one where nothing is said. The core gives no more than it may.
-pub(super) fn batch_size(asked: i32) -> Result<usize, Refusal> {
-    let asked = usize::try_from(asked).map_err(|_| {
-        let max = limits::PULL_MESSAGES_MAX;
-        Refusal::new(
-            Code::BadRequest,
-            format!("batch size is {asked}, expected 1 to {max}"),
-        )
-    })?;
-    Ok(asked.max(1))
-}
-
-/// How long to wait for a first message: what the client asks for, but never past its deadline.
-pub(super) fn wait(
-    asked: Option<&prost_types::Duration>,
-    timeout: Option<Duration>,
-) -> Result<Duration, Refusal> {
-    let asked = asked
-        .map(|asked| {
-            to_duration(asked).ok_or_else(|| {
-                Refusal::new(
-                    Code::IllegalPollingTime,
-                    "long polling timeout is negative or malformed",
-                )
-            })
-        })
-        .transpose()?;
-    let wait = match (asked, timeout) {
-        (Some(asked), Some(timeout)) => asked.min(timeout.saturating_sub(ANSWER_MARGIN)),
-        (Some(asked), None) => asked,
-        // Without a word on the wait, the deadline holds the time of the request itself too.
-        (None, Some(timeout)) => (timeout / 4 * 3).min(WAIT_UNASKED_MAX),
-        (None, None) => WAIT_UNASKED_MAX,
-    };
-    Ok(wait.min(Duration::from_millis(limits::LONG_POLL_MS_MAX)))
-}
-
-/// Where the messages of a hand-out came from, to give them back.
-struct Origin {
-    shard: ShardHandle,
-    group: GroupName,
-    topic: TopicName,
 }
 
 /// The answer to one receive: a status, the messages, the time.
@@ -235,59 +179,22 @@ impl Stream for Handout {
 
 impl Drop for Handout {
     fn drop(&mut self) {
-        if self.messages.len() == 0 {
-            return;
+        if let Some(origin) = self.origin.take() {
+            origin.give_back(std::mem::take(&mut self.messages));
         }
-        let (Some(origin), Ok(runtime)) = (self.origin.take(), Handle::try_current()) else {
-            return;
-        };
-        let messages = std::mem::take(&mut self.messages);
-        runtime.spawn(async move {
-            for received in messages {
-                // What cannot be given back comes back when its invisible time ends.
-                let _ = origin
-                    .shard
-                    .change_invisible_duration(
-                        &origin.group,
-                        &origin.topic,
-                        &received.handle,
-                        GIVE_BACK,
-                    )
-                    .await;
-            }
-        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grpc::time::from_duration;
 
     #[test]
-    fn a_long_poll_ends_before_its_client_gives_up() {
-        let of = |asked: Option<u64>, timeout: Option<u64>| {
-            let asked = asked.map(|ms| from_duration(Duration::from_millis(ms)));
-            wait(asked.as_ref(), timeout.map(Duration::from_millis))
-                .unwrap()
-                .as_millis()
-        };
-        assert_eq!(of(Some(20_000), Some(23_000)), 20_000);
-        assert_eq!(of(Some(20_000), Some(20_000)), 19_800);
-        assert_eq!(of(Some(5_000), Some(100)), 0);
-        assert_eq!(of(None, Some(8_000)), 6_000);
-        assert_eq!(of(None, None), 20_000);
-        assert_eq!(of(Some(10_000_000), None), 60_000);
-    }
-
-    #[test]
-    fn a_negative_wait_is_refused() {
+    fn a_negative_invisible_duration_is_refused() {
         let negative = prost_types::Duration {
             seconds: -1,
             nanos: 0,
         };
-        let refusal = wait(Some(&negative), None).unwrap_err();
-        assert_eq!(refusal.code(), Code::IllegalPollingTime);
         let refusal = asked_invisible(Some(&negative)).unwrap_err();
         assert_eq!(refusal.code(), Code::IllegalInvisibleTime);
     }

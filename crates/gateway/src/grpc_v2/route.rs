@@ -1,9 +1,9 @@
 //! QueryRoute and QueryAssignment: where a topic's queues are, and which of them a consumer takes.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use base::{ShardId, TopicName};
-use broker::{Instance, Permission, Place, ReceiptHandle, ShardHandle, Topic, TopicType};
+use base::ShardId;
+use broker::{Instance, Permission, TopicType};
 use wire::grpc_v2::{self as v2, AddressScheme, Code, MessageType};
 
 use super::{
@@ -21,7 +21,7 @@ pub(super) async fn query_route(
     request: v2::QueryRouteRequest,
 ) -> Result<v2::QueryRouteResponse, Refusal> {
     let (instance, name) = names::topic(call, request.topic.as_ref())?;
-    let topic = existing_topic(&instance, &name).await?;
+    let topic = names::topic_or_create(&instance, &name).await?;
     let permission = permission(topic.spec.permission);
     let mut message_queues = Vec::new();
     for shard in instance.shards() {
@@ -50,7 +50,7 @@ pub(super) async fn query_assignment(
 ) -> Result<v2::QueryAssignmentResponse, Refusal> {
     let (instance, name, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
-    let topic = existing_topic(&instance, &name).await?;
+    let topic = names::topic_or_create(&instance, &name).await?;
     if !topic.spec.permission.readable() {
         return Err(Refusal::new(
             Code::Forbidden,
@@ -84,15 +84,6 @@ pub(super) async fn query_assignment(
         status: Some(status::ok()),
         assignments,
     })
-}
-
-/// The topic, created where the instance allows it. Retry and dead-letter topics come into being by
-/// themselves, with their first message.
-async fn existing_topic(instance: &Instance, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
-    if name.retry_group().is_none() && name.dead_letter_group().is_none() {
-        return Ok(instance.topic_or_create(name, None).await?);
-    }
-    names::existing_topic(instance, name)
 }
 
 pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {
@@ -148,61 +139,6 @@ fn accepted(declared: Option<TopicType>) -> Vec<i32> {
         Some(TopicType::Priority) => &[MessageType::Priority],
     };
     types.iter().map(|kind| (*kind).into()).collect()
-}
-
-/// The shard that a client named as a broker; any if it named none that is here.
-pub(super) fn named_shard(
-    call: &Call,
-    instance: &Instance,
-    broker: Option<&v2::Broker>,
-) -> Result<ShardHandle, Refusal> {
-    let name = broker.map_or("", |broker| broker.name.as_str());
-    let number = name
-        .strip_prefix(instance.id().as_str())
-        .and_then(|rest| rest.strip_prefix('-'))
-        .and_then(|number| number.parse().ok())
-        .map(ShardId::new);
-    if let Some(shard) = number
-        && let Ok(shard) = shard_at(call, instance, shard)
-    {
-        return Ok(shard);
-    }
-    any_shard(call, instance)
-}
-
-/// A shard for requests that name none. The first: an instance on one machine has one.
-pub(super) fn any_shard(call: &Call, instance: &Instance) -> Result<ShardHandle, Refusal> {
-    let shard = instance
-        .shards()
-        .first()
-        .map(|shard| shard.id())
-        .ok_or_else(|| {
-            Refusal::new(
-                Code::InternalServerError,
-                format!("instance `{}` has no shard here", instance.id()),
-            )
-        })?;
-    shard_at(call, instance, shard)
-}
-
-/// The shard that handed out a message.
-pub(super) fn shard_of(
-    call: &Call,
-    instance: &Instance,
-    handle: &ReceiptHandle,
-) -> Result<ShardHandle, Refusal> {
-    shard_at(call, instance, handle.shard)
-        .map_err(|refusal| Refusal::new(Code::InvalidReceiptHandle, refusal.text()))
-}
-
-fn shard_at(call: &Call, instance: &Instance, shard: ShardId) -> Result<ShardHandle, Refusal> {
-    call.front
-        .router
-        .shard(&Place {
-            instance: instance.id().clone(),
-            shard,
-        })
-        .map_err(|error| Refusal::new(Code::InternalServerError, error.to_string()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use wire::grpc_v2::{self as v2, Code};
 use super::{
     call::Call,
     message::{incoming, message_group},
-    names, route,
+    names, shards,
     status::{self, Refusal},
     transaction_id::transaction_id,
 };
@@ -52,7 +52,7 @@ pub(super) async fn send(
         sizes.push(message.body.len() + message.properties.len());
         messages.push(message);
     }
-    let shard = route::any_shard(call, &instance)?;
+    let shard = shards::any_shard(call, &instance)?;
     if halves.contains(&true) {
         let client = call.client_id()?;
         let clients = &call.front.grpc_clients;

@@ -9,7 +9,7 @@ use wire::grpc_v2::{
 
 use super::{
     call::Call,
-    names, route,
+    names, shards,
     status::{self, Refusal},
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn sync_lite_subscription(
         LiteSubscriptionAction::CompleteAdd => LiteSubscriptionChange::Replace(names),
         LiteSubscriptionAction::CompleteRemove => LiteSubscriptionChange::RemoveAll,
     };
-    let shard = route::named_shard(call, &instance, None)?;
+    let shard = shards::any_shard(call, &instance)?;
     let request = SyncLiteSubscriptionRequest {
         group,
         topic,

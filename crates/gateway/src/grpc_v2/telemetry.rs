@@ -122,12 +122,12 @@ impl Conversation {
                 if let Some(settled) = &self.settled {
                     let nonce = trace.nonce.clone();
                     let answer = commands::stacks(settled, status, trace);
-                    self.asked.answered(&nonce, answer);
+                    self.asked.answered(&nonce, |()| answer);
                 }
             }
             Some(Command::VerifyMessageResult(result)) => {
                 self.asked
-                    .answered(&result.nonce, commands::verified(status));
+                    .answered(&result.nonce, |()| commands::verified(status));
             }
             // Commands that only servers give.
             Some(

@@ -15,7 +15,7 @@ use wire::grpc_v2::{
 
 use super::{
     super::{
-        names, route,
+        names, route, shards,
         time::{from_duration, to_timestamp},
     },
     Call, Refusal, no_lite_topics,
@@ -38,7 +38,7 @@ impl Asked {
     ) -> Result<Self, Refusal> {
         let (instance, group) = names::group(call, group)?;
         names::existing_group(&instance, &group)?;
-        let shard = route::any_shard(call, &instance)?;
+        let shard = shards::any_shard(call, &instance)?;
         let mut named = BTreeSet::new();
         for topic in topics {
             let (of_topic, topic) = names::topic(call, Some(topic))?;
@@ -182,7 +182,7 @@ pub(super) async fn reset_group_offset(
         let text = "reset timestamp is missing or out of range";
         Refusal::new(Code::BadRequest, text)
     })?;
-    let shard = route::any_shard(&call, &instance)?;
+    let shard = shards::any_shard(&call, &instance)?;
     let offsets: Vec<(base::QueueId, QueueOffset)> = shard
         .reset_offset(&group, &topic, None, ResetTo::Time(time))
         .await?;

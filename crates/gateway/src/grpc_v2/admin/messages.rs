@@ -17,7 +17,7 @@ use wire::{
 };
 
 use super::{
-    super::{message::shown, names, route, send, time::to_timestamp},
+    super::{message::shown, names, send, shards, time::to_timestamp},
     Call, Refusal,
     clients::ask,
     no_lite_topics,
@@ -38,7 +38,7 @@ pub(super) async fn query_message(
 ) -> Result<v2::ListMessageResponse, Refusal> {
     let (instance, topic) = names::topic(&call, request.topic.as_ref())?;
     names::existing_topic(&instance, &topic)?;
-    let shard = route::any_shard(&call, &instance)?;
+    let shard = shards::any_shard(&call, &instance)?;
     let span = Span {
         from: time(request.begin_timestamp, i64::MIN)?,
         to: time(request.end_timestamp, i64::MAX)?,
@@ -225,7 +225,7 @@ pub(super) async fn verify_message(
         names::topic_and_group(&call, request.topic.as_ref(), request.group.as_ref())?;
     names::existing_topic(&instance, &topic)?;
     names::existing_group(&instance, &group)?;
-    let shard = route::any_shard(&call, &instance)?;
+    let shard = shards::any_shard(&call, &instance)?;
     let message = find(&call, &instance, &shard, &topic, &request.message_id).await?;
     let question = ClientQuestion::ConsumeDirectly {
         group: group.clone(),

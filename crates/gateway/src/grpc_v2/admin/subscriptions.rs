@@ -10,7 +10,7 @@ use broker::{Filter, Instance, MessageModel, ProgressOf, RegisteredClient, Subsc
 use wire::grpc_v2::{self as v2, Code, FilterType};
 
 use super::{
-    super::{names, route, time::from_timestamp},
+    super::{names, shards, time::from_timestamp},
     Call, Refusal, clients,
 };
 
@@ -57,7 +57,7 @@ impl Asked {
 
     /// The topics of each group, by what its members subscribe to and what it has committed in.
     fn pairs(&self, call: &Call) -> Result<BTreeMap<GroupName, BTreeSet<TopicName>>, Refusal> {
-        let shard = route::any_shard(call, &self.instance)?;
+        let shard = shards::any_shard(call, &self.instance)?;
         let of = match (&self.group, &self.topic) {
             (Some(group), _) => ProgressOf::Group(group),
             (None, Some(topic)) => ProgressOf::Topic(topic),

@@ -1,0 +1,39 @@
+//! EndTransaction: a producer commits or rolls back a half message.
+
+use broker::{EndTransactionRequest, Resolution};
+use wire::{
+    grpc_v1::{
+        self as v1,
+        end_transaction_request::{Source, TransactionResolution},
+    },
+    grpc_v2::Code,
+};
+
+use super::ok;
+use crate::grpc::{call::Call, names, status::Refusal, transaction_id::half_message};
+
+pub(super) async fn end_transaction(
+    call: &Call,
+    request: v1::EndTransactionRequest,
+) -> Result<v1::EndTransactionResponse, Refusal> {
+    let (instance, group) = names::group(call, request.group.as_ref())?;
+    let half = half_message(&request.transaction_id)?;
+    let shard = call
+        .front
+        .router
+        .shard_of(instance.id(), half)
+        .map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))?;
+    shard
+        .end_transaction(EndTransactionRequest {
+            group: Some(group),
+            topic: None,
+            half,
+            resolution: match request.resolution() {
+                TransactionResolution::Commit => Resolution::Commit,
+                TransactionResolution::Rollback => Resolution::Rollback,
+            },
+            from_check: request.source() == Source::ServerCheck,
+        })
+        .await?;
+    Ok(v1::EndTransactionResponse { common: ok() })
+}
