@@ -11,7 +11,7 @@ import carrack.conformance.Subscription;
 import carrack.conformance.Unsupported;
 import java.io.IOException;
 
-/** Drives the ONS client of the first generation, over TCP; the endpoint is the name server address. */
+/** Drives the ONS clients, whatever they speak; the endpoint is their name server address. */
 public final class OnsDriver implements Client {
     private final String endpoint;
     private final Events events;

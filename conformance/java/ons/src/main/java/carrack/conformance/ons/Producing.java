@@ -11,11 +11,9 @@ import com.aliyun.openservices.ons.api.ONSFactory;
 import com.aliyun.openservices.ons.api.Producer;
 import com.aliyun.openservices.ons.api.PropertyKeyConst;
 import com.aliyun.openservices.ons.api.SendResult;
-import com.aliyun.openservices.ons.api.impl.rocketmq.ProducerImpl;
 import com.aliyun.openservices.ons.api.order.OrderProducer;
 import com.aliyun.openservices.ons.api.transaction.TransactionProducer;
 import com.aliyun.openservices.ons.api.transaction.TransactionStatus;
-import com.aliyun.openservices.shade.com.alibaba.rocketmq.client.producer.DefaultMQProducer;
 import java.util.Properties;
 import java.util.UUID;
 
@@ -45,10 +43,7 @@ final class Producing {
         }
         producer = ONSFactory.createProducer(properties);
         if (start.uncompressed()) {
-            // There is no property for it.
-            DefaultMQProducer inside = ((ProducerImpl) producer).getDefaultMQProducer();
-            inside.setCompressMsgBodyOverHowmuch(Integer.MAX_VALUE);
-            inside.setMaxMessageSize(ProducerStart.BODY_BYTES_MAX);
+            Generation.sendUncompressed(producer);
         }
         producer.start();
     }
