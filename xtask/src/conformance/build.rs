@@ -36,10 +36,10 @@ pub(crate) fn build(root: &Path, language: Language, folder: &str) -> Result<()>
             }
         }
         Language::Python => once(
-            &sources.join("python/requirements.txt"),
-            &products.join("python"),
+            &sources.join(folder).join("requirements.txt"),
+            &products.join(folder),
             || {
-                let environment = products.join("python");
+                let environment = products.join(folder);
                 run(Command::new("python3")
                     .args(["-m", "venv", "--clear"])
                     .arg(&environment))?;
@@ -52,7 +52,7 @@ pub(crate) fn build(root: &Path, language: Language, folder: &str) -> Result<()>
                         "--disable-pip-version-check",
                     ])
                     .args(["--no-deps", "--requirement"])
-                    .arg(sources.join("python/requirements.txt")))
+                    .arg(sources.join(folder).join("requirements.txt")))
             },
         )?,
         Language::Nodejs => {

@@ -12,6 +12,8 @@ pub(crate) enum Protocol {
     Remoting,
     /// gRPC `apache.rocketmq.v2`.
     Grpc,
+    /// The HTTP plane of ONS.
+    OnsHttp,
 }
 
 /// How a consumer gets its messages.
@@ -77,6 +79,8 @@ pub(crate) struct Client {
     /// Whether it hands the application compressed bodies as they come; see
     /// `conformance/FINDINGS.md`.
     pub(crate) leaves_bodies_compressed: bool,
+    /// Whether bodies are text to it, which it cannot say of all bytes.
+    pub(crate) takes_text_only: bool,
     /// What the library cannot do.
     pub(crate) lacks: &'static [Lack],
     /// Where its traces go.
@@ -96,6 +100,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::REMOTING_4,
         trace_topic: TRACE_TOPIC,
     },
@@ -107,6 +112,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: &[],
         trace_topic: TRACE_TOPIC,
     },
@@ -118,6 +124,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "ons-nodejs",
         consumers: &[ConsumerKind::Push],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: &[
             (Feature::Ordered, "its consumer has no ordered listener"),
             (Feature::Transactions, "it has no half messages"),
@@ -143,6 +150,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "rust-remoting",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: &[],
         trace_topic: TRACE_TOPIC,
     },
@@ -154,6 +162,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::REMOTING_GO,
         trace_topic: TRACE_TOPIC,
     },
@@ -165,6 +174,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::REMOTING_3,
         trace_topic: TRACE_TOPIC,
     },
@@ -176,6 +186,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::LitePull],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::ONS_1,
         trace_topic: "rmq_sys_TRACE_DATA_conformance",
     },
@@ -187,6 +198,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "java",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::GRPC,
         trace_topic: TRACE_TOPIC,
     },
@@ -198,6 +210,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "python",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::GRPC_PYTHON,
         trace_topic: TRACE_TOPIC,
     },
@@ -209,6 +222,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "nodejs",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::GRPC_NODEJS,
         trace_topic: TRACE_TOPIC,
     },
@@ -220,6 +234,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "go",
         consumers: &[ConsumerKind::Push, ConsumerKind::Simple],
         leaves_bodies_compressed: false,
+        takes_text_only: false,
         lacks: features::GRPC_GO,
         trace_topic: TRACE_TOPIC,
     },
@@ -231,7 +246,44 @@ pub(crate) const CLIENTS: &[Client] = &[
         folder: "rust",
         consumers: &[ConsumerKind::Simple],
         leaves_bodies_compressed: true,
+        takes_text_only: false,
         lacks: features::GRPC_RUST,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
+        name: "java-ons-http",
+        package: "Java mq-http-sdk 1.0.3.2",
+        protocol: Protocol::OnsHttp,
+        language: Language::Java,
+        folder: "java",
+        consumers: &[ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
+        takes_text_only: true,
+        lacks: features::ONS_HTTP,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
+        name: "ons-http-python",
+        package: "Python mq_http_sdk 1.0.3",
+        protocol: Protocol::OnsHttp,
+        language: Language::Python,
+        folder: "ons-http-python",
+        consumers: &[ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
+        takes_text_only: true,
+        lacks: features::ONS_HTTP,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
+        name: "ons-http-nodejs",
+        package: "Node.js @aliyunmq/mq-http-sdk 1.0.4",
+        protocol: Protocol::OnsHttp,
+        language: Language::Nodejs,
+        folder: "ons-http-nodejs",
+        consumers: &[ConsumerKind::Simple],
+        leaves_bodies_compressed: false,
+        takes_text_only: true,
+        lacks: features::ONS_HTTP,
         trace_topic: TRACE_TOPIC,
     },
 ];
@@ -274,8 +326,8 @@ impl Client {
         let mut command = match self.language {
             Language::Java => java(self.name, &products, &home),
             Language::Python => {
-                let mut command = Command::new(products.join("python/bin/python"));
-                command.arg(root.join("conformance/python/driver.py"));
+                let mut command = Command::new(products.join(self.folder).join("bin/python"));
+                command.arg(root.join("conformance").join(self.folder).join("driver.py"));
                 command
             }
             Language::Nodejs => {
@@ -286,6 +338,7 @@ impl Client {
             Language::Go => Command::new(products.join(self.folder).join(match self.protocol {
                 Protocol::Grpc => "grpc",
                 Protocol::Remoting => "remoting",
+                Protocol::OnsHttp => "ons-http",
             })),
             Language::Rust => Command::new(products.join(self.folder).join("debug/driver")),
         };
@@ -299,6 +352,7 @@ fn java(name: &str, products: &Path, home: &Path) -> Command {
     let main = match module {
         "grpc" => "grpc.GrpcDriver",
         "ons-1" => "ons.OnsDriver",
+        "ons-http" => "http.OnsHttpDriver",
         "remoting-3" => "remoting3.Remoting3Driver",
         _ => "remoting.RemotingDriver",
     };

@@ -216,3 +216,27 @@ pub(crate) const GRPC_RUST: &[Lack] = &[
         "5.0.0 for Rust receives answers of up to 4 MiB only",
     ),
 ];
+
+/// The HTTP plane of ONS.
+pub(crate) const ONS_HTTP: &[Lack] = &[
+    (
+        Feature::DelayLevels,
+        "ONS HTTP holds messages back until a point in time only",
+    ),
+    (Feature::Broadcasting, "ONS HTTP has no broadcasting"),
+    (Feature::SqlFilter, "ONS HTTP filters by tags"),
+    (
+        Feature::DeadLetter,
+        "the path of its requests cannot hold the name of a dead-letter topic",
+    ),
+    (Feature::Recall, "ONS HTTP has no recall"),
+    NO_BATCH,
+    (Feature::RequestReply, "ONS HTTP has no requests"),
+    (Feature::Trace, "ONS HTTP clients write no traces"),
+    (
+        Feature::InvisibleDuration,
+        "ONS HTTP cannot change an invisible duration",
+    ),
+    (Feature::Priority, "ONS HTTP has no priorities"),
+    (Feature::LiteTopics, "ONS HTTP has no LiteTopics"),
+];

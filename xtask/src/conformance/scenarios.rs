@@ -102,7 +102,7 @@ impl Messages {
     pub(crate) fn over(self, protocol: Protocol) -> &'static str {
         match protocol {
             Protocol::Remoting => self.remoting,
-            Protocol::Grpc => self.grpc,
+            Protocol::Grpc | Protocol::OnsHttp => self.grpc,
         }
     }
 }

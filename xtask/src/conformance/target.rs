@@ -80,7 +80,7 @@ impl Target {
     /// Where a client of this protocol connects to.
     pub(crate) fn address(&self, protocol: Protocol) -> &str {
         match protocol {
-            Protocol::Remoting => &self.remoting,
+            Protocol::Remoting | Protocol::OnsHttp => &self.remoting,
             Protocol::Grpc => &self.grpc,
         }
     }
@@ -170,7 +170,9 @@ impl Own {
             .arg(self.data.path())
             .args(["--listen", address])
             // ONS clients write no traces to a server of the default region.
-            .env("CARRACK_REGION", REGION);
+            .env("CARRACK_REGION", REGION)
+            // HTTP clients cannot say that they want it shorter.
+            .env("CARRACK_HTTP_INVISIBLE_MS", "10000");
         for (name, value) in &self.settings {
             command.env(format!("CARRACK_{}", name.to_uppercase()), value);
         }

@@ -22,6 +22,12 @@ const LARGE_BODY_REPEATS: usize = 1024;
 /// No sample is larger, compressed or not.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
+/// The value of a property.
+const QUOTED: &str = "blue=#00f; \"quoted\"";
+
+/// The same for clients that refuse to send quotes.
+const UNQUOTED: &str = "blue=#00f; quoted";
+
 /// What one receiver made of the messages of one sender.
 pub(crate) struct PairResult {
     /// The client that sent.
@@ -95,7 +101,7 @@ fn start(
 
 fn send_to_all(receivers: &mut [Receiver], sender: usize, topic: &str) -> Vec<PairResult> {
     let name = receivers[sender].client.name;
-    let samples = samples(topic, name);
+    let samples = samples(topic, receivers[sender].client);
     let sent = samples
         .iter()
         .try_for_each(|sample| receivers[sender].driver.send(sample)?.all().map(|_| ()));
@@ -154,6 +160,9 @@ fn receive(client: &Client, driver: &mut Driver, samples: &[Outgoing]) -> Result
                 if client.leaves_bodies_compressed {
                     received.body_base64 = decompressed(&received.body_base64)?;
                 }
+                if client.takes_text_only && !is_text(sample) {
+                    received.body_base64.clone_from(&sample.body_base64);
+                }
                 differences.extend(differences_of(sample, &received));
             }
             Event::Acked { keys } => {
@@ -182,6 +191,13 @@ fn decompressed(body_base64: &str) -> Result<String> {
         .read_to_end(&mut plain)
         .context("decompress body")?;
     Ok(STANDARD.encode(plain))
+}
+
+/// Whether a client to which bodies are text can show this one.
+fn is_text(sample: &Outgoing) -> bool {
+    let body = STANDARD.decode(&sample.body_base64).unwrap_or_default();
+    let text = str::from_utf8(&body);
+    text.is_ok_and(|text| !text.contains(|one: char| one.is_control() && one != '\n'))
 }
 
 fn differences_of(sent: &Outgoing, received: &Received) -> Vec<String> {
@@ -220,8 +236,10 @@ fn shorten(text: &str) -> String {
     text.chars().take(CHARACTERS_MAX).chain(['…']).collect()
 }
 
-/// Messages with everything that both protocols can carry.
-fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
+/// Messages with everything that all protocols can carry, and a body of bytes from those who can
+/// send it.
+fn samples(topic: &str, client: &Client) -> Vec<Outgoing> {
+    let sender = client.name;
     let key = |sample: &str| format!("{sender}-{sample}");
     let every_byte: Vec<u8> = (u8::MIN..=u8::MAX).collect();
     let large = "one line of a long text\n".repeat(LARGE_BODY_REPEATS);
@@ -236,7 +254,7 @@ fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
         body_base64: STANDARD.encode(body),
         ..Outgoing::default()
     };
-    vec![
+    let mut samples = vec![
         message(vec![key("plain")], None, &[], b"hello"),
         message(
             vec![
@@ -247,7 +265,14 @@ fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
             Some("tag-a"),
             &[
                 ("city", "Zürich"),
-                ("colour", "blue=#00f; \"quoted\""),
+                (
+                    "colour",
+                    if client.takes_text_only {
+                        UNQUOTED
+                    } else {
+                        QUOTED
+                    },
+                ),
                 ("喜", "😀"),
             ],
             "Grüße, 世界".as_bytes(),
@@ -264,7 +289,9 @@ fn samples(topic: &str, sender: &str) -> Vec<Outgoing> {
             &[("kind", "large")],
             large.as_bytes(),
         ),
-    ]
+    ];
+    samples.retain(|sample| !client.takes_text_only || is_text(sample));
+    samples
 }
 
 #[cfg(test)]
@@ -273,6 +300,7 @@ mod tests {
     use flate2::read::GzEncoder;
 
     use super::*;
+    use crate::conformance::clients::CLIENTS;
 
     #[test]
     fn only_gzip_is_decompressed() {
@@ -298,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_part_is_compared() {
-        for sent in samples("t", "s") {
+        for sent in samples("t", &CLIENTS[0]) {
             assert_eq!(
                 differences_of(&sent, &as_received(&sent)),
                 Vec::<String>::new()

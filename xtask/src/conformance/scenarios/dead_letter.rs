@@ -66,7 +66,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
 fn attempts(round: &Round<'_>) -> u32 {
     match round.client.protocol {
         Protocol::Remoting => 3,
-        Protocol::Grpc => 2,
+        Protocol::Grpc | Protocol::OnsHttp => 2,
     }
 }
 
