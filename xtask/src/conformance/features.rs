@@ -38,6 +38,8 @@ pub(crate) enum Feature {
     RequestReply,
     /// Traces that the library writes to a topic.
     Trace,
+    /// Metrics that the library reports to its server over OTLP.
+    ClientMetrics,
     /// Signed requests.
     Credentials,
     /// Names inside a namespace of the client.
@@ -164,6 +166,10 @@ pub(crate) const GRPC_GO: &[Lack] = &[
         Feature::OrderedRetry,
         "5.1.4 for Go goes on behind a message that its listener in order fails",
     ),
+    (
+        Feature::ClientMetrics,
+        "5.1.4 for Go reports metrics in the protocol of OpenCensus",
+    ),
 ];
 
 /// The gRPC client for Node.js.
@@ -177,6 +183,7 @@ pub(crate) const GRPC_NODEJS: &[Lack] = &[
         Feature::LargestReceived,
         "1.0.8 for Node.js receives answers of up to 4 MiB only",
     ),
+    (Feature::ClientMetrics, "1.0.8 for Node.js measures nothing"),
 ];
 
 /// The gRPC client for Python.
@@ -190,6 +197,10 @@ pub(crate) const GRPC_PYTHON: &[Lack] = &[
     (
         Feature::OrderedAttempts,
         "5.1.2 for Python counts no attempts in order",
+    ),
+    (
+        Feature::ClientMetrics,
+        "5.1.2 for Python reports once a minute, and not when it stops",
     ),
 ];
 
@@ -215,6 +226,7 @@ pub(crate) const GRPC_RUST: &[Lack] = &[
         Feature::LargestReceived,
         "5.0.0 for Rust receives answers of up to 4 MiB only",
     ),
+    (Feature::ClientMetrics, "5.0.0 for Rust measures nothing"),
 ];
 
 /// The HTTP plane of ONS.

@@ -3,6 +3,7 @@
 mod across_protocols;
 mod batch;
 mod broadcasting;
+mod client_metrics;
 mod dead_letter;
 mod filters;
 mod invisible_duration;
@@ -293,6 +294,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         shows: "a topic takes messages of its own type and refuses each other type with a reason",
         applies: |client, kind| client.protocol == Protocol::Grpc && once(client, kind),
         run: type_mismatch::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "client-metrics",
+        shows: "what a client measures of its sends and its consumer is on the server's metrics page once it stops",
+        applies: |client, kind| client.protocol == Protocol::Grpc && once(client, kind),
+        needs: &[Feature::ClientMetrics],
+        // The metrics are those of a server that nobody else uses.
+        needs_restart: true,
+        run: client_metrics::run,
         ..Scenario::PLAIN
     },
 ];
