@@ -36,6 +36,7 @@ mod stored;
 pub mod sys_flag;
 mod tags;
 mod trace;
+mod trace_write;
 mod view;
 
 pub use encode::{NewMessage, Placement};
@@ -47,4 +48,5 @@ pub use rewrite::{Rewrite, RewriteError, Rewritten};
 pub use stored::{Split, StoredMessage, split};
 pub use tags::tags_code;
 pub use trace::{TraceKind, TraceRecord, trace_records};
+pub use trace_write::{ConsumeTrace, ReceiveTrace, SendTrace};
 pub use view::{IndexedProperties, MessageView};

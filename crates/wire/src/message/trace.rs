@@ -5,10 +5,10 @@
 //! the Java client 5.5.0.
 
 /// Ends a record.
-const RECORD_END: char = '\u{2}';
+pub(super) const RECORD_END: char = '\u{2}';
 
 /// Separates the fields of a record.
-const FIELD_END: char = '\u{1}';
+pub(super) const FIELD_END: char = '\u{1}';
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
