@@ -402,3 +402,23 @@ pub const CLIENT_METRICS_REPORTED_MAX: usize = 100_000;
 
 /// After this long without a report a client's metrics are forgotten. SDKs report every minute.
 pub const CLIENT_METRICS_EXPIRY_MS: u64 = 300_000;
+
+/// What happened to messages of gRPC clients and still waits to be traced. Each has about 500
+/// bytes; beyond this many, traces are lost rather than anybody made to wait.
+pub const TRACE_EVENTS_QUEUED_MAX: usize = 16_384;
+
+/// Most events that one message of the trace topic holds: their ids and keys are its keys, and must
+/// find room in its properties.
+pub const TRACE_EVENTS_PER_MESSAGE_MAX: usize = 32;
+
+/// Most events that are taken from the queue at once.
+pub const TRACE_EVENTS_PER_BATCH_MAX: usize = 1_024;
+
+/// How long events are gathered before they are written, so that one append takes many.
+pub const TRACE_LINGER_MS: u64 = 100;
+
+/// Deliveries remembered until they are settled, to tell how long they took; about 200 bytes each.
+pub const TRACE_DELIVERIES_MAX: usize = 65_536;
+
+/// Longest keys of a message that its traces repeat; whole keys beyond it are left out.
+pub const TRACE_KEYS_BYTES_MAX: usize = 512;

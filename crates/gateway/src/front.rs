@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    client_metrics::ClientMetrics, grpc::clients::Clients, metrics::FrontMetrics,
-    surroundings::Surroundings,
+    client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
+    metrics::FrontMetrics, surroundings::Surroundings,
 };
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
@@ -70,6 +70,8 @@ pub struct FrontSettings {
     pub region: String,
     /// Whether gRPC clients are asked for what they measure.
     pub client_metrics: bool,
+    /// Whether traces of messages are written for gRPC clients.
+    pub message_trace: bool,
 }
 
 impl Default for FrontSettings {
@@ -80,6 +82,7 @@ impl Default for FrontSettings {
             http_invisible: Duration::from_millis(base::limits::ONS_HTTP_INVISIBLE_MS),
             region: DEFAULT_REGION.to_owned(),
             client_metrics: true,
+            message_trace: false,
         }
     }
 }
@@ -172,6 +175,8 @@ pub struct Front {
     pub metrics: FrontMetrics,
     /// What gRPC clients have measured.
     pub(crate) client_metrics: ClientMetrics,
+    /// What happens to their messages.
+    pub(crate) message_traces: MessageTraces,
     /// What gRPC clients have said of themselves, over all their connections.
     pub(crate) grpc_clients: Clients,
     log_level: OnceLock<ChangeLogLevel>,
@@ -190,6 +195,7 @@ impl Front {
     pub fn new(router: Arc<Router>, clock: Arc<dyn Clock>, settings: FrontSettings) -> Self {
         let started_at = clock.elapsed();
         let client_metrics = ClientMetrics::new(clock.now());
+        let message_traces = MessageTraces::new(settings.message_trace);
         Self {
             router,
             clock,
@@ -197,6 +203,7 @@ impl Front {
             drain: Drain::default(),
             metrics: FrontMetrics::default(),
             client_metrics,
+            message_traces,
             grpc_clients: Clients::default(),
             log_level: OnceLock::new(),
             surroundings: None,

@@ -17,6 +17,7 @@ mod http;
 mod hyper_clock;
 mod instance;
 mod listen;
+mod message_trace;
 mod metrics;
 mod ons_http;
 mod prefixed;

@@ -15,11 +15,13 @@ use base::limits;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
+    task::JoinHandle,
 };
 
 use crate::{
     door::Door,
     front::{ConnectionInfo, DrainPhase, Front},
+    message_trace,
     tls::{TlsError, TlsSetup},
 };
 
@@ -28,6 +30,9 @@ const VIP_PORT_BELOW: u16 = 2;
 
 /// Connections that the system may hold before they are accepted.
 const BACKLOG: u32 = 1_024;
+
+/// How long the last traces of messages may take to be written.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// Pause after a failed accept: out of file handles does not pass at once.
 const ACCEPT_PAUSE_MS: u64 = 100;
@@ -94,6 +99,8 @@ pub struct Running {
     vip_addresses: Vec<SocketAddr>,
     /// Each listener and connection holds the other end; nothing is ever sent.
     ended: mpsc::Receiver<()>,
+    /// Writes traces, and ends after everything else.
+    recorder: Option<JoinHandle<()>>,
 }
 
 /// How a drain went.
@@ -145,8 +152,10 @@ pub async fn serve(
         }
         tokio::spawn(shared.accept(listener, alive.clone()));
     }
+    let recorder = message_trace::start(&front);
     Ok(Running {
         front,
+        recorder,
         addresses: listening,
         vip_addresses,
         ended,
@@ -181,6 +190,12 @@ impl Running {
             }
         }
         self.front.drain.advance(DrainPhase::Closed);
+        if let Some(recorder) = self.recorder {
+            tokio::select! {
+                _ = recorder => {}
+                () = self.front.clock.sleep(LAST_TRACES) => {}
+            }
+        }
         Drained { cut }
     }
 }

@@ -242,6 +242,26 @@ impl Collector for Scrape {
         storage(&instances, &mut encoder)?;
         let now = front.clock.now();
         front.client_metrics.encode(&mut encoder, now)?;
+        let (lost, written) = front.message_traces.counts();
+        for (name, help, count) in [
+            (
+                "carrack_message_traces_lost",
+                "Traces of gRPC clients' messages that found no room or could not be written",
+                lost,
+            ),
+            (
+                "carrack_message_traces_written",
+                "Traces of gRPC clients' messages in the trace topic",
+                written,
+            ),
+        ] {
+            Samples {
+                name,
+                help,
+                samples: vec![(Vec::new(), count)],
+            }
+            .counter(&mut encoder)?;
+        }
         front.metrics.encode(&mut encoder, front.connections())
     }
 }

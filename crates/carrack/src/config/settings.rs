@@ -102,6 +102,17 @@ settings! {
         example: "false",
         restart: true,
     }
+    /// Whether the server writes traces for gRPC clients, which Remoting clients do themselves:
+    /// when each message was sent, delivered and settled, how long that took, by whom, and how it
+    /// went. They go to the topic RMQ_SYS_TRACE_TOPIC, for `carrack message trace` and `mqadmin
+    /// queryMsgTraceById`. That costs about 200 bytes more on disk for each send, each delivery
+    /// and each acknowledgement; under pressure traces are lost, messages wait for none.
+    message_trace: bool {
+        default: false,
+        shown: "false",
+        example: "true",
+        restart: true,
+    }
     /// PEM file with the certificate chain for TLS. Goes together with `tls_key_file`.
     tls_certificate_file: Option<PathBuf> {
         default: None,

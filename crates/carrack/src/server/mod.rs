@@ -94,6 +94,7 @@ async fn serve(
         http_invisible: Duration::from_millis(settings.http_invisible_ms),
         region: settings.region.clone(),
         client_metrics: settings.client_metrics,
+        message_trace: settings.message_trace,
     };
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
     let front = Arc::new(front.with_surroundings(surroundings(settings)));

@@ -17,8 +17,8 @@ use std::{
 
 use base::{GroupName, InstanceId, Timestamp, TopicName, limits};
 use broker::{
-    ClientCommand, ClientIdentity, ConsumerSubscription, Heartbeat, HeartbeatError, Instance,
-    Router,
+    ClientCommand, ClientIdentity, ConsumeMode, ConsumerSubscription, Heartbeat, HeartbeatError,
+    Instance, Router,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -273,6 +273,16 @@ impl Clients {
         let tables = self.tables.lock();
         let session = tables.sessions.get(&Key::of(instance, client));
         session.map(|session| session.role.clone())
+    }
+
+    /// Whether a client consumes in that group by a listener.
+    pub(crate) fn listens(&self, instance: &Instance, client: &str, group: &GroupName) -> bool {
+        let tables = self.tables.lock();
+        let session = tables.sessions.get(&Key::of(instance, client));
+        session.is_some_and(|session| {
+            let mut consumers = session.role.consumers.iter();
+            consumers.any(|consumer| consumer.group == *group && consumer.mode == ConsumeMode::Push)
+        })
     }
 
     /// A client has sent a half message: from now on it is asked about those of that topic.

@@ -1,5 +1,7 @@
 //! AckMessage: messages are done for their group. Each entry has a result of its own.
 
+use std::sync::Arc;
+
 use base::{GroupName, TopicName, limits};
 use broker::{Instance, ReceiptHandle};
 use wire::grpc_v2::{self as v2, Code};
@@ -8,7 +10,9 @@ use super::{
     call::Call,
     names, shards,
     status::{self, Refusal},
+    traced,
 };
+use crate::message_trace::Outcome;
 
 pub(super) async fn ack(
     call: &Call,
@@ -26,7 +30,8 @@ pub(super) async fn ack(
     let mut entries = Vec::with_capacity(count);
     let mut results = Vec::with_capacity(count);
     for entry in request.entries {
-        let result = ack_entry(call, &instance, &topic, &group, &entry.receipt_handle).await;
+        let place = (&instance, &topic, &group);
+        let result = ack_entry(call, place, &entry).await;
         let status = result.map_or_else(|refusal| refusal.status(), |()| status::ok());
         results.push(status.clone());
         entries.push(v2::AckMessageResultEntry {
@@ -43,12 +48,13 @@ pub(super) async fn ack(
 
 async fn ack_entry(
     call: &Call,
-    instance: &Instance,
-    topic: &TopicName,
-    group: &GroupName,
-    handle: &str,
+    place: (&Arc<Instance>, &TopicName, &GroupName),
+    entry: &v2::AckMessageEntry,
 ) -> Result<(), Refusal> {
-    let handle: ReceiptHandle = handle.parse()?;
+    let (instance, topic, group) = place;
+    let handle: ReceiptHandle = entry.receipt_handle.parse()?;
     let shard = shards::shard_of(call, instance, &handle)?;
-    Ok(shard.ack(group, topic, &handle).await?)
+    shard.ack(group, topic, &handle).await?;
+    traced::settled(call, place, (&entry.message_id, &handle), Outcome::Acked);
+    Ok(())
 }

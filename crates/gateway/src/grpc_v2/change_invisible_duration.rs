@@ -12,7 +12,9 @@ use super::{
     names, shards,
     status::{self, Refusal},
     time::to_duration,
+    traced,
 };
+use crate::message_trace::Outcome;
 
 pub(super) async fn change_invisible_duration(
     call: &Call,
@@ -31,6 +33,14 @@ pub(super) async fn change_invisible_duration(
     let duration = duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN));
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
     let shard = shards::shard_of(call, &instance, &handle)?;
+    let group_and_topic = (&instance, &topic, &group);
+    let fails = call.front.message_traces.is_on()
+        && request.suspend != Some(true)
+        && call
+            .front
+            .grpc_clients
+            .listens(&instance, call.client_id()?, &group);
+    let before = handle;
     let (handle, _) = if request.suspend == Some(true) {
         shard.suspend(&group, &topic, &handle, duration).await?
     } else {
@@ -38,6 +48,11 @@ pub(super) async fn change_invisible_duration(
             .change_invisible_duration(&group, &topic, &handle, duration)
             .await?
     };
+    if fails {
+        // Push consumers ask for it when their listener failed; others may mean anything.
+        let delivery = (request.message_id.as_str(), &before);
+        traced::settled(call, group_and_topic, delivery, Outcome::Failed);
+    }
     Ok(v2::ChangeInvisibleDurationResponse {
         status: Some(status::ok()),
         receipt_handle: handle.to_string(),

@@ -7,7 +7,9 @@ use super::{
     call::Call,
     names, shards,
     status::{self, Refusal},
+    traced,
 };
+use crate::message_trace::Outcome;
 
 pub(super) async fn forward_to_dead_letter(
     call: &Call,
@@ -20,6 +22,9 @@ pub(super) async fn forward_to_dead_letter(
     shard
         .forward_to_dead_letter(&group, &topic, &handle)
         .await?;
+    let place = (&instance, &topic, &group);
+    let delivery = (request.message_id.as_str(), &handle);
+    traced::settled(call, place, delivery, Outcome::DeadLettered);
     Ok(v2::ForwardMessageToDeadLetterQueueResponse {
         status: Some(status::ok()),
     })

@@ -24,6 +24,7 @@ mod send;
 mod settings;
 mod sync_lite_subscription;
 mod telemetry;
+mod traced;
 
 use std::{sync::Arc, time::Duration};
 

@@ -28,6 +28,7 @@ use super::{
     shards,
     status::{self, Refusal},
     time::{from_timestamp, to_duration},
+    traced,
     unread::{Counted, Unread},
 };
 use crate::{
@@ -88,6 +89,7 @@ pub(super) async fn receive(
     if messages.is_empty() {
         return Err(Refusal::new(Code::MessageNotFound, "no new message"));
     }
+    traced::received(call, &instance, &topic, &group, &messages);
     let bytes = messages
         .iter()
         .map(|received| received.message.bytes().len())

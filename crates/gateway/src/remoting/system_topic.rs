@@ -1,7 +1,6 @@
 //! Topics that mean something to the server itself.
 
-/// Where SDKs send what they did with each message, unless they are told another topic.
-pub(super) const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
+pub(super) use crate::message_trace::TRACE_TOPIC;
 
 /// What comes before the region in the name of the topic where ONS clients send that.
 const ONS_TRACE_TOPIC_PREFIX: &str = "rmq_sys_TRACE_DATA_";

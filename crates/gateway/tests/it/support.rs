@@ -109,6 +109,7 @@ pub(crate) struct Setup {
     pub(crate) access_control: bool,
     pub(crate) advertise: Option<Advertise>,
     pub(crate) client_metrics: bool,
+    pub(crate) message_trace: bool,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
 }
@@ -120,6 +121,7 @@ impl Default for Setup {
             access_control: false,
             advertise: None,
             client_metrics: true,
+            message_trace: false,
             instances: Vec::new(),
         }
     }
@@ -171,6 +173,7 @@ impl Server {
             advertise: setup.advertise,
             default_instance: InstanceId::default_instance(),
             client_metrics: setup.client_metrics,
+            message_trace: setup.message_trace,
             ..FrontSettings::default()
         };
         let surroundings = Surroundings {

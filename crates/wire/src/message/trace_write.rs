@@ -216,7 +216,12 @@ mod tests {
         assert_eq!(read.len(), 3);
         assert!(read.iter().all(|record| record.message_id == "id-1"));
         assert_eq!(
-            (read[0].kind, read[0].topic, read[0].took_ms, read[0].success),
+            (
+                read[0].kind,
+                read[0].topic,
+                read[0].took_ms,
+                read[0].success
+            ),
             (TraceKind::Send, Some("orders"), Some(12), Some(true))
         );
         assert_eq!(
@@ -224,7 +229,12 @@ mod tests {
             (Some("r1"), Some("2"), "k1 k2")
         );
         assert_eq!(
-            (read[2].request_id, read[2].success, read[2].at_ms, read[2].group),
+            (
+                read[2].request_id,
+                read[2].success,
+                read[2].at_ms,
+                read[2].group
+            ),
             (Some("r1"), Some(false), Some(1_017), Some("billing"))
         );
     }

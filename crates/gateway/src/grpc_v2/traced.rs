@@ -1,0 +1,123 @@
+//! What the verbs say of messages, where their traces are asked for (`message_trace.rs`).
+
+use std::{sync::Arc, time::Duration};
+
+use base::{GroupName, Timestamp, TopicName};
+use broker::{Instance, Message, MessageType, ReceiptHandle, Received, Sent};
+use wire::message::MessageId;
+
+use super::call::Call;
+use crate::message_trace::{Delivery, Event, Outcome, Subject, What};
+
+fn event(
+    call: &Call,
+    instance: &Arc<Instance>,
+    topic: &TopicName,
+    at: Timestamp,
+    message: Subject,
+    what: What,
+) -> Event {
+    Event {
+        instance: Arc::clone(instance),
+        topic: topic.clone(),
+        message,
+        client: call.client_id().unwrap_or_default().to_owned(),
+        host: call.connection.peer,
+        server: call.front.store_host(&call.connection),
+        at,
+        what,
+    }
+}
+
+/// A send that is under way.
+pub(super) struct Sending {
+    messages: Vec<(Subject, MessageType)>,
+    began: (Timestamp, Duration),
+}
+
+impl Sending {
+    /// Remembers what is sent; `None` where nobody asks.
+    pub(super) fn of(call: &Call, messages: &[Message]) -> Option<Self> {
+        if !call.front.message_traces.is_on() {
+            return None;
+        }
+        let messages = messages.iter().map(|message| {
+            let raw = str::from_utf8(&message.properties).unwrap_or_default();
+            (
+                Subject::of(raw, message.body.len()),
+                MessageType::of(message),
+            )
+        });
+        Some(Self {
+            messages: messages.collect(),
+            began: (call.now(), call.front.clock.elapsed()),
+        })
+    }
+
+    /// Tells how it ended: `sent` has as many entries as there were messages, or none if it failed.
+    pub(super) fn ended(
+        self,
+        call: &Call,
+        instance: &Arc<Instance>,
+        topic: &TopicName,
+        sent: &[Sent],
+    ) {
+        let (at, began) = self.began;
+        let took = call.front.clock.elapsed().saturating_sub(began);
+        for (index, (subject, kind)) in self.messages.into_iter().enumerate() {
+            let stored = sent.get(index).map(|sent| {
+                let id = MessageId {
+                    store_host: call.front.store_host(&call.connection),
+                    physical_offset: sent.physical_offset.wire(),
+                };
+                id.to_string()
+            });
+            let what = What::Sent { took, kind, stored };
+            let event = event(call, instance, topic, at, subject, what);
+            call.front.message_traces.tell(event);
+        }
+    }
+}
+
+/// Tells that messages are handed out.
+pub(super) fn received(
+    call: &Call,
+    instance: &Arc<Instance>,
+    topic: &TopicName,
+    group: &GroupName,
+    messages: &[Received],
+) {
+    if !call.front.message_traces.is_on() {
+        return;
+    }
+    for received in messages {
+        let raw = received.message.properties_raw();
+        let subject = Subject::of(raw, received.message.body().len());
+        let what = What::Received {
+            group: group.clone(),
+            delivery: Delivery::of(&received.handle),
+        };
+        let event = event(call, instance, topic, call.now(), subject, what);
+        call.front.message_traces.tell(event);
+    }
+}
+
+/// Tells that a delivery is settled.
+pub(super) fn settled(
+    call: &Call,
+    (instance, topic, group): (&Arc<Instance>, &TopicName, &GroupName),
+    (message_id, handle): (&str, &ReceiptHandle),
+    outcome: Outcome,
+) {
+    if !call.front.message_traces.is_on() {
+        return;
+    }
+    let what = What::Settled {
+        group: group.clone(),
+        delivery: Delivery::of(handle),
+        outcome,
+    };
+    let subject = Subject::named(message_id);
+    let event = event(call, instance, topic, call.now(), subject, what);
+    call.front.message_traces.tell(event);
+}
