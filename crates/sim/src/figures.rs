@@ -31,4 +31,8 @@ pub struct Figures {
     pub in_line: usize,
     /// Messages handed out while one of a lower priority was there.
     pub by_priority: usize,
+    /// Messages of LiteTopics that were settled.
+    pub lite_settled: usize,
+    /// LiteTopics that were there again after their end.
+    pub lite_ended: usize,
 }

@@ -5,6 +5,7 @@
 
 pub mod deliveries;
 mod end;
+pub mod lite;
 pub mod locks;
 mod order;
 mod priorities;
@@ -17,9 +18,9 @@ use std::{
     time::Duration,
 };
 
-use base::{GroupName, LogPosition, QueueId, QueueOffset, Timestamp, TopicName};
+use base::{GroupName, LiteTopicName, LogPosition, QueueId, QueueOffset, Timestamp, TopicName};
 use broker::{ReceiptHandle, Retention, Sent};
-use wire::message::StoredMessage;
+use wire::message::{StoredMessage, properties};
 
 use crate::{
     body,
@@ -27,6 +28,7 @@ use crate::{
     plan::{Checks, Settings},
     world::World,
 };
+use lite::LiteTopics;
 use locks::Turns;
 use order::Lines;
 use priorities::Priorities;
@@ -46,6 +48,8 @@ pub struct Letter {
     pub message_group: Option<String>,
     /// Its priority, and the queue that messages of that priority go to.
     pub priority: Option<(u32, QueueId)>,
+    /// Its LiteTopic.
+    pub lite_topic: Option<LiteTopicName>,
     /// Bytes of its body.
     pub body_bytes: usize,
     /// Where the answer said it is; if it waits, where it was first stored.
@@ -144,6 +148,7 @@ pub struct Ledger {
     turns: Turns,
     lines: Lines,
     priorities: Priorities,
+    lite: LiteTopics,
     /// Deliveries so far.
     deliveries: u64,
     /// Receipts that clients of this or an earlier life hold.
@@ -176,6 +181,7 @@ impl Ledger {
             turns: Turns::default(),
             lines: Lines::default(),
             priorities: Priorities::default(),
+            lite: LiteTopics::of(settings.lite.as_ref()),
             deliveries: 0,
             held: Vec::new(),
             durable: Vec::new(),
@@ -219,6 +225,7 @@ impl Ledger {
         self.turns.node_is_new();
         self.lines.node_is_new();
         self.priorities.node_is_new();
+        self.lite.node_is_new();
     }
 
     /// The node is gone; its log was durable up to `end`. What was not is as if it had never been.
@@ -285,6 +292,7 @@ impl Ledger {
             tag,
             message_group: None,
             priority: None,
+            lite_topic: None,
             body_bytes,
             sent: None,
             waiting: None,
@@ -306,6 +314,7 @@ impl Ledger {
         }
         self.letters[number as usize].waiting = None;
         self.note_place(number, sent.queue, sent.queue_offset.get());
+        self.is_in_lite_topic(number, sent.queue, sent.store_timestamp);
     }
 
     /// Message `number` is at this place: it always was, and nothing else is.
@@ -342,6 +351,8 @@ impl Ledger {
         let intact = body::of(number, letter.body_bytes) == bytes
             && message.verify_body_crc().is_ok()
             && letter.tag.as_deref() == message.view().tags()
+            && letter.lite_topic.as_ref().map(LiteTopicName::as_str)
+                == message.property(properties::LITE_TOPIC)
             && message.view().unique_key() == Some(format!("u{number}").as_str());
         let volatile = letter.volatile;
         let dead_letter = topic.dead_letter_group().is_some();
@@ -368,7 +379,10 @@ impl Ledger {
         }
         if !dead_letter && !volatile {
             let offset = message.queue_offset().cast_unsigned();
-            self.note_place(number, QueueId::new(message.queue_id()), offset);
+            let queue = QueueId::new(message.queue_id());
+            self.note_place(number, queue, offset);
+            let stored = Timestamp::from_ms(message.store_timestamp());
+            self.is_in_lite_topic(number, queue, stored);
             let position = LogPosition::new(message.physical_offset().cast_unsigned());
             self.letters[number as usize].position = Some(position);
         }
@@ -431,6 +445,7 @@ impl Ledger {
     /// Retention begins: what is in flight, durably, is owed.
     pub fn retention_begins(&mut self, node: &Node) {
         self.retention_began = self.world.now();
+        self.ends_are_looked_for();
         let (end, life) = (node.durable_end(), self.life);
         for ((_, number), progress) in &mut self.progress {
             let durable = |last: &Delivery| last.firm || (last.life == life && last.tail <= end);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use base::{GroupName, TopicName};
-use broker::{Retention, TopicSpec, TopicType};
+use base::{GroupName, LiteTopicName, TopicName};
+use broker::{GroupSpec, Retention, TopicSpec, TopicType};
 
 use crate::{
     machine::{Crash, Faults},
@@ -68,6 +68,8 @@ pub enum Mode {
     Fifo,
     /// In turns: by locking a queue, pulling and committing offsets, and by receiving in between.
     Locks,
+    /// By receiving LiteTopics, each in order, as its members choose them.
+    Lite,
 }
 
 /// A group of the run; it consumes all topics.
@@ -81,6 +83,72 @@ pub struct PlannedGroup {
     pub max_attempts: u32,
     /// The tag it wants; `None` for everything.
     pub tag: Option<String>,
+}
+
+/// The LiteTopics of a run.
+#[derive(Clone, Debug)]
+pub struct PlannedLite {
+    /// Their topic.
+    pub topic: TopicName,
+    /// The group whose members choose some.
+    pub group: PlannedGroup,
+    /// The group that consumes all of them.
+    pub whole: Option<PlannedGroup>,
+    /// Their names.
+    pub names: Vec<LiteTopicName>,
+    /// Minutes after the last message at which one ends.
+    pub expiration_minutes: u64,
+}
+
+impl PlannedLite {
+    fn choose(world: &World) -> Self {
+        let name = |n| LiteTopicName::new(&format!("chat{n}")).expect("a plain name");
+        let group = |name| PlannedGroup {
+            name: GroupName::new(name).expect("a plain name"),
+            mode: Mode::Lite,
+            // What was not seen is lost then, and not a dead letter.
+            max_attempts: 1_000,
+            tag: None,
+        };
+        Self {
+            topic: TopicName::new("chats").expect("a plain name"),
+            group: group("agents"),
+            whole: world.chance(50).then(|| group("archive")),
+            names: (0..2 * world.between(1, 4)).map(name).collect(),
+            expiration_minutes: world.between(2, 3),
+        }
+    }
+
+    /// Time after the last message at which a LiteTopic ends.
+    pub fn expiration(&self) -> Duration {
+        Duration::from_secs(self.expiration_minutes * 60)
+    }
+
+    /// What the topic is created with.
+    pub fn topic_spec(&self, planted: Planted) -> TopicSpec {
+        let mut spec = TopicSpec::new(self.topic.clone(), 1);
+        spec.topic_type = Some(TopicType::Lite);
+        let minutes = match planted {
+            Planted::HastyEnds => 1,
+            _ => self.expiration_minutes,
+        };
+        let expiration = TopicSpec::LITE_TOPIC_EXPIRATION.to_owned();
+        spec.attributes.insert(expiration, minutes.to_string());
+        spec
+    }
+
+    /// All groups.
+    pub fn groups(&self) -> impl Iterator<Item = &PlannedGroup> {
+        std::iter::once(&self.group).chain(&self.whole)
+    }
+
+    /// What a group is created with.
+    pub fn group_spec(&self, group: &PlannedGroup) -> GroupSpec {
+        let mut spec = GroupSpec::new(group.name.clone());
+        spec.max_attempts = group.max_attempts;
+        spec.lite_topic = (group.name == self.group.name).then(|| self.topic.clone());
+        spec
+    }
 }
 
 /// How producers are asked how their transactions ended.
@@ -121,6 +189,8 @@ pub struct Settings {
     pub topics: Vec<PlannedTopic>,
     /// Groups.
     pub groups: Vec<PlannedGroup>,
+    /// LiteTopics, beside the topics and groups.
+    pub lite: Option<PlannedLite>,
     /// Size of the log's first segments.
     pub segment_bytes: u64,
     /// Bytes that may wait for the disk.
@@ -260,6 +330,7 @@ impl Settings {
         Self {
             topics,
             groups,
+            lite: world.chance(40).then(|| PlannedLite::choose(world)),
             message_groups: [0, 3, 20][world.below(3) as usize],
             timed_percent: [0, 0, 10, 40][world.below(4) as usize],
             delay_ms_max: [20, 500, 5_000, 90_000][world.below(4) as usize],

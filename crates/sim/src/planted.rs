@@ -45,11 +45,17 @@ pub enum Planted {
     Disorder,
     /// Queues of all priorities take turns.
     FlatPriorities,
+    /// LiteTopics are remembered under the names of others.
+    SwappedLiteTopics,
+    /// LiteTopics end before their time.
+    HastyEnds,
+    /// Of the LiteTopics that a client subscribes to, one is forgotten.
+    ForgottenSubscriptions,
 }
 
 impl Planted {
     /// All that can be planted.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::LyingSync,
         Self::TrimBeforeCheckpoint,
         Self::ForgottenAcks,
@@ -66,6 +72,9 @@ impl Planted {
         Self::LeakyLocks,
         Self::Disorder,
         Self::FlatPriorities,
+        Self::SwappedLiteTopics,
+        Self::HastyEnds,
+        Self::ForgottenSubscriptions,
     ];
 
     /// Its name on the command line.
@@ -88,6 +97,9 @@ impl Planted {
             Self::LeakyLocks => "leaky-locks",
             Self::Disorder => "disorder",
             Self::FlatPriorities => "flat-priorities",
+            Self::SwappedLiteTopics => "swapped-lite-topics",
+            Self::HastyEnds => "hasty-ends",
+            Self::ForgottenSubscriptions => "forgotten-subscriptions",
         }
     }
 
@@ -123,6 +135,12 @@ impl Planted {
             (Self::EarlyTimers, HELD_MESSAGE) => add(&mut payload[8..16], -500),
             (Self::LateTimers, HELD_MESSAGE) => add(&mut payload[8..16], 500),
             (Self::HastyOffsets, OFFSET) => add(&mut payload[4..12], 1),
+            // The last letter of its name, a digit.
+            (Self::SwappedLiteTopics, LITE_TOPIC) => {
+                if let Some(last) = payload.last_mut() {
+                    *last ^= 1;
+                }
+            }
             _ => {}
         }
     }
@@ -143,3 +161,4 @@ const HELD_MESSAGE: u16 = 21;
 const HELD_CHANGED: u16 = 22;
 const RELEASED_MESSAGE: u16 = 23;
 const HELD_DROPPED: u16 = 24;
+const LITE_TOPIC: u16 = 25;

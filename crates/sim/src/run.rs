@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use base::{GroupName, QueueId, TopicName};
@@ -217,6 +218,16 @@ impl Run {
             for topic in &settings.topics {
                 let _ = creator.instance.create_topic(topic.spec(planted)).await;
             }
+            if let Some(lite) = &settings.lite {
+                let _ = creator
+                    .instance
+                    .create_topic(lite.topic_spec(planted))
+                    .await;
+                for group in lite.groups() {
+                    let spec = lite.group_spec(group);
+                    let _ = creator.instance.create_group(spec).await;
+                }
+            }
             for group in &settings.groups {
                 let mut spec = GroupSpec::new(group.name.clone());
                 spec.max_attempts = group.max_attempts;
@@ -254,6 +265,15 @@ impl Run {
             self.violate(format!("the run is {step:?}"));
         }
         self.end(node, scheduler, crash);
+        self.stay_away();
+    }
+
+    /// Some nodes are away for long, so that LiteTopics are past their time when they are back.
+    fn stay_away(&self) {
+        let world = &self.site.world;
+        if self.settings.lite.is_some() && world.chance(60) {
+            world.pass(Duration::from_secs(world.between(30, 180)));
+        }
     }
 
     fn end(&self, node: Rc<Node>, mut scheduler: Scheduler, crash: Option<Crash>) {
@@ -302,9 +322,14 @@ impl Run {
         let client = self.begin(&node, &mut scheduler);
         client.spawn_producers(&mut scheduler);
         let lasting = scheduler.task_count();
+        // First, as their time runs out.
+        client.spawn_lite_drain(&mut scheduler);
+        self.run_down(&mut scheduler, lasting);
+        self.ledger.borrow_mut().check_lite_end(&self.settings);
         client.spawn_patience(&mut scheduler);
         self.run_down(&mut scheduler, lasting);
         client.spawn_drain(&mut scheduler);
+        client.spawn_lite_ends(&mut scheduler);
         drop(client);
         self.run_down(&mut scheduler, lasting);
         if !self.is_violated() {

@@ -101,6 +101,11 @@ impl World {
         true
     }
 
+    /// Time passes while nobody is there to see it.
+    pub fn pass(&self, duration: Duration) {
+        self.time.lock().elapsed += duration;
+    }
+
     /// Something failed, or was refused for want of room, so that things may take longer.
     pub fn note_trouble(&self) {
         let now = self.elapsed();

@@ -1,6 +1,7 @@
 //! The clients of a run: what they do follows from the seed, what they see goes into the ledger.
 
 mod administer;
+mod lite;
 mod lock;
 mod pull;
 mod query;
@@ -98,8 +99,10 @@ impl Client {
                     self.spawn_receivers(scheduler, group, 2);
                     self.spawn_lockers(scheduler, group);
                 }
+                Mode::Lite => {}
             }
         }
+        self.spawn_lite(scheduler);
         let client = self.clone();
         scheduler.spawn("racer".to_owned(), async move { client.race_on().await });
         for n in 0..3 {
@@ -198,7 +201,11 @@ impl Client {
                             Mode::Locks if client.chance(50) && !topic.volatile => {
                                 client.lock_rest(&group, &topic, queue).await;
                             }
-                            Mode::Receive | Mode::InOrder | Mode::Fifo | Mode::Locks => {
+                            Mode::Receive
+                            | Mode::InOrder
+                            | Mode::Fifo
+                            | Mode::Locks
+                            | Mode::Lite => {
                                 client.receive_rest(&group, &topic, queue).await;
                             }
                         }

@@ -20,6 +20,7 @@ impl Client {
             let Some(sent) = letter
                 .sent
                 .filter(|_| !letter.volatile && letter.waiting.is_none())
+                .filter(|_| letter.lite_topic.is_none())
             else {
                 continue;
             };

@@ -75,7 +75,11 @@ impl Client {
         match self.answer(self.node.shard.receive(request)).await {
             Some(Ok(received)) => {
                 let mut ledger = self.ledger();
-                let asked = Asked { called, queue };
+                let asked = Asked {
+                    called,
+                    queue,
+                    lite_client: None,
+                };
                 ledger.received(&self.node, group, &topic.name, &received, asked);
                 Some(received)
             }

@@ -143,6 +143,9 @@ pub(super) fn message(
     if let Some(message_group) = &letter.message_group {
         set(&mut raw, properties::SHARDING_KEY, message_group);
     }
+    if let Some(lite_topic) = &letter.lite_topic {
+        set(&mut raw, properties::LITE_TOPIC, lite_topic.as_str());
+    }
     for (name, value) in more {
         set(&mut raw, name, value);
     }

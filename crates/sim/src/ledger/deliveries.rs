@@ -21,6 +21,8 @@ pub struct Asked {
     pub called: Duration,
     /// The one queue that it was for.
     pub queue: Option<QueueId>,
+    /// The client that chose the LiteTopics that it was for; `None` if it was for all.
+    pub lite_client: Option<u64>,
 }
 
 impl Delivery {
@@ -66,6 +68,7 @@ impl Ledger {
             Mode::Pull | Mode::Receive => vec![Duration::ZERO; batch.len()],
             Mode::InOrder | Mode::Fifo => self.check_order(group, &batch),
             Mode::Locks => self.check_unlocked(group, &batch),
+            Mode::Lite => self.check_lite(group, &batch, asked),
         };
         if asked.queue.is_none() && group.mode == Mode::Receive {
             self.compare_priorities(group, topic, &batch, asked.called);
@@ -182,6 +185,7 @@ impl Ledger {
         let volatile = self.letters[held.letter as usize].volatile;
         let progress = self.take_back(held).clone();
         let good = progress.is_out(life, called)
+            && !self.may_have_ended(held.letter)
             && progress
                 .last
                 .as_ref()

@@ -56,7 +56,8 @@ impl Ledger {
             for (number, letter) in self.letters.clone().into_iter().enumerate() {
                 let number = number as u64;
                 let wanted = group.tag.is_none() || group.tag == letter.tag;
-                if letter.volatile || letter.place.is_none() || !wanted {
+                let is_elsewhere = letter.volatile || letter.lite_topic.is_some();
+                if is_elsewhere || letter.place.is_none() || !wanted {
                     continue;
                 }
                 let position = letter.known_place().map(|(.., position)| position);
@@ -68,7 +69,7 @@ impl Ledger {
                 let buried = letters.contains(&number) || trimmed;
                 let done = match group.mode {
                     Mode::Pull => pulled,
-                    Mode::Receive | Mode::InOrder | Mode::Fifo | Mode::Locks => {
+                    Mode::Receive | Mode::InOrder | Mode::Fifo | Mode::Locks | Mode::Lite => {
                         let in_turn = pulled && group.mode == Mode::Locks;
                         in_turn
                             || progress.settled.is_some()
@@ -94,6 +95,7 @@ impl Ledger {
         let confirmed = self.letters.iter().filter(|letter| letter.sent.is_some());
         let [timed, committed, taken_back, put_aside] = self.waiting_figures();
         let [returned, returned_dead] = self.returned_figures();
+        let [lite_settled, lite_ended] = self.lite_figures();
         Figures {
             sent: self.letters.len(),
             confirmed: confirmed.count(),
@@ -113,6 +115,8 @@ impl Ledger {
             in_turn: self.turns.taken,
             in_line: self.lines.brought,
             by_priority: self.priorities.preferred,
+            lite_settled,
+            lite_ended,
         }
     }
 }

@@ -44,6 +44,8 @@ fn no_seed_breaks_an_invariant() {
         total.in_turn += outcome.figures.in_turn;
         total.in_line += outcome.figures.in_line;
         total.by_priority += outcome.figures.by_priority;
+        total.lite_settled += outcome.figures.lite_settled;
+        total.lite_ended += outcome.figures.lite_ended;
         lives += outcome.lives;
     }
     // Runs in which nothing happens prove nothing.
@@ -57,7 +59,9 @@ fn no_seed_breaks_an_invariant() {
     assert!(total.returned as u64 > SEEDS, "{total:?}");
     assert!(total.in_turn as u64 > 10 * SEEDS, "{total:?}");
     assert!(total.in_line as u64 > 20 * SEEDS, "{total:?}");
-    assert!(total.by_priority as u64 > 5 * SEEDS, "{total:?}");
+    assert!(total.by_priority as u64 > SEEDS, "{total:?}");
+    assert!(total.lite_settled as u64 > 5 * SEEDS, "{total:?}");
+    assert!(total.lite_ended as u64 > SEEDS / 2, "{total:?}");
     assert!(lives > 3 * SEEDS, "{lives} lives");
 }
 
@@ -183,4 +187,19 @@ fn a_message_group_with_two_clients_is_found() {
 #[test]
 fn a_lower_priority_that_comes_first_is_found() {
     is_found(Planted::FlatPriorities, 40, "got a lower one before");
+}
+
+#[test]
+fn a_lite_topic_that_is_taken_for_another_is_found() {
+    is_found(Planted::SwappedLiteTopics, 40, ", that of Known");
+}
+
+#[test]
+fn a_lite_topic_that_ends_early_is_found() {
+    is_found(Planted::HastyEnds, 40, "is lost to");
+}
+
+#[test]
+fn a_subscription_that_is_forgotten_is_found() {
+    is_found(Planted::ForgottenSubscriptions, 20, "is lost to agents");
 }
