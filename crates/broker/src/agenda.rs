@@ -74,6 +74,11 @@ impl Agenda {
         None
     }
 
+    /// Whether there is none, not even for later.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Whether there is one to look at now.
     pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
         self.places.len() > self.later.len() || self.next_time().is_some_and(|time| time <= now)

@@ -53,12 +53,17 @@ impl Shard {
             client: client.map(Arc::from),
         };
         let deadline = self.clock.elapsed() + request.wait_within_limits();
+        let mut leaving = Leaving {
+            shard: self,
+            subscriber: None,
+        };
         loop {
             if self.is_draining() {
                 return Ok(Vec::new());
             }
             self.check_alive(topic, group)?;
             let id = self.join(&key, self.clock.now()).map_err(Box::new)?;
+            leaving.subscriber = Some(id);
             let Some(notify) = self.notify_of(id) else {
                 continue;
             };
@@ -135,12 +140,19 @@ impl Shard {
         topic: &Topic,
     ) -> Result<Option<Turn<'_>>, ReceiveError> {
         let now = self.clock.now();
+        let failed = |source| state_error(topic.name(), source);
         let mut state = self.state.lock();
         loop {
             let Some(subscriber) = state.lite.subscriptions.get_mut(id) else {
                 return Ok(None);
             };
+            let is_whole = subscriber.key.client.is_none();
             if let Some(stream) = subscriber.agenda.next(now) {
+                // One that ends takes leave of those who chose it, but not of a whole group.
+                let is_gone = is_whole && state.is_lite_topic_gone(stream).map_err(failed)?;
+                if is_gone {
+                    continue;
+                }
                 return Ok(Some(Turn {
                     shard: self,
                     subscriber: id,
@@ -154,7 +166,7 @@ impl Shard {
             let last = StreamKey::of_queue(topic.id, QueueId::new(u32::MAX));
             let to = next_key(&keys::lite_topic(last));
             let page = state.range(&keys::lite_topic(from), &to, WALK_PAGE);
-            let page = page.map_err(|source| state_error(topic.name(), source))?;
+            let page = page.map_err(failed)?;
             let streams = page.iter().filter_map(|(key, _)| keys::stream_of(key));
             let streams: Vec<StreamKey> = streams.collect();
             let Some(subscriber) = state.lite.subscriptions.get_mut(id) else {
@@ -167,6 +179,25 @@ impl Shard {
             for stream in streams {
                 subscriber.agenda.put(stream);
             }
+        }
+    }
+}
+
+/// A receive that ends, whatever ends it. It may be the only one of its subscriber that knows when
+/// there is something to look at again: another one that waits has to learn that.
+struct Leaving<'a> {
+    shard: &'a Shard,
+    subscriber: Option<SubscriberId>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let state = self.shard.state.lock();
+        let subscriptions = &state.lite.subscriptions;
+        if let Some(subscriber) = self.subscriber.and_then(|id| subscriptions.get(id))
+            && !subscriber.agenda.is_empty()
+        {
+            subscriber.notify.notify_one();
         }
     }
 }

@@ -232,6 +232,48 @@ fn several_receives_of_one_client_share_what_comes() {
     assert_eq!([keys(&found[0]), keys(&found[1])], [["a1"], ["b1"]]);
 }
 
+/// The one that takes a message knows when it is due again, and is gone by then.
+#[test]
+fn who_waits_learns_when_what_another_receive_took_is_due() {
+    let bench = bench();
+    let short = |wait_ms| ReceiveRequest {
+        invisible: Duration::from_secs(1),
+        ..request("agents", wait_ms)
+    };
+    send(&bench, "a1");
+    add(&bench, "agents", "two", &["a"]);
+    let lapses = bench.run(bench.shard.receive_lite(short(0), "two"));
+    assert_eq!(lapses.unwrap().len(), 1);
+    bench.clock.advance(Duration::from_secs(1));
+    add(&bench, "agents", "one", &["b"]);
+    let mut first = pin!(bench.shard.receive_lite(short(30_000), "one"));
+    assert!(poll(first.as_mut()).is_pending());
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let mut second = pin!(bench.shard.receive_lite(short(30_000), "one"));
+    let mut drive = || {
+        loop {
+            count.0.store(0, Ordering::Relaxed);
+            let polled = second.as_mut().poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() || count.0.load(Ordering::Relaxed) == 0 {
+                return polled;
+            }
+        }
+    };
+    assert!(drive().is_pending());
+    add(&bench, "agents", "one", &["a"]);
+    assert_eq!(keys(&bench.run(first).unwrap()), ["a1"]);
+    if count.0.load(Ordering::Relaxed) > 0 {
+        assert!(drive().is_pending());
+    }
+    bench.clock.advance(Duration::from_secs(1));
+    assert_ne!(count.0.load(Ordering::Relaxed), 0, "nobody woke it");
+    let Poll::Ready(again) = drive() else {
+        panic!("still waits");
+    };
+    assert_eq!(keys(&again.unwrap()), ["a1"]);
+}
+
 #[test]
 fn of_members_that_share_nothing_the_last_to_subscribe_has_a_lite_topic() {
     let bench = bench();
@@ -274,6 +316,30 @@ fn of_members_that_share_nothing_the_last_to_subscribe_has_a_lite_topic() {
     sync(&bench, "owners", "one", all).unwrap();
     assert_eq!(keys(&receive(&bench, "owners", "one")), ["b1"]);
     assert_eq!(keys(&receive(&bench, "owners", "two")), ["a1"]);
+}
+
+#[test]
+fn what_a_lite_topic_had_in_flight_goes_with_it() {
+    let bench = bench();
+    add(&bench, "agents", "one", &["a"]);
+    let long = |group| ReceiveRequest {
+        invisible: 2 * HOUR,
+        ..request(group, 0)
+    };
+    send(&bench, "a1");
+    let chosen = bench.run(bench.shard.receive_lite(long("agents"), "one"));
+    let whole = bench.run(bench.shard.receive(long("archive")));
+    assert_eq!([chosen.unwrap().len(), whole.unwrap().len()], [1, 1]);
+    bench.clock.advance(HOUR);
+    // A group that is there, and so is not forgotten.
+    let receive_all = || bench.run(bench.shard.receive(request("archive", 0)));
+    assert!(receive_all().unwrap().is_empty());
+    assert_eq!(bench.shard.expire_lite_topics().unwrap(), 1);
+    bench.commit();
+    bench.clock.advance(HOUR);
+    add(&bench, "agents", "one", &["a"]);
+    assert!(receive(&bench, "agents", "one").is_empty());
+    assert!(receive_all().unwrap().is_empty());
 }
 
 #[test]

@@ -119,6 +119,13 @@ impl Ledger {
             self.check(is_out || !progress.is_out(life, now), || {
                 format!("{line:?} brought {out:?} while {number} is out: {progress:?}")
             });
+            // Somebody may have had it whose answer is lost: until when, nobody knows.
+            let is_lost = progress.settled.is_none()
+                && self.is_old(number)
+                && progress.last.as_ref().is_none_or(|last| last.life != life);
+            if is_lost && !is_out && offset < last {
+                since = self.world.elapsed();
+            }
             // A delivery that has ended held up the others until then.
             if let Some(last) = progress.last.filter(|_| progress.settled.is_none()) {
                 since = since.max(last.until.since(self.beginning()));
