@@ -172,6 +172,7 @@ impl Consumption {
     /// Sets how far the group has come, whatever it was, and drops what is in flight.
     pub(crate) fn reset(&mut self, next: u64) {
         self.next = Some(next);
+        self.is_unrecorded = false;
         while let Some((offset, _)) = self.in_flight.first_key_value() {
             self.remove(*offset);
         }

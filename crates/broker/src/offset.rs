@@ -159,7 +159,8 @@ impl Shard {
                     topic: topic.clone(),
                     source,
                 })?;
-        let clears = !consumption.is_settled();
+        // Also of what was acknowledged when the log took no record of it.
+        let clears = !consumption.is_forgettable();
         if consumption.next() == Some(offset.get()) && !clears {
             return Ok(());
         }

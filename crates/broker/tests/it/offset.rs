@@ -85,3 +85,35 @@ fn no_lock_is_granted_while_a_delivery_is_in_flight() {
         .unwrap();
     assert!(bench.receive(10_000).is_some());
 }
+
+/// Memory alone knows of the ack: the log was too busy to take it.
+#[test]
+fn what_is_behind_a_committed_offset_does_not_come_back() {
+    let bench = Bench::new();
+    bench.send(0, &["a"]);
+    let handle = bench.receive(1_000).unwrap().handle;
+    let (billing, orders) = (group("billing"), topic("orders"));
+    let commit = |queue, offset| {
+        let (queue, offset) = (QueueId::new(queue), QueueOffset::new(offset));
+        bench.shard.commit_offset(&billing, &orders, queue, offset)
+    };
+    // As many small records as the log takes before it has written some.
+    let is_taken = |n| match poll(pin!(commit(1, n)).as_mut()) {
+        Poll::Ready(result) => result.is_ok(),
+        Poll::Pending => panic!("a commit waits for nothing"),
+    };
+    assert!((1..10_000).any(|n| !is_taken(n)));
+    {
+        let mut ack = pin!(bench.shard.ack(&billing, &orders, &handle));
+        assert!(matches!(poll(ack.as_mut()), Poll::Ready(Ok(()))));
+    }
+    bench.commit();
+    bench.run(commit(0, 1)).unwrap();
+    bench.commit();
+    let bench = bench.reopen();
+    let queue = QueueId::new(0);
+    let committed = bench.shard.committed_offset(&billing, &orders, queue);
+    assert_eq!(committed.unwrap(), Some(QueueOffset::new(1)));
+    bench.clock.advance(Duration::from_secs(1));
+    assert!(bench.receive(1_000).is_none());
+}
