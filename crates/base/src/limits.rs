@@ -11,8 +11,8 @@ pub const GROUP_NAME_BYTES_MAX: usize = 120;
 /// Longest LiteTopic name: Apache's proxy `maxLiteTopicSize` and the managed service, 64.
 pub const LITE_TOPIC_NAME_BYTES_MAX: usize = 64;
 
-/// LiteTopics of one parent topic in one shard: ten times what the benchmark has. Each is two keys of
-/// the KV, and its consumers may have it in memory.
+/// LiteTopics of one parent topic in one shard: ten times what the benchmark has. Each is two keys
+/// of the KV, and its consumers may have it in memory.
 pub const LITE_TOPICS_MAX: u64 = 10_000_000;
 
 /// LiteTopics that one client subscribes to where its group says nothing else: Apache's default of

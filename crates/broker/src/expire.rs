@@ -19,9 +19,9 @@ const LITE_TOPICS_PER_LOCK: usize = 256;
 const PAGES_PER_RUN: usize = 128;
 
 impl Shard {
-    /// Ends LiteTopics whose time is over, and forgets clients that subscribed to some and are gone.
-    /// Looks at a bounded number of them and goes on from there the next time. Returns how many
-    /// have ended.
+    /// Ends LiteTopics whose time is over, and forgets clients that subscribed to some and are
+    /// gone. Looks at a bounded number of them and goes on from there the next time. Returns how
+    /// many have ended.
     ///
     /// # Errors
     /// When the KV or the log fail; nothing is half done.

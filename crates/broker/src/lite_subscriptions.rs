@@ -1,7 +1,7 @@
 //! Who wants the messages of which LiteTopics, and who has to look at which of them.
 //!
-//! In memory only: clients say every 30 s what they subscribe to, and a client that comes back after
-//! a restart says it at once.
+//! In memory only: clients say every 30 s what they subscribe to, and a client that comes back
+//! after a restart says it at once.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,11 +1,11 @@
 //! LiteTopics: names inside a topic of type LITE, each with a queue of its own, by the million.
 //!
-//! A LiteTopic is a queue of its parent topic whose id is [`FIRST_QUEUE`] or more, so everything that
-//! holds for queues holds for it: messages, index, consumption, retention. What it has besides is a
-//! name, a time of creation and an end. It comes into being with its first message or subscriber and
-//! goes when nothing was written to it for the topic's time to live (`expire.rs`); a name that comes
-//! back gets a new queue, so that nothing old can be taken for new. One that nobody uses costs the
-//! keys that name it and no memory: see [`State::forget_idle_lite_topics`].
+//! A LiteTopic is a queue of its parent topic whose id is [`FIRST_QUEUE`] or more, so everything
+//! that holds for queues holds for it: messages, index, consumption, retention. What it has besides
+//! is a name, a time of creation and an end. It comes into being with its first message or
+//! subscriber and goes when nothing was written to it for the topic's time to live (`expire.rs`); a
+//! name that comes back gets a new queue, so that nothing old can be taken for new. One that nobody
+//! uses costs the keys that name it and no memory: see [`State::forget_idle_lite_topics`].
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use base::Timestamp;
+use base::{LiteTopicName, NameError, Timestamp};
 use bytes::Bytes;
 use wire::message::{properties, sys_flag};
 
@@ -23,6 +23,24 @@ pub struct Message {
     pub body: Bytes,
     /// The properties in RocketMQ's stored form (`wire::message::properties`).
     pub properties: Bytes,
+}
+
+impl Message {
+    /// The priority of a priority message. One that cannot be read, or is below 0, is the lowest.
+    pub(crate) fn priority(&self) -> u32 {
+        let priority = properties::get(self.raw_properties(), properties::PRIORITY);
+        priority.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The LiteTopic that a message names.
+    pub(crate) fn lite_topic(&self) -> Result<LiteTopicName, NameError> {
+        let name = properties::get(self.raw_properties(), properties::LITE_TOPIC);
+        LiteTopicName::new(name.unwrap_or_default())
+    }
+
+    fn raw_properties(&self) -> &str {
+        str::from_utf8(&self.properties).unwrap_or_default()
+    }
 }
 
 /// What a message asks of the broker beyond being stored.

@@ -101,8 +101,8 @@ const SWEEP_KEYS: usize = 4_096;
 const HELD_PAGE: usize = 256;
 
 impl Shard {
-    /// Ends LiteTopics whose time is over and gives back what `retention` no longer asks to keep. Makes a checkpoint first if there is
-    /// something to give back.
+    /// Ends LiteTopics whose time is over and gives back what `retention` no longer asks to keep.
+    /// Makes a checkpoint first if there is something to give back.
     pub async fn retain(&self, retention: Retention) -> Result<Trimmed, RetainError> {
         self.expire_lite_topics()?;
         let start = self.log.start();

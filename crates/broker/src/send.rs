@@ -279,7 +279,7 @@ impl Shard {
             QueueChoice::LiteTopic => {
                 let name = messages
                     .first()
-                    .and_then(|message| lite_topic(message).ok());
+                    .and_then(|message| message.lite_topic().ok());
                 let name = name.ok_or(AppendMessagesError::NoLiteTopic)?;
                 let (queue, is_new) = self.lite_queue_or_new(state, topic, &name)?;
                 (queue, is_new.then_some(name))
@@ -416,7 +416,7 @@ impl Shard {
                 // Order within a queue is order within its message groups.
                 MessageType::Normal | MessageType::Fifo => continue,
                 MessageType::Priority => {
-                    let wanted = QueueChoice::ByPriority(priority(message));
+                    let wanted = QueueChoice::ByPriority(message.priority());
                     if index > 0 && queue != wanted {
                         return Err(SendError::Priorities { topic: name() });
                     }
@@ -427,7 +427,8 @@ impl Shard {
                 MessageType::Transaction => self.how_half(topic, message)?,
                 MessageType::Lite => {
                     let topic = name();
-                    let wanted = lite_topic(message)
+                    let wanted = message
+                        .lite_topic()
                         .map_err(|source| SendError::LiteTopicName { topic, source })?;
                     if lite.get_or_insert_with(|| wanted.clone()) != &wanted {
                         return Err(SendError::LiteTopics { topic: name() });
@@ -565,19 +566,6 @@ impl SendError {
             AppendMessagesError::State(source) => Self::State { topic, source },
         }
     }
-}
-
-/// The priority of a priority message. One that cannot be read, or is below 0, is the lowest.
-fn priority(message: &Message) -> u32 {
-    let raw = str::from_utf8(&message.properties).unwrap_or_default();
-    let priority = properties::get(raw, properties::PRIORITY);
-    priority.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// The LiteTopic that a message names.
-fn lite_topic(message: &Message) -> Result<LiteTopicName, NameError> {
-    let raw = str::from_utf8(&message.properties).unwrap_or_default();
-    LiteTopicName::new(properties::get(raw, properties::LITE_TOPIC).unwrap_or_default())
 }
 
 fn choose_queue(

@@ -327,9 +327,9 @@ impl Shard {
         Ok(())
     }
 
-    /// The queues of LiteTopics. Those that are not there are created: who subscribes is then called
-    /// by number when their first message comes. Not waited for: after a crash that loses them the
-    /// client subscribes again.
+    /// The queues of LiteTopics. Those that are not there are created: who subscribes is then
+    /// called by number when their first message comes. Not waited for: after a crash that loses
+    /// them the client subscribes again.
     fn lite_streams(
         &self,
         topic: &Topic,

@@ -21,8 +21,8 @@ use crate::support::{Bench, Count, group, poll, receive_request, request_with, t
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A bench with a topic `chats` whose LiteTopics end after an hour, and groups bound to it: `agents`
-/// and, of members that share nothing, `owners`; `archive` consumes all.
+/// A bench with a topic `chats` whose LiteTopics end after an hour, and groups bound to it:
+/// `agents` and, of members that share nothing, `owners`; `archive` consumes all.
 fn bench() -> Bench {
     let bench = Bench::new();
     let mut spec = TopicSpec::new(topic("chats"), 1);
