@@ -27,6 +27,7 @@ struct Sizes {
     differential_seeds: u64,
     timers_pending: u64,
     timers_due: u64,
+    lite_topics: crash::LiteTopicSizes,
     deny: bool,
 }
 
@@ -39,6 +40,12 @@ const CI: Sizes = Sizes {
     differential_seeds: 16,
     timers_pending: 100_000,
     timers_due: 10_000,
+    lite_topics: crash::LiteTopicSizes {
+        lite_topics: 50_000,
+        consumers: 500,
+        rate: 500,
+        seconds: 10,
+    },
     deny: false,
 };
 
@@ -50,6 +57,12 @@ const VERIFY: Sizes = Sizes {
     differential_seeds: 64,
     timers_pending: 1_000_000,
     timers_due: 50_000,
+    lite_topics: crash::LiteTopicSizes {
+        lite_topics: 1_000_000,
+        consumers: 10_000,
+        rate: 1_000,
+        seconds: 30,
+    },
     deny: true,
 };
 
@@ -126,6 +139,9 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     })?;
     steps.test("timers", || {
         crash::timers(&crash, sizes.timers_pending, sizes.timers_due)
+    })?;
+    steps.test("LiteTopics", || {
+        crash::lite_topics(&crash, sizes.lite_topics)
     })?;
     steps.test("differential", || {
         differential::run_seeds(binary.clone(), sizes.differential_seeds)

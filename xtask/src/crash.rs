@@ -10,6 +10,7 @@ mod chance;
 mod full_disk;
 mod kill;
 mod ledger;
+mod lite_topics;
 mod load;
 mod message;
 mod outlet;
@@ -28,6 +29,7 @@ use crate::workspace;
 pub(crate) use self::bad_clients::run as bad_clients;
 pub(crate) use self::full_disk::run as full_disk;
 pub(crate) use self::kill::run as kill;
+pub(crate) use self::lite_topics::{Sizes as LiteTopicSizes, run as lite_topics};
 pub(crate) use self::system_calls::run as system_calls;
 pub(crate) use self::timers::run as timers;
 

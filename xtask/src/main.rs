@@ -67,6 +67,13 @@ enum Command {
         #[arg(long, default_value_t = 50_000)]
         due: u64,
     },
+    /// Create very many LiteTopics, and send to random ones of them.
+    LiteTopics {
+        #[command(flatten)]
+        options: crash::Options,
+        #[command(flatten)]
+        sizes: crash::LiteTopicSizes,
+    },
     /// Attack every port while an ordinary client is served.
     Badclients {
         #[command(flatten)]
@@ -93,6 +100,7 @@ fn main() -> Result<()> {
             pending,
             due,
         } => crash::timers(&options, pending, due),
+        Command::LiteTopics { options, sizes } => crash::lite_topics(&options, sizes),
         Command::Badclients { options, seconds } => crash::bad_clients(&options, seconds),
     }
 }

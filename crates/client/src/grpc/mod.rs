@@ -14,7 +14,8 @@ use tonic::{
 use wire::grpc_v2::{
     self as v2, AckMessageRequest, AckMessageResponse, Message, QueryRouteRequest,
     QueryRouteResponse, ReceiveMessageRequest, SendMessageRequest, SendMessageResponse,
-    messaging_service_client::MessagingServiceClient, receive_message_response::Content,
+    SyncLiteSubscriptionRequest, messaging_service_client::MessagingServiceClient,
+    receive_message_response::Content,
 };
 
 use self::channel::Channel;
@@ -111,6 +112,38 @@ impl GrpcClient {
             metadata,
             request_timeout: options.request_timeout,
         })
+    }
+
+    /// Another client on the same connection, as behind a proxy.
+    ///
+    /// # Errors
+    /// When the id cannot be the value of a header.
+    pub fn for_client(&self, client_id: &str) -> Result<Self, ClientError> {
+        let id = MetadataValue::<Ascii>::try_from(client_id);
+        let id = id.map_err(|error| ClientError::Connect {
+            address: self.address.clone(),
+            source: std::io::Error::other(error),
+        })?;
+        let mut client = self.clone();
+        client.metadata.insert("x-mq-client-id", id);
+        Ok(client)
+    }
+
+    /// Says which LiteTopics this client wants.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn sync_lite_subscription(
+        &self,
+        request: SyncLiteSubscriptionRequest,
+    ) -> Result<(), ClientError> {
+        const NAME: &str = "sync lite subscription";
+        let mut stub = self.stub.clone();
+        let request = self.request(request);
+        let answer = self
+            .within(NAME, Duration::ZERO, stub.sync_lite_subscription(request))
+            .await?;
+        self.expect_ok(NAME, answer.status.as_ref())
     }
 
     /// The server's address as it was given.
