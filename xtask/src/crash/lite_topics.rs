@@ -18,6 +18,7 @@ use bytes::Bytes;
 use client::remoting::{NewTopic, OutgoingMessage};
 use client::{ClientError, GrpcClient, RemotingClient, grpc::resource};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::grpc_v2::{
@@ -48,6 +49,9 @@ const RESIDENT_BYTES_MAX: u64 = 500 * 1024 * 1024;
 
 /// Longest restart with them.
 const RESTART_MAX: Duration = Duration::from_secs(5);
+
+/// Longest wait for the last message after the last send.
+const LAST_ONE_MAX: Duration = Duration::from_secs(60);
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -234,6 +238,7 @@ struct Load {
     sizes: Sizes,
     began: Instant,
     ends: AtomicBool,
+    has_all: Notify,
     /// Messages whose sends were confirmed, or are under way.
     sent: AtomicU64,
     /// Receives that this machine was too busy to see answered in time.
@@ -255,6 +260,7 @@ impl Load {
             sizes,
             began: Instant::now(),
             ends: AtomicBool::new(false),
+            has_all: Notify::new(),
             sent: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
             arrived: Mutex::default(),
@@ -291,17 +297,9 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until everything has come, or nothing has for some time.
+    /// Waits until everything has come; a bounded time, after which the report says what has not.
     async fn wait_for_all(&self) {
-        let mut before = 0;
-        for quiet in 0.. {
-            let arrived = self.arrived.lock().times.len() as u64;
-            if arrived >= self.sent.load(Ordering::Relaxed) || quiet > 100 && arrived == before {
-                return;
-            }
-            before = arrived;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let _ = tokio::time::timeout(LAST_ONE_MAX, self.has_all.notified()).await;
     }
 
     async fn receive(&self, client: &GrpcClient, number: u64) {
@@ -332,6 +330,9 @@ impl Load {
                         if mine.contains(&lite_topic) =>
                     {
                         *arrived.times.entry(n).or_default() += 1;
+                        if arrived.times.len() as u64 == self.sizes.rate * self.sizes.seconds {
+                            self.has_all.notify_one();
+                        }
                         arrived.latencies_us.push(now.saturating_sub(at));
                     }
                     _ => arrived
