@@ -5,6 +5,7 @@
 mod access;
 mod door;
 mod drain;
+mod grpc_v1;
 mod grpc_v2;
 mod http;
 mod limits;

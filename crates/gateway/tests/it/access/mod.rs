@@ -1,6 +1,7 @@
 //! Access control: signatures, permissions, users and policies.
 
 mod administer;
+mod grpc_v1;
 mod grpc_v2;
 mod remoting;
 

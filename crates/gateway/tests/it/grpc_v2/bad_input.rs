@@ -75,7 +75,7 @@ fn frame(flag: u8, length: usize, payload: &[u8]) -> Bytes {
 }
 
 /// Sends bytes to a call and returns the code of gRPC that it ends with.
-async fn raw(channel: &Channel, service: &str, call: &str, body: Bytes) -> tonic::Code {
+pub(crate) async fn raw(channel: &Channel, service: &str, call: &str, body: Bytes) -> tonic::Code {
     let request = http::Request::post(format!("http://server/{service}/{call}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")

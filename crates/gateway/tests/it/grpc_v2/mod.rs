@@ -1,7 +1,7 @@
 //! The gRPC v2 front end over real sockets, as an SDK speaks to it.
 
 mod admin;
-mod bad_input;
+pub(crate) mod bad_input;
 pub(crate) mod client_metrics;
 mod commands;
 mod consume;
