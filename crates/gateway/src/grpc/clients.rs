@@ -58,8 +58,8 @@ impl Key {
     }
 }
 
-/// What the core has for a client that fetches it with one call after the other (protocol v1). Lives
-/// as long as what is known of the client.
+/// What the core has for a client that fetches it with one call after the other (protocol v1).
+/// Lives as long as what is known of the client.
 pub(crate) type Mailbox = Arc<tokio::sync::Mutex<Inbox>>;
 
 struct Session {

@@ -1,6 +1,6 @@
-//! The one table from the core's errors to `apache.rocketmq.v2.Code`: no match here has a wildcard,
-//! so that a new error does not compile until it has a code. Protocol v1 knows only the coarse codes
-//! of gRPC, to which these lead ([`Refusal::rpc_code`]).
+//! The one table from the core's errors to `apache.rocketmq.v2.Code`: no match here has a
+//! wildcard, so that a new error does not compile until it has a code. Protocol v1 knows only the
+//! coarse codes of gRPC, to which these lead ([`Refusal::rpc_code`]).
 //!
 //! Source of the codes: `definition.proto` of the protocol, and what Apache's proxy answers
 //! (`GrpcProxyException`, `ResponseBuilder`) where it knows the case.

@@ -1,10 +1,10 @@
 //! The gRPC v1 front end: `apache.rocketmq.v1.MessagingService`, the protocol of ONS TCP 2.x SDKs.
 //!
-//! One file per verb, named as in the broker. Every call has one answer; what the core tells or asks
-//! a client waits until the client fetches it (`poll_command.rs`). A refusal becomes the status in
-//! the answer, with the codes of `google.rpc`; at the level of gRPC nearly every call succeeds, which
-//! is what SDKs expect. Names, receipts, statuses, access and the stored form of messages are shared
-//! with gRPC v2 (`grpc/`).
+//! One file per verb, named as in the broker. Every call has one answer; what the core tells or
+//! asks a client waits until the client fetches it (`poll_command.rs`). A refusal becomes the
+//! status in the answer, with the codes of `google.rpc`; at the level of gRPC nearly every call
+//! succeeds, which is what SDKs expect. Names, receipts, statuses, access and the stored form of
+//! messages are shared with gRPC v2 (`grpc/`).
 
 mod access;
 mod ack;

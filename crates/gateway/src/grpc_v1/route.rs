@@ -27,8 +27,8 @@ pub(super) async fn query_route(
     })
 }
 
-/// Every consumer gets every partition: deliveries are shared one by one, and an ordered consumer is
-/// given nothing of a partition while another has messages of it.
+/// Every consumer gets every partition: deliveries are shared one by one, and an ordered consumer
+/// is given nothing of a partition while another has messages of it.
 pub(super) async fn query_assignment(
     call: &Call,
     request: v1::QueryAssignmentRequest,
