@@ -14,6 +14,8 @@ pub(crate) enum Protocol {
     Grpc,
     /// The HTTP plane of ONS.
     OnsHttp,
+    /// gRPC `apache.rocketmq.v1`.
+    GrpcV1,
 }
 
 /// How a consumer gets its messages.
@@ -191,6 +193,18 @@ pub(crate) const CLIENTS: &[Client] = &[
         trace_topic: "rmq_sys_TRACE_DATA_conformance",
     },
     Client {
+        name: "java-ons-2",
+        package: "Java ons-client 2.0.5.Final",
+        protocol: Protocol::GrpcV1,
+        language: Language::Java,
+        folder: "java",
+        consumers: &[ConsumerKind::Push],
+        leaves_bodies_compressed: false,
+        takes_text_only: false,
+        lacks: features::ONS_2,
+        trace_topic: TRACE_TOPIC,
+    },
+    Client {
         name: "java-grpc",
         package: "Java rocketmq-client-java 5.2.0",
         protocol: Protocol::Grpc,
@@ -337,6 +351,7 @@ impl Client {
             }
             Language::Go => Command::new(products.join(self.folder).join(match self.protocol {
                 Protocol::Grpc => "grpc",
+                Protocol::GrpcV1 => "grpc_v1",
                 Protocol::Remoting => "remoting",
                 Protocol::OnsHttp => "ons-http",
             })),
@@ -351,7 +366,7 @@ fn java(name: &str, products: &Path, home: &Path) -> Command {
     let module = name.trim_start_matches("java-");
     let main = match module {
         "grpc" => "grpc.GrpcDriver",
-        "ons-1" => "ons.OnsDriver",
+        "ons-1" | "ons-2" => "ons.OnsDriver",
         "ons-http" => "http.OnsHttpDriver",
         "remoting-3" => "remoting3.Remoting3Driver",
         _ => "remoting.RemotingDriver",

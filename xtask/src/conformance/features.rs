@@ -121,21 +121,42 @@ pub(crate) const REMOTING_GO: &[Lack] = &[
     ),
 ];
 
+const ONS_NO_LEVELS: Lack = (
+    Feature::DelayLevels,
+    "the ONS API holds messages back until a point in time only",
+);
+const ONS_NO_RECALL: Lack = (Feature::Recall, "the ONS API has no recall");
+const ONS_NO_BATCH: Lack = (
+    Feature::Batch,
+    "the ONS API consumes in batches but sends one by one",
+);
+const ONS_NO_REQUESTS: Lack = (Feature::RequestReply, "the ONS API has no requests");
+
 /// ONS over TCP, first generation.
 pub(crate) const ONS_1: &[Lack] = &[
-    (
-        Feature::DelayLevels,
-        "the ONS API holds messages back until a point in time only",
-    ),
-    (Feature::Recall, "the ONS API has no recall"),
-    (
-        Feature::Batch,
-        "the ONS API consumes in batches but sends one by one",
-    ),
-    (Feature::RequestReply, "the ONS API has no requests"),
+    ONS_NO_LEVELS,
+    ONS_NO_RECALL,
+    ONS_NO_BATCH,
+    ONS_NO_REQUESTS,
     (
         Feature::FilteredPull,
         "the pull consumer of ONS takes no filter",
+    ),
+];
+
+/// ONS over TCP, second generation.
+pub(crate) const ONS_2: &[Lack] = &[
+    ONS_NO_LEVELS,
+    ONS_NO_RECALL,
+    ONS_NO_BATCH,
+    ONS_NO_REQUESTS,
+    (
+        Feature::Uncompressed,
+        "2.0.5 compresses every body over 4 KiB",
+    ),
+    (
+        Feature::Trace,
+        "2.0.5 gives its traces to the server as spans, and reads none back",
     ),
 ];
 

@@ -134,6 +134,7 @@ pub(crate) fn compat(lines: &[Line]) -> String {
     );
     clients(&mut text, "Remoting clients", Protocol::Remoting, lines);
     clients(&mut text, "gRPC clients", Protocol::Grpc, lines);
+    clients(&mut text, "gRPC v1 clients", Protocol::GrpcV1, lines);
     clients(&mut text, "ONS HTTP clients", Protocol::OnsHttp, lines);
     text.push_str("\n## Across protocols\n\n| sent by \\ received by |");
     for client in CLIENTS {

@@ -91,7 +91,7 @@ impl Messages {
     }
 
     /// Over Remoting nothing tells such a message from a normal one, and timed ones go beside
-    /// them.
+    /// them; nor do clients over gRPC v1 expect topics of one type.
     const fn mixed_or(grpc: &'static str) -> Self {
         Self {
             remoting: "mixed",
@@ -102,7 +102,7 @@ impl Messages {
     /// The type in the words of the command line.
     pub(crate) fn over(self, protocol: Protocol) -> &'static str {
         match protocol {
-            Protocol::Remoting => self.remoting,
+            Protocol::Remoting | Protocol::GrpcV1 => self.remoting,
             Protocol::Grpc | Protocol::OnsHttp => self.grpc,
         }
     }

@@ -81,7 +81,7 @@ impl Target {
     pub(crate) fn address(&self, protocol: Protocol) -> &str {
         match protocol {
             Protocol::Remoting | Protocol::OnsHttp => &self.remoting,
-            Protocol::Grpc => &self.grpc,
+            Protocol::Grpc | Protocol::GrpcV1 => &self.grpc,
         }
     }
 

@@ -45,8 +45,9 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     if received != (1..=attempts).collect::<Vec<u32>>() {
         bail!("the deliveries say attempts {received:?}");
     }
-    if round.client.protocol == Protocol::Grpc {
-        // It is a dead letter when it is due once more and the group looks for messages.
+    if matches!(round.client.protocol, Protocol::Grpc | Protocol::GrpcV1) {
+        // Over gRPC v2, it is a dead letter when it is due once more and the group looks for
+        // messages.
         let mut other = round.start_driver()?;
         read_dead_letters(round, &mut other, &group)?;
         other.exit()?;
@@ -66,7 +67,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
 fn attempts(round: &Round<'_>) -> u32 {
     match round.client.protocol {
         Protocol::Remoting => 3,
-        Protocol::Grpc | Protocol::OnsHttp => 2,
+        Protocol::Grpc | Protocol::GrpcV1 | Protocol::OnsHttp => 2,
     }
 }
 
