@@ -92,6 +92,8 @@ pub struct PlannedLite {
     pub topic: TopicName,
     /// The group whose members choose some.
     pub group: PlannedGroup,
+    /// Whether no two of its members have the same one.
+    pub exclusive: bool,
     /// The group that consumes all of them.
     pub whole: Option<PlannedGroup>,
     /// Their names.
@@ -113,6 +115,7 @@ impl PlannedLite {
         Self {
             topic: TopicName::new("chats").expect("a plain name"),
             group: group("agents"),
+            exclusive: world.chance(40),
             whole: world.chance(50).then(|| group("archive")),
             names: (0..2 * world.between(1, 4)).map(name).collect(),
             expiration_minutes: world.between(2, 3),
@@ -143,10 +146,15 @@ impl PlannedLite {
     }
 
     /// What a group is created with.
-    pub fn group_spec(&self, group: &PlannedGroup) -> GroupSpec {
+    pub fn group_spec(&self, group: &PlannedGroup, planted: Planted) -> GroupSpec {
         let mut spec = GroupSpec::new(group.name.clone());
         spec.max_attempts = group.max_attempts;
-        spec.lite_topic = (group.name == self.group.name).then(|| self.topic.clone());
+        let chooses = group.name == self.group.name;
+        spec.lite_topic = chooses.then(|| self.topic.clone());
+        if chooses && self.exclusive && planted != Planted::SharedLiteTopics {
+            let model = GroupSpec::LITE_SUB_MODEL.to_owned();
+            spec.settings.insert(model, "Exclusive".to_owned());
+        }
         spec
     }
 }

@@ -51,11 +51,13 @@ pub enum Planted {
     HastyEnds,
     /// Of the LiteTopics that a client subscribes to, one is forgotten.
     ForgottenSubscriptions,
+    /// LiteTopics that one member is to have alone go to others, too.
+    SharedLiteTopics,
 }
 
 impl Planted {
     /// All that can be planted.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LyingSync,
         Self::TrimBeforeCheckpoint,
         Self::ForgottenAcks,
@@ -75,6 +77,7 @@ impl Planted {
         Self::SwappedLiteTopics,
         Self::HastyEnds,
         Self::ForgottenSubscriptions,
+        Self::SharedLiteTopics,
     ];
 
     /// Its name on the command line.
@@ -100,6 +103,7 @@ impl Planted {
             Self::SwappedLiteTopics => "swapped-lite-topics",
             Self::HastyEnds => "hasty-ends",
             Self::ForgottenSubscriptions => "forgotten-subscriptions",
+            Self::SharedLiteTopics => "shared-lite-topics",
         }
     }
 

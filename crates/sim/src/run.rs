@@ -224,7 +224,7 @@ impl Run {
                     .create_topic(lite.topic_spec(planted))
                     .await;
                 for group in lite.groups() {
-                    let spec = lite.group_spec(group);
+                    let spec = lite.group_spec(group, planted);
                     let _ = creator.instance.create_group(spec).await;
                 }
             }

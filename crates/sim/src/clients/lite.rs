@@ -154,8 +154,9 @@ impl Client {
             client_name(nth)
         ));
         let is_done = matches!(answer, Some(Ok(())));
-        if is_done {
-            self.ledger().chose(nth, &change, was_sure);
+        match is_done {
+            true => self.ledger().chose(nth, &change, was_sure),
+            false => self.ledger().may_have_chosen(),
         }
         is_done
     }

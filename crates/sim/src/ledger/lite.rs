@@ -38,6 +38,8 @@ struct Chosen {
 #[derive(Debug, Default)]
 pub(super) struct LiteTopics {
     expiration: Duration,
+    /// Whether no two clients have the same one.
+    exclusive: bool,
     queues: BTreeMap<QueueId, Known>,
     chosen: BTreeMap<u64, Chosen>,
     /// When those whose time is over were last looked for.
@@ -48,6 +50,7 @@ impl LiteTopics {
     pub(super) fn of(planned: Option<&PlannedLite>) -> Self {
         Self {
             expiration: planned.map(PlannedLite::expiration).unwrap_or_default(),
+            exclusive: planned.is_some_and(|planned| planned.exclusive),
             ..Self::default()
         }
     }
@@ -115,9 +118,18 @@ impl Ledger {
         std::mem::take(&mut chosen.is_sure)
     }
 
+    /// Nobody knows whether it is changed, nor what others have lost by it.
+    pub fn may_have_chosen(&mut self) {
+        if self.lite.exclusive {
+            let all = self.lite.chosen.values_mut();
+            all.for_each(|chosen| chosen.is_sure = false);
+        }
+    }
+
     /// It is changed; `was_sure` as [`Ledger::will_choose`] returned it.
     pub fn chose(&mut self, client: u64, change: &LiteSubscriptionChange, was_sure: bool) {
         let now = self.world.elapsed();
+        let others = self.share_out(client, change);
         let chosen = self.lite.chosen.entry(client).or_default();
         chosen.is_sure = was_sure;
         let ends: Vec<LiteTopicName> = match change {
@@ -129,14 +141,16 @@ impl Ledger {
             }
             LiteSubscriptionChange::Remove(names) => names.clone(),
             LiteSubscriptionChange::Replace(names) => {
-                chosen.is_sure = true;
+                chosen.is_sure = others.is_some();
                 if !was_sure {
                     chosen.names.clear();
                 }
                 for name in names {
                     chosen.names.entry(name.clone()).or_insert(now);
                 }
-                let kept: BTreeSet<&LiteTopicName> = names.iter().collect();
+                let others = others.unwrap_or_default();
+                let kept = names.iter().filter(|name| !others.contains(*name));
+                let kept: BTreeSet<&LiteTopicName> = kept.collect();
                 let all = chosen.names.keys();
                 all.filter(|name| !kept.contains(name)).cloned().collect()
             }
@@ -149,6 +163,33 @@ impl Ledger {
             chosen.names.remove(&name);
             chosen.ended.insert(name, now);
         }
+    }
+
+    /// Takes from other clients what a client adds, where no two have the same. Returns what
+    /// others keep; `None` if that is not known.
+    fn share_out(
+        &mut self,
+        client: u64,
+        change: &LiteSubscriptionChange,
+    ) -> Option<BTreeSet<LiteTopicName>> {
+        let now = self.world.elapsed();
+        let mut kept = BTreeSet::new();
+        if !self.lite.exclusive {
+            return Some(kept);
+        }
+        let mut is_sure = true;
+        let others = self.lite.chosen.iter_mut();
+        for (_, other) in others.filter(|(other, _)| **other != client) {
+            if let LiteSubscriptionChange::Add { names, .. } = change {
+                for name in names {
+                    other.names.remove(name);
+                    other.ended.insert(name.clone(), now);
+                }
+            }
+            is_sure &= other.is_sure;
+            kept.extend(other.names.keys().cloned());
+        }
+        is_sure.then_some(kept)
     }
 
     /// Messages are handed out by one receive: those of each LiteTopic in order, and only of those

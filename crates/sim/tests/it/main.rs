@@ -203,3 +203,8 @@ fn a_lite_topic_that_ends_early_is_found() {
 fn a_subscription_that_is_forgotten_is_found() {
     is_found(Planted::ForgottenSubscriptions, 20, "is lost to agents");
 }
+
+#[test]
+fn a_lite_topic_that_two_clients_have_is_found() {
+    is_found(Planted::SharedLiteTopics, 80, "has chosen Chosen");
+}
