@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 const require = createRequire(import.meta.url);
-const { ConsumeResult, FilterExpression, Producer, PushConsumer, SimpleConsumer } = require('rocketmq-client-nodejs');
+const { ConsumeResult, FilterExpression, LitePushConsumerBuilder, Producer, PushConsumer, SimpleConsumer } = require('rocketmq-client-nodejs');
 // The library takes these enumerations but does not export them.
 const { FilterType, TransactionResolution } =
   require('rocketmq-client-nodejs/proto/apache/rocketmq/v2/definition_pb');
@@ -53,6 +53,7 @@ function received(message) {
     properties: Object.fromEntries(message.properties),
     body_base64: message.body.toString('base64'),
     attempt: message.deliveryAttempt ?? 1,
+    lite_topic: message.liteTopic || undefined,
   });
 }
 
@@ -155,23 +156,28 @@ async function sendMany({ topic, prefix, count, concurrency, sharding_key }) {
 }
 
 async function startConsumer(command) {
-  const { kind, topic, group, tags, sql, model, ordered = false, replies } = command;
+  const { kind, topic, group, tags, sql, model, ordered = false, lite = false, replies } = command;
   if (model === 'broadcasting' || replies) throw new Unsupported('this kind of consumer');
   const expression = sql === undefined ? tags : new FilterExpression(sql, FilterType.SQL);
   const common = { ...connection(command), consumerGroup: group, subscriptions: new Map([[ topic, expression ]]) };
-  if (kind === 'push') {
-    const started = new PushConsumer({
-      ...common,
-      enableFifoConsumeAccelerator: ordered,
-      messageListener: {
-        async consume(message) {
-          received(message);
-          if (fails(command, message)) return ConsumeResult.FAILURE;
-          write('acked', { keys: message.keys });
-          return ConsumeResult.SUCCESS;
-        },
-      },
-    });
+  const messageListener = {
+    async consume(message) {
+      received(message);
+      if (fails(command, message)) return ConsumeResult.FAILURE;
+      write('acked', { keys: message.keys });
+      return ConsumeResult.SUCCESS;
+    },
+  };
+  if (lite) {
+    if (kind !== 'push') throw new Unsupported(`lite consumer of kind ${kind}`);
+    consumer = await new LitePushConsumerBuilder()
+      .setClientConfiguration(connection(command))
+      .setConsumerGroup(group)
+      .bindTopic(topic)
+      .setMessageListener(messageListener)
+      .build();
+  } else if (kind === 'push') {
+    const started = new PushConsumer({ ...common, enableFifoConsumeAccelerator: ordered, messageListener });
     await started.startup();
     consumer = started;
   } else if (kind === 'simple') {
@@ -215,7 +221,7 @@ async function stopConsumer() {
   receiving = false;
   await receiveLoop;
   receiveLoop = undefined;
-  await consumer.shutdown();
+  await (consumer.close ?? consumer.shutdown).call(consumer);
 }
 
 const operations = {
@@ -226,6 +232,8 @@ const operations = {
   recall: ({ topic, recall_handle: handle }) => producer.recallMessage(topic, handle),
   send_many: sendMany,
   'consumer.start': startConsumer,
+  'consumer.subscribe_lite': ({ lite_topic: liteTopic }) => consumer.subscribeLite(liteTopic),
+  'consumer.unsubscribe_lite': ({ lite_topic: liteTopic }) => consumer.unsubscribeLite(liteTopic),
   'consumer.stop': stopConsumer,
   exit: async () => {},
 };

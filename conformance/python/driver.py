@@ -10,8 +10,8 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message,
-                      MessageListener, Producer, PushConsumer, SimpleConsumer, TransactionChecker,
+from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, LitePushConsumer,
+                      Message, MessageListener, Producer, PushConsumer, SimpleConsumer, TransactionChecker,
                       TransactionResolution)
 from rocketmq.grpc_protocol import FilterType
 
@@ -39,6 +39,8 @@ class Events:
 
     def received(self, message):
         fields = {"tag": message.tag} if message.tag else {}
+        if message.lite_topic:
+            fields["lite_topic"] = message.lite_topic
         self.write("received", topic=message.topic, id=message.message_id, keys=sorted(message.keys),
                    properties=message.properties, body_base64=base64.b64encode(message.body).decode(),
                    attempt=message.delivery_attempt or 1, **fields)
@@ -124,6 +126,12 @@ class Driver:
             self._producer.recall_message(command["topic"], command["recall_handle"])
         elif op == "consumer.start":
             self._start_consumer(command)
+        elif op == "consumer.subscribe_lite":
+            self._consumer.subscribe_lite(command["lite_topic"])
+            # The library has just named each letter of it as a LiteTopic; this says what it means.
+            self._consumer.subscribe_lite_all()
+        elif op == "consumer.unsubscribe_lite":
+            self._consumer.unsubscribe_lite(command["lite_topic"])
         elif op == "consumer.stop":
             self._stop_consumer()
         elif op != "exit":
@@ -212,7 +220,14 @@ class Driver:
         if "sql" in command:
             expression = FilterExpression(command["sql"], FilterType.SQL)
         configuration, subscription = self._configuration(command), {command["topic"]: expression}
-        if command["kind"] == "push":
+        if command.get("lite") and command["kind"] == "push":
+            listener = Listener(self._events, command)
+            consumer = LitePushConsumer(configuration, command["group"], command["topic"], listener)
+            consumer.startup()
+            self._consumer = consumer
+        elif command.get("lite"):
+            raise Unsupported(f"lite consumer of kind {command['kind']}")
+        elif command["kind"] == "push":
             listener = Listener(self._events, command)
             consumer = PushConsumer(configuration, command["group"], listener, subscription)
             consumer.startup()

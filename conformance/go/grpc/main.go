@@ -74,6 +74,9 @@ func (d *driver) received(message *rocketmq.MessageView) {
 	if tag := message.GetTag(); tag != nil {
 		more["tag"] = *tag
 	}
+	if lite := message.GetLiteTopic(); lite != "" {
+		more["lite_topic"] = lite
+	}
 	d.events.Write("received", more)
 }
 
@@ -87,6 +90,7 @@ type driver struct {
 	events   *protocol.Events
 	producer rocketmq.Producer
 	consumer consumer
+	lite     rocketmq.LitePushConsumer
 	stop     chan struct{}
 	stopped  chan struct{}
 }
@@ -111,6 +115,10 @@ func (d *driver) CarryOut(c protocol.Command) error {
 		return nil
 	case "consumer.start":
 		return d.startConsumer(c)
+	case "consumer.subscribe_lite":
+		return d.lite.SubscribeLite(c.LiteTopic)
+	case "consumer.unsubscribe_lite":
+		return d.lite.UnSubscribeLite(c.LiteTopic)
 	case "consumer.stop":
 		return d.stopConsumer()
 	}
@@ -204,16 +212,19 @@ func (d *driver) startConsumer(c protocol.Command) error {
 	if err != nil {
 		return err
 	}
+	listener := &rocketmq.FuncMessageListener{Consume: func(message *rocketmq.MessageView) rocketmq.ConsumerResult {
+		d.received(message)
+		if c.Fails(message.GetKeys(), message.GetDeliveryAttempt()) {
+			return rocketmq.FAILURE
+		}
+		d.events.Acked(message.GetKeys())
+		return rocketmq.SUCCESS
+	}}
+	if c.Lite {
+		return d.startLiteConsumer(c, configuration, listener)
+	}
 	switch c.Kind {
 	case "push":
-		listener := &rocketmq.FuncMessageListener{Consume: func(message *rocketmq.MessageView) rocketmq.ConsumerResult {
-			d.received(message)
-			if c.Fails(message.GetKeys(), message.GetDeliveryAttempt()) {
-				return rocketmq.FAILURE
-			}
-			d.events.Acked(message.GetKeys())
-			return rocketmq.SUCCESS
-		}}
 		push, err := rocketmq.NewPushConsumer(configuration,
 			rocketmq.WithPushAwaitDuration(await),
 			rocketmq.WithPushSubscriptionExpressions(subscription),
@@ -245,6 +256,28 @@ func (d *driver) startConsumer(c protocol.Command) error {
 		return nil
 	}
 	return protocol.Unsupported("consumer kind " + c.Kind)
+}
+
+func (d *driver) startLiteConsumer(
+	c protocol.Command, configuration *rocketmq.Config, listener rocketmq.MessageListener,
+) error {
+	if c.Kind != "push" {
+		return protocol.Unsupported("lite consumer of kind " + c.Kind)
+	}
+	lite, err := rocketmq.NewLitePushConsumer(configuration,
+		rocketmq.NewLitePushConsumerConfig(c.Topic, invisible),
+		rocketmq.WithPushAwaitDuration(await),
+		rocketmq.WithPushMessageListener(listener),
+		rocketmq.WithPushConsumptionThreadCount(20),
+		rocketmq.WithPushMaxCacheMessageCount(1024))
+	if err != nil {
+		return err
+	}
+	if err := lite.Start(); err != nil {
+		return err
+	}
+	d.consumer, d.lite = lite, lite
+	return nil
 }
 
 func (d *driver) receive(simple rocketmq.SimpleConsumer, c protocol.Command) {

@@ -45,6 +45,7 @@ type Command struct {
 	SQL          string            `json:"sql"`
 	Model        string            `json:"model"`
 	Ordered      bool              `json:"ordered"`
+	Lite         bool              `json:"lite"`
 	Replies      bool              `json:"replies"`
 	Hold         string            `json:"hold"`
 	Fail         string            `json:"fail"`

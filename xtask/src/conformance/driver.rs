@@ -110,6 +110,21 @@ impl Driver {
         self.call(&Operation::Seek { to, timestamp_ms })
     }
 
+    /// Has a lite consumer get the messages of a LiteTopic too.
+    pub(crate) fn subscribe_lite(&mut self, lite_topic: &str) -> Result<()> {
+        self.call(&Operation::SubscribeLite { lite_topic })
+    }
+
+    /// The same where it may be refused: then with what the library says.
+    pub(crate) fn try_subscribe_lite(&mut self, lite_topic: &str) -> Result<Result<(), String>> {
+        self.try_call(&Operation::SubscribeLite { lite_topic })
+    }
+
+    /// Has it get them no longer.
+    pub(crate) fn unsubscribe_lite(&mut self, lite_topic: &str) -> Result<()> {
+        self.call(&Operation::UnsubscribeLite { lite_topic })
+    }
+
     /// Stops the producer.
     pub(crate) fn stop_producer(&mut self) -> Result<()> {
         self.call(&Operation::StopProducer)

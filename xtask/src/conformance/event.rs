@@ -57,6 +57,8 @@ pub(crate) struct Received {
     pub(crate) body_base64: String,
     /// Counts from 1.
     pub(crate) attempt: u32,
+    /// The LiteTopic inside the topic, if it is of one.
+    pub(crate) lite_topic: Option<String>,
     /// When the driver said so, in milliseconds since 1970.
     #[serde(skip)]
     pub(crate) at_ms: u64,
@@ -125,6 +127,12 @@ pub(crate) enum Operation<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         timestamp_ms: Option<u64>,
     },
+    /// Have a lite consumer get the messages of a LiteTopic too.
+    #[serde(rename = "consumer.subscribe_lite")]
+    SubscribeLite { lite_topic: &'a str },
+    /// Have it get them no longer.
+    #[serde(rename = "consumer.unsubscribe_lite")]
+    UnsubscribeLite { lite_topic: &'a str },
     /// Stop the consumer.
     #[serde(rename = "consumer.stop")]
     StopConsumer,
@@ -226,6 +234,9 @@ pub(crate) struct ConsumerStart<'a> {
     /// The delay level that the listener asks for when it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_level: Option<u32>,
+    /// Whether it is the library's consumer that chooses LiteTopics of the topic.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) lite: bool,
     /// Whether it answers requests.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) replies: bool,
@@ -252,6 +263,7 @@ impl<'a> ConsumerStart<'a> {
             fail: None,
             max_attempts: None,
             retry_level: None,
+            lite: false,
             replies: false,
             invisible_ms: BTreeMap::new(),
             session: Session::default(),

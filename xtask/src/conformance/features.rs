@@ -52,8 +52,10 @@ pub(crate) enum Feature {
     InvisibleDuration,
     /// Messages with a priority.
     Priority,
-    /// Messages to LiteTopics.
+    /// Messages to LiteTopics, and a consumer that chooses LiteTopics.
     LiteTopics,
+    /// That consumer is told when another one of its group takes a LiteTopic over.
+    LiteTold,
     /// Points in time to the millisecond.
     Milliseconds,
     /// A consumer that takes the largest message there may be.
@@ -205,6 +207,10 @@ pub(crate) const GRPC_NODEJS: &[Lack] = &[
         "1.0.8 for Node.js receives answers of up to 4 MiB only",
     ),
     (Feature::ClientMetrics, "1.0.8 for Node.js measures nothing"),
+    (
+        Feature::LiteTold,
+        "1.0.8 for Node.js passes over the end of a subscription to a LiteTopic",
+    ),
 ];
 
 /// The gRPC client for Python.
@@ -222,6 +228,10 @@ pub(crate) const GRPC_PYTHON: &[Lack] = &[
     (
         Feature::ClientMetrics,
         "5.1.2 for Python reports once a minute, and not when it stops",
+    ),
+    (
+        Feature::LiteTold,
+        "5.1.2 for Python passes over the end of a subscription to a LiteTopic",
     ),
 ];
 

@@ -203,6 +203,7 @@ mod tests {
             properties: BTreeMap::new(),
             body_base64: String::new(),
             attempt,
+            lite_topic: None,
             at_ms: 0,
         })
     }

@@ -8,6 +8,7 @@ mod dead_letter;
 mod filters;
 mod invisible_duration;
 mod large_message;
+mod lite_topics;
 mod live_restart;
 mod namespace;
 mod ordered;
@@ -206,6 +207,33 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         needs: &[Feature::Priority],
         messages: Messages::both("priority"),
         run: priority::run,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "lite-topics",
+        shows: "a lite consumer gets what is in its LiteTopics, each in order: at once, when it subscribes to one later, and no more when it has unsubscribed",
+        applies: once,
+        needs: &[Feature::LiteTopics],
+        messages: Messages::both("lite"),
+        run: lite_topics::chosen,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "lite-exclusive",
+        shows: "the last consumer of an exclusive group to subscribe has a LiteTopic, the one before is told; beyond its quota it is refused with a reason",
+        applies: once,
+        needs: &[Feature::LiteTopics],
+        messages: Messages::both("lite"),
+        run: lite_topics::exclusive,
+        ..Scenario::PLAIN
+    },
+    Scenario {
+        name: "lite-clustering",
+        shows: "a consumer of a group that chooses no LiteTopics gets the messages of all of them, those of new ones too",
+        applies: |client, _| client.protocol == Protocol::Grpc,
+        needs: &[Feature::LiteTopics],
+        messages: Messages::both("lite"),
+        run: lite_topics::clustering,
         ..Scenario::PLAIN
     },
     Scenario {

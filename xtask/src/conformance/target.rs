@@ -120,6 +120,24 @@ impl Target {
         ])
     }
 
+    /// Creates a consumer group whose members choose LiteTopics of a topic.
+    pub(crate) fn create_lite_group(&self, name: &str, topic: &str) -> Result<()> {
+        self.administer(&["group", "create", name, "--lite-topic", topic])
+    }
+
+    /// The same, where a LiteTopic has one consumer at a time and a client chooses so many.
+    pub(crate) fn create_exclusive_lite_group(
+        &self,
+        name: &str,
+        topic: &str,
+        quota: u32,
+    ) -> Result<()> {
+        let quota = quota.to_string();
+        let create = ["group", "create", name, "--lite-topic", topic];
+        let options = ["--exclusive", "--lite-topics-per-client", &quota];
+        self.administer(&[create.as_slice(), options.as_slice()].concat())
+    }
+
     /// Whether this server can be restarted here.
     pub(crate) fn can_restart(&self) -> bool {
         self.own.is_some()

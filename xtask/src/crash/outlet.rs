@@ -141,6 +141,7 @@ pub(super) async fn create_topic(address: &str, topic: &str, queues: u32) -> Res
         name: topic,
         queues,
         message_type: Some("NORMAL"),
+        lite_topic_expiration_minutes: None,
     };
     let client = remoting(address).await?;
     client.create_topic(new).await.context("create the topic")

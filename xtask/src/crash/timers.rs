@@ -115,6 +115,7 @@ async fn create_topic(address: &str) -> Result<()> {
         name: TOPIC,
         queues: QUEUES,
         message_type: Some("DELAY"),
+        lite_topic_expiration_minutes: None,
     };
     let client = outlet::remoting(address).await?;
     client.create_topic(new).await.context("create the topic")

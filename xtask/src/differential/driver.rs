@@ -189,6 +189,7 @@ impl Driver {
                     name: &name,
                     queues: queues.cast_unsigned(),
                     message_type: None,
+                    lite_topic_expiration_minutes: None,
                 })
                 .await
                 .with_context(|| format!("create topic {name}"))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use client::ClientError;
 use serde::Serialize;
 use wire::remoting::{
@@ -21,25 +21,20 @@ use crate::{cli::ServerOptions, exit::Failure};
 /// Group attribute that names the topic whose LiteTopics the group consumes.
 const LITE_TOPIC_ATTRIBUTE: &str = "lite.bind.topic";
 
+/// Group attribute that says whether a LiteTopic has one consumer at a time.
+const LITE_MODEL_ATTRIBUTE: &str = "lite.sub.model";
+
+/// Group attribute that says whether the group consumes every LiteTopic.
+const LITE_WILDCARD_ATTRIBUTE: &str = "lite.sub.wildcard";
+
+/// Group attribute that says how many LiteTopics one client may choose.
+const LITE_QUOTA_ATTRIBUTE: &str = "lite.sub.client.quota";
+
 /// What to do with consumer groups.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
     /// Create a group; the same again succeeds
-    Create {
-        /// Name of the group
-        name: String,
-        /// Deliver messages of one message group one after the other
-        #[arg(long)]
-        fifo: bool,
-        /// Deliveries of a message, the first included, before it is a dead letter
-        #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        max_attempts: u32,
-        /// Consume the LiteTopics of this topic
-        #[arg(long, value_name = "TOPIC")]
-        lite_topic: Option<String>,
-        #[command(flatten)]
-        server: ServerOptions,
-    },
+    Create(GroupCreate),
     /// List all groups
     List {
         #[command(flatten)]
@@ -73,6 +68,59 @@ pub(crate) enum GroupCommand {
         #[command(flatten)]
         server: ServerOptions,
     },
+}
+
+/// A group to create.
+#[derive(Debug, Args)]
+pub(crate) struct GroupCreate {
+    /// Name of the group
+    name: String,
+    /// Deliver messages of one message group one after the other
+    #[arg(long)]
+    fifo: bool,
+    /// Deliveries of a message, the first included, before it is a dead letter
+    #[arg(long, value_name = "N", default_value_t = 17, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_attempts: u32,
+    /// Consume the LiteTopics of this topic, of which each client chooses its own
+    #[arg(long, value_name = "TOPIC")]
+    lite_topic: Option<String>,
+    /// Have each LiteTopic consumed by one client at a time: the last one to choose it
+    #[arg(long, requires = "lite_topic")]
+    exclusive: bool,
+    /// Spread the messages of every LiteTopic over the clients; none chooses
+    #[arg(long, requires = "lite_topic", conflicts_with = "exclusive")]
+    every_lite_topic: bool,
+    /// LiteTopics that one client may choose, 2000 if not given
+    #[arg(long, value_name = "N", requires = "lite_topic", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    lite_topics_per_client: Option<u32>,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+impl GroupCreate {
+    /// The changes of attributes that make it a group of LiteTopics.
+    fn lite_attributes(&self, servers: &Servers) -> BTreeMap<String, String> {
+        let Some(topic) = &self.lite_topic else {
+            return BTreeMap::new();
+        };
+        let model = if self.exclusive {
+            "Exclusive"
+        } else {
+            "Shared"
+        };
+        let mut attributes = BTreeMap::from([
+            (LITE_TOPIC_ATTRIBUTE, servers.name(topic)),
+            (LITE_MODEL_ATTRIBUTE, model.to_owned()),
+            (LITE_WILDCARD_ATTRIBUTE, self.every_lite_topic.to_string()),
+        ]);
+        if let Some(quota) = self.lite_topics_per_client {
+            attributes.insert(LITE_QUOTA_ATTRIBUTE, quota.to_string());
+        }
+        let changes = attributes.into_iter();
+        changes
+            .map(|(name, value)| (format!("+{name}"), value))
+            .collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -113,13 +161,7 @@ struct QueueProgress {
 
 pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
     match command {
-        GroupCommand::Create {
-            name,
-            fifo,
-            max_attempts,
-            lite_topic,
-            server,
-        } => create(&name, fifo, max_attempts, lite_topic, &server).await,
+        GroupCommand::Create(group) => create(&group).await,
         GroupCommand::List { server } => list(&server).await,
         GroupCommand::Describe { name, server } => describe(&name, &server).await,
         GroupCommand::Reset {
@@ -132,24 +174,16 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
     }
 }
 
-async fn create(
-    name: &str,
-    fifo: bool,
-    max_attempts: u32,
-    lite_topic: Option<String>,
-    options: &ServerOptions,
-) -> Result<(), Failure> {
+async fn create(group: &GroupCreate) -> Result<(), Failure> {
+    let (name, options) = (group.name.as_str(), &group.server);
+    let (fifo, max_attempts) = (group.fifo, group.max_attempts);
     let servers = Servers::connect(options).await?;
-    let mut attributes = BTreeMap::new();
-    if let Some(topic) = &lite_topic {
-        attributes.insert(format!("+{LITE_TOPIC_ATTRIBUTE}"), servers.name(topic));
-    }
     let config = GroupConfig {
         group_name: servers.name(name),
         consume_message_orderly: fifo,
         // RocketMQ counts the retries after the first delivery.
         retry_times_max: max_attempts.cast_signed() - 1,
-        attributes,
+        attributes: group.lite_attributes(&servers),
         ..GroupConfig::default()
     };
     servers
@@ -159,7 +193,7 @@ async fn create(
         group: name.to_owned(),
         fifo,
         max_attempts: max_attempts.cast_signed(),
-        lite_topic,
+        lite_topic: group.lite_topic.clone(),
     };
     show::answer(options.output, &summary, || {
         format!(

@@ -39,6 +39,10 @@ pub(crate) enum TopicCommand {
         /// Queues per broker
         #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
         queues: u32,
+        /// Minutes after its last message at which a LiteTopic ends with all its messages; never if
+        /// not given
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+        expiration: Option<u32>,
         #[command(flatten)]
         server: ServerOptions,
     },
@@ -134,8 +138,9 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
             name,
             message_type,
             queues,
+            expiration,
             server,
-        } => create(&name, message_type, queues, &server).await,
+        } => create(&name, message_type, queues, expiration, &server).await,
         TopicCommand::List { all, server } => list(all, &server).await,
         TopicCommand::Describe { name, server } => describe(&name, &server).await,
         TopicCommand::Delete { name, server } => delete(&name, &server).await,
@@ -146,8 +151,15 @@ async fn create(
     name: &str,
     message_type: TypeName,
     queues: u32,
+    expiration_minutes: Option<u32>,
     options: &ServerOptions,
 ) -> Result<(), Failure> {
+    if expiration_minutes.is_some() && !matches!(message_type, TypeName::Lite) {
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "`--expiration` is for topics of type lite, `{name}` is of type {}",
+            message_type.attribute().to_ascii_lowercase()
+        )));
+    }
     let servers = Servers::connect(options).await?;
     let full = servers.name(name);
     servers
@@ -158,6 +170,7 @@ async fn create(
                     name: &full,
                     queues,
                     message_type,
+                    lite_topic_expiration_minutes: expiration_minutes,
                 })
                 .await
         })

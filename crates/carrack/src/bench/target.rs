@@ -149,6 +149,7 @@ async fn create(
             name: &options.topic,
             queues: options.queues,
             message_type: Some("NORMAL"),
+            lite_topic_expiration_minutes: None,
         };
         broker.create_topic(topic).await
     };

@@ -118,6 +118,14 @@ fn a_group_from_creation_to_deletion() {
     server
         .run(&["group", "create", "agents", "--lite-topic", "threads"])
         .ok();
+    let expiring = "topic create drafts --type lite --queues 1 --expiration 30";
+    server.run(&expiring.split(' ').collect::<Vec<_>>()).ok();
+    let refused = "topic create notes --expiration 30".split(' ');
+    let error = server.run(&refused.collect::<Vec<_>>()).fails(2);
+    assert!(error.contains("topics of type lite"), "{error}");
+    let refused = "group create nobody --exclusive".split(' ');
+    let error = server.run(&refused.collect::<Vec<_>>()).fails(2);
+    assert!(error.contains("--lite-topic"), "{error}");
     let expected = serde_json::json!([
         { "group": "agents", "fifo": false, "max_attempts": 17, "lite_topic": "threads" },
         { "group": "billing", "fifo": true, "max_attempts": 3, "lite_topic": null },

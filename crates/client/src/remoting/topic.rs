@@ -18,6 +18,8 @@ pub struct NewTopic<'a> {
     pub queues: u32,
     /// Value of the attribute `message.type`, such as `NORMAL`; `None` declares none.
     pub message_type: Option<&'a str>,
+    /// Minutes after its last message at which a LiteTopic of it ends; `None` declares none.
+    pub lite_topic_expiration_minutes: Option<u32>,
 }
 
 impl RemotingClient {
@@ -26,9 +28,14 @@ impl RemotingClient {
     /// # Errors
     /// When the server refuses or does not answer.
     pub async fn create_topic(&self, topic: NewTopic<'_>) -> Result<(), ClientError> {
-        let attributes = topic
+        let message_type = topic
             .message_type
             .map(|name| format!("+message.type={name}"));
+        let expiration = topic
+            .lite_topic_expiration_minutes
+            .map(|minutes| format!("+lite.topic.expiration={minutes}"));
+        let attributes: Vec<String> = message_type.into_iter().chain(expiration).collect();
+        let attributes = Some(attributes.join(",")).filter(|text| !text.is_empty());
         let header = CreateTopicRequest {
             topic: topic.name,
             default_topic: "TBW102",

@@ -223,8 +223,14 @@ fn for_producer(mut settings: v2::Settings) -> v2::Settings {
 }
 
 fn for_consumer(mut settings: v2::Settings, group: &GroupSpec) -> v2::Settings {
+    let is_lite = matches!(
+        settings.client_type(),
+        ClientType::LitePushConsumer | ClientType::LiteSimpleConsumer
+    );
     if let Some(PubSub::Subscription(subscription)) = &mut settings.pub_sub {
-        subscription.fifo = Some(group.fifo);
+        // A LiteTopic is in order for every group. SDKs for Java and Go know that without being
+        // told; those for Node.js and Python call their listener for several messages at once.
+        subscription.fifo = Some(group.fifo || is_lite);
         subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
         subscription.long_polling_timeout = Some(from_duration(LONG_POLL));
         let quota = group.lite_subscriptions_per_client();

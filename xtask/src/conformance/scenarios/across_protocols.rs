@@ -320,6 +320,7 @@ mod tests {
             properties: sent.properties.clone(),
             body_base64: sent.body_base64.clone(),
             attempt: 1,
+            lite_topic: None,
             at_ms: 0,
         }
     }

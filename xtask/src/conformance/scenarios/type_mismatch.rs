@@ -15,25 +15,11 @@ struct Type {
     name: &'static str,
     /// What a library must have to send such a message.
     needs: Option<Feature>,
-    /// Whether servers take it; until they do, they say so to those whose topic is right.
-    taken: bool,
 }
 
 impl Type {
     const fn new(name: &'static str, needs: Option<Feature>) -> Self {
-        Self {
-            name,
-            needs,
-            taken: true,
-        }
-    }
-
-    const fn announced(name: &'static str, needs: Feature) -> Self {
-        Self {
-            name,
-            needs: Some(needs),
-            taken: false,
-        }
+        Self { name, needs }
     }
 }
 
@@ -43,7 +29,7 @@ const TYPES: [Type; 6] = [
     Type::new("delay", Some(Feature::DeliveryTime)),
     Type::new("transaction", Some(Feature::Transactions)),
     Type::new("priority", Some(Feature::Priority)),
-    Type::announced("lite", Feature::LiteTopics),
+    Type::new("lite", Some(Feature::LiteTopics)),
 ];
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
@@ -57,8 +43,7 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
         round.target.create_topic(&topic, of_topic)?;
         for of_message in TYPES {
             let sends = of_message.needs.is_none_or(|need| !round.lacks(need));
-            let same = of_topic == of_message.name;
-            if sends && (of_message.taken || !same) {
+            if sends {
                 send(&mut driver, &topic, of_topic, of_message.name)?;
             }
         }

@@ -160,11 +160,14 @@ async fn a_consumer_is_told_its_quota_and_that_another_has_its_lite_topic() {
     server.instance.create_group(exclusive).await.unwrap();
     let mut first = Sdk::connect(&server, "first").await;
     let mut talk = first.telemetry().await;
-    let settings = talk.settle(consumer_settings("agents", "chats")).await;
+    let mut asked = consumer_settings("agents", "chats");
+    asked.client_type = Some(v2::ClientType::LitePushConsumer.into());
+    let settings = talk.settle(asked).await;
     let Some(PubSub::Subscription(subscription)) = settings.pub_sub else {
         panic!("expected a subscription");
     };
     assert_eq!(subscription.lite_subscription_quota, Some(2_000));
+    assert_eq!(subscription.fifo, Some(true), "a LiteTopic is in order");
     assert_eq!(subscription.max_lite_topic_size, Some(64));
     let mut producer = Sdk::connect(&server, "p").await;
     producer.send(vec![lite("s1", "one")]).await;

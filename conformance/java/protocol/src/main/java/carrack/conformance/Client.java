@@ -48,5 +48,15 @@ public interface Client {
         throw new Unsupported("seek");
     }
 
+    /** Has a lite consumer get the messages of a LiteTopic too. */
+    default void subscribeLite(String liteTopic) throws Exception {
+        throw new Unsupported("LiteTopics");
+    }
+
+    /** Has it get them no longer. */
+    default void unsubscribeLite(String liteTopic) throws Exception {
+        throw new Unsupported("LiteTopics");
+    }
+
     void stopConsumer() throws Exception;
 }

@@ -69,6 +69,8 @@ public final class Driver {
             case "recall" -> client.recall(Json.text(command, "topic"), Json.text(command, "recall_handle"));
             case "consumer.start" -> client.startConsumer(Subscription.of(command));
             case "consumer.seek" -> seek(Json.text(command, "to"), Json.number(command, "timestamp_ms"));
+            case "consumer.subscribe_lite" -> client.subscribeLite(Json.text(command, "lite_topic"));
+            case "consumer.unsubscribe_lite" -> client.unsubscribeLite(Json.text(command, "lite_topic"));
             case "consumer.stop" -> client.stopConsumer();
             case "exit" -> { }
             default -> throw new IllegalArgumentException("unknown op " + op);

@@ -52,6 +52,18 @@ public final class Events {
             Map<String, String> properties,
             byte[] body,
             int attempt) {
+        received(topic, messageId, keys, tag, properties, body, attempt, null);
+    }
+
+    public void received(
+            String topic,
+            String messageId,
+            Collection<String> keys,
+            String tag,
+            Map<String, String> properties,
+            byte[] body,
+            int attempt,
+            String liteTopic) {
         Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("topic", topic);
         fields.put("id", messageId);
@@ -62,6 +74,9 @@ public final class Events {
         fields.put("properties", properties);
         fields.put("body_base64", Base64.getEncoder().encodeToString(body));
         fields.put("attempt", attempt);
+        if (liteTopic != null) {
+            fields.put("lite_topic", liteTopic);
+        }
         write("received", fields);
     }
 

@@ -17,6 +17,7 @@ public record Subscription(
         String fail,
         Integer maxAttempts,
         Integer retryLevel,
+        boolean lite,
         boolean replies,
         Map<String, Long> invisibleMs,
         Session session) {
@@ -34,6 +35,7 @@ public record Subscription(
                 Json.text(command, "fail"),
                 Json.count(command, "max_attempts"),
                 Json.count(command, "retry_level"),
+                Json.flag(command, "lite"),
                 Json.flag(command, "replies"),
                 Json.numbers(command, "invisible_ms"),
                 Session.of(command));

@@ -60,6 +60,7 @@ final class Connection {
                 message.getTag().orElse(null),
                 message.getProperties(),
                 body,
-                message.getDeliveryAttempt());
+                message.getDeliveryAttempt(),
+                message.getLiteTopic().orElse(null));
     }
 }

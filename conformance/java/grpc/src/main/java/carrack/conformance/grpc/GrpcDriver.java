@@ -17,6 +17,7 @@ public final class GrpcDriver implements Client {
     private final Events events;
     private Producing producing;
     private PushConsuming pushing;
+    private LiteConsuming choosing;
     private SimpleConsuming receiving;
 
     private GrpcDriver(String endpoint, Events events) {
@@ -56,6 +57,11 @@ public final class GrpcDriver implements Client {
 
     @Override
     public void startConsumer(Subscription subscription) throws Exception {
+        if (subscription.lite()) {
+            Unsupported.refuseIf(!subscription.kind().equals("push"), "lite consumer of kind " + subscription.kind());
+            choosing = new LiteConsuming(endpoint, subscription, events);
+            return;
+        }
         switch (subscription.kind()) {
             case "push" -> pushing = new PushConsuming(endpoint, subscription, events);
             case "simple" -> receiving = new SimpleConsuming(endpoint, subscription, events);
@@ -64,7 +70,21 @@ public final class GrpcDriver implements Client {
     }
 
     @Override
+    public void subscribeLite(String liteTopic) throws Exception {
+        choosing.subscribe(liteTopic);
+    }
+
+    @Override
+    public void unsubscribeLite(String liteTopic) throws Exception {
+        choosing.unsubscribe(liteTopic);
+    }
+
+    @Override
     public void stopConsumer() throws Exception {
+        if (choosing != null) {
+            choosing.stop();
+            choosing = null;
+        }
         if (pushing != null) {
             pushing.stop();
             pushing = null;
