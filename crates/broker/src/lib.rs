@@ -36,6 +36,7 @@ mod instance;
 mod key_index;
 mod keys;
 mod kv_config;
+mod lite_accumulation;
 mod lite_subscriptions;
 mod lite_topic;
 mod lock;
@@ -86,6 +87,9 @@ pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
+pub use lite_accumulation::{
+    LiteAccumulation, LiteAccumulationPage, LiteSubscriber, LiteSubscription,
+};
 pub use lite_topic::LiteTopicQuota;
 pub use lock::LockError;
 pub use message::{Message, MessageType};

@@ -180,6 +180,22 @@ impl LiteSubscriptions {
         self.by_stream.range(all).map(|(_, id)| *id).collect()
     }
 
+    /// Who chose a LiteTopic, if it is there, and who consumes all of its topic.
+    pub(crate) fn keys_of(&self, topic: TopicId, stream: Option<StreamKey>) -> Vec<SubscriberKey> {
+        let whole = (topic, SubscriberId(0))..=(topic, SubscriberId(u32::MAX));
+        let mut ids: Vec<SubscriberId> =
+            self.whole_groups.range(whole).map(|(_, id)| *id).collect();
+        ids.extend(
+            stream
+                .into_iter()
+                .flat_map(|stream| self.subscribers(stream)),
+        );
+        let subscribers = ids.into_iter().filter_map(|id| self.get(id));
+        subscribers
+            .map(|subscriber| subscriber.key.clone())
+            .collect()
+    }
+
     /// All who have not been heard of for longer than `silence`.
     pub(crate) fn silent(&self, now: Timestamp, silence: Duration) -> Vec<SubscriberId> {
         let silent = self.subscribers.iter();

@@ -388,6 +388,6 @@ pub(crate) fn encode_queue(next: u64, min: u64) -> Bytes {
     value.into()
 }
 
-fn decode_queue(mut value: &[u8]) -> Option<(u64, u64)> {
+pub(crate) fn decode_queue(mut value: &[u8]) -> Option<(u64, u64)> {
     Some((take_u64(&mut value)?, take_u64(&mut value)?))
 }
