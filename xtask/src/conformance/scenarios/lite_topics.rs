@@ -17,8 +17,8 @@ const WAITING: u32 = 10;
 /// LiteTopics that one client of the exclusive group may choose.
 const QUOTA: u32 = 2;
 
-/// LiteTopics of the exclusive group. Each letter of a longer name counts for the Python client, until
-/// it says again what it has.
+/// LiteTopics of the exclusive group. Each letter of a longer name counts for the Python client,
+/// until it says again what it has.
 const SHARED: &str = "s";
 const OWN: &str = "o";
 const MORE: &str = "m";
