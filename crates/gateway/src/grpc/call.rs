@@ -1,6 +1,9 @@
 //! One request as every verb sees it: who asks, over which connection, and until when.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use base::{InstanceId, Timestamp, limits};
 use broker::ClientIdentity;
@@ -28,6 +31,8 @@ pub(crate) struct Call {
     metadata: MetadataMap,
     /// The instance that an administration request is about, if it names one.
     deployment: Option<String>,
+    /// The client, where its message names it (protocol v1).
+    client: OnceLock<String>,
 }
 
 impl Call {
@@ -41,6 +46,7 @@ impl Call {
             connection,
             metadata,
             deployment: None,
+            client: OnceLock::new(),
         }
     }
 
@@ -52,8 +58,18 @@ impl Call {
         }
     }
 
+    /// The message says that it comes from the client of that id. Only the first word counts.
+    pub(crate) fn named_client(&self, id: &str) {
+        if check_client_id(id).is_ok() {
+            let _ = self.client.set(id.to_owned());
+        }
+    }
+
     /// The id that the client gave itself.
     pub(crate) fn client_id(&self) -> Result<&str, Refusal> {
+        if let Some(id) = self.client.get() {
+            return Ok(id);
+        }
         check_client_id(self.text(CLIENT_ID).trim()).map_err(|refusal| {
             let text = format!("{} in header `{CLIENT_ID}`", refusal.text());
             Refusal::new(refusal.code(), text)

@@ -17,5 +17,6 @@ pub(crate) mod offset;
 pub(crate) mod shards;
 pub(crate) mod status;
 pub(crate) mod time;
+pub(crate) mod traced;
 pub(crate) mod transaction_id;
 pub(crate) mod unread;

@@ -7,12 +7,16 @@ use wire::{
 };
 
 use super::ok;
-use crate::grpc::{call::Call, names, shards, status::Refusal};
+use crate::{
+    grpc::{call::Call, names, shards, status::Refusal, traced},
+    message_trace::Outcome,
+};
 
 pub(super) async fn ack(
     call: &Call,
     request: v1::AckMessageRequest,
 ) -> Result<v1::AckMessageResponse, Refusal> {
+    call.named_client(&request.client_id);
     let (instance, topic, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
     let handle = match request.handle {
@@ -28,5 +32,7 @@ pub(super) async fn ack(
     let handle: ReceiptHandle = handle.parse()?;
     let shard = shards::shard_of(call, &instance, &handle)?;
     shard.ack(&group, &topic, &handle).await?;
+    let delivery = (request.message_id.as_str(), &handle);
+    traced::settled(call, (&instance, &topic, &group), delivery, Outcome::Acked);
     Ok(v1::AckMessageResponse { common: ok() })
 }

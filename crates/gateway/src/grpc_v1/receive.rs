@@ -20,6 +20,7 @@ use crate::{
         shards,
         status::Refusal,
         time::{from_timestamp, to_duration},
+        traced,
         unread::{Counted, Unread},
     },
 };
@@ -29,6 +30,7 @@ pub(super) async fn receive(
     unread: &Arc<Unread>,
     request: v1::ReceiveMessageRequest,
 ) -> Result<(v1::ReceiveMessageResponse, Option<Arc<Counted>>), Refusal> {
+    call.named_client(&request.client_id);
     let start = start(request.consume_policy());
     let partition = request.partition.unwrap_or_default();
     let (instance, topic, group) =
@@ -65,6 +67,7 @@ pub(super) async fn receive(
         () = call.front.grpc_clients.gone(&instance, &request.client_id) => Vec::new(),
         () = call.front.drain.reached(DrainPhase::Draining) => return Err(long_poll::ending()),
     };
+    traced::received(call, &instance, &topic, &group, &messages);
     let now = call.now();
     let bytes = messages
         .iter()

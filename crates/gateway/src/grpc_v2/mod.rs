@@ -24,7 +24,6 @@ mod send;
 mod settings;
 mod sync_lite_subscription;
 mod telemetry;
-mod traced;
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,7 +44,9 @@ use self::{
 };
 use crate::{
     ConnectionInfo, Front,
-    grpc::{call, clients, digest, inbox, names, shards, status, time, transaction_id, unread},
+    grpc::{
+        call, clients, digest, inbox, names, shards, status, time, traced, transaction_id, unread,
+    },
     metrics::RpcKey,
 };
 

@@ -30,14 +30,14 @@ fn event(
 }
 
 /// A send that is under way.
-pub(super) struct Sending {
+pub(crate) struct Sending {
     messages: Vec<(Subject, MessageType)>,
     began: (Timestamp, Duration),
 }
 
 impl Sending {
     /// Remembers what is sent; `None` where nobody asks.
-    pub(super) fn of(call: &Call, messages: &[Message]) -> Option<Self> {
+    pub(crate) fn of(call: &Call, messages: &[Message]) -> Option<Self> {
         if !call.front.message_traces.is_on() {
             return None;
         }
@@ -55,7 +55,7 @@ impl Sending {
     }
 
     /// Tells how it ended: `sent` has as many entries as there were messages, or none if it failed.
-    pub(super) fn ended(
+    pub(crate) fn ended(
         self,
         call: &Call,
         instance: &Arc<Instance>,
@@ -80,7 +80,7 @@ impl Sending {
 }
 
 /// Tells that messages are handed out.
-pub(super) fn received(
+pub(crate) fn received(
     call: &Call,
     instance: &Arc<Instance>,
     topic: &TopicName,
@@ -103,7 +103,7 @@ pub(super) fn received(
 }
 
 /// Tells that a delivery is settled.
-pub(super) fn settled(
+pub(crate) fn settled(
     call: &Call,
     (instance, topic, group): (&Arc<Instance>, &TopicName, &GroupName),
     (message_id, handle): (&str, &ReceiptHandle),
