@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod consume;
+mod message_trace;
 mod produce;
 mod pull;
 mod transactions;

@@ -13,9 +13,9 @@ use crate::support::{Server, Setup, soon};
 const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 
 /// A trace record: kind, success, and what joins receipt and end.
-type Record = (TraceKind, Option<bool>, Option<String>);
+pub(crate) type Record = (TraceKind, Option<bool>, Option<String>);
 
-async fn traced() -> Server {
+pub(crate) async fn traced() -> Server {
     Server::with(Setup {
         message_trace: true,
         ..Setup::default()
@@ -24,7 +24,7 @@ async fn traced() -> Server {
 }
 
 /// The records about that message, once there are so many of them.
-async fn records(server: &Server, id: &str, count: usize) -> Vec<Record> {
+pub(crate) async fn records(server: &Server, id: &str, count: usize) -> Vec<Record> {
     let shard = server.instance.shards().remove(0);
     soon("records", async {
         loop {

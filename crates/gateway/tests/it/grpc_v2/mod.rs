@@ -7,7 +7,7 @@ mod commands;
 mod consume;
 mod limits;
 mod lite;
-mod message_trace;
+pub(crate) mod message_trace;
 mod produce;
 mod pull;
 mod session;
