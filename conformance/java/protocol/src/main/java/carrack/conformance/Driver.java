@@ -19,6 +19,8 @@ import java.util.function.BiFunction;
 public final class Driver {
     private final Events events;
     private final Client client;
+    private Client.Producer producer;
+    private Client.Consumer consumer;
 
     private Driver(Events events, Client client) {
         this.events = events;
@@ -59,19 +61,19 @@ public final class Driver {
     private void carryOut(JsonObject command) throws Exception {
         String op = command.get("op").getAsString();
         switch (op) {
-            case "producer.start" -> client.startProducer(ProducerStart.of(command));
-            case "producer.stop" -> client.stopProducer();
+            case "producer.start" -> producer = client.produce(ProducerStart.of(command));
+            case "producer.stop" -> producer.stop();
             case "send" -> send(Outgoing.of(command));
             case "send_many" -> sendMany(command);
             case "send_batch" -> sendBatch(Json.text(command, "topic"), Json.texts(command, "keys"));
             case "send_transaction" -> sendTransaction(Outgoing.of(command), Json.text(command, "local"));
             case "request" -> request(Outgoing.of(command), Json.number(command, "timeout_ms"));
-            case "recall" -> client.recall(Json.text(command, "topic"), Json.text(command, "recall_handle"));
-            case "consumer.start" -> client.startConsumer(Subscription.of(command));
+            case "recall" -> producer.recall(Json.text(command, "topic"), Json.text(command, "recall_handle"));
+            case "consumer.start" -> consumer = client.consume(Subscription.of(command));
             case "consumer.seek" -> seek(Json.text(command, "to"), Json.number(command, "timestamp_ms"));
-            case "consumer.subscribe_lite" -> client.subscribeLite(Json.text(command, "lite_topic"));
-            case "consumer.unsubscribe_lite" -> client.unsubscribeLite(Json.text(command, "lite_topic"));
-            case "consumer.stop" -> client.stopConsumer();
+            case "consumer.subscribe_lite" -> consumer.subscribeLite(Json.text(command, "lite_topic"));
+            case "consumer.unsubscribe_lite" -> consumer.unsubscribeLite(Json.text(command, "lite_topic"));
+            case "consumer.stop" -> consumer.stop();
             case "exit" -> { }
             default -> throw new IllegalArgumentException("unknown op " + op);
         }
@@ -97,13 +99,13 @@ public final class Driver {
     }
 
     private void send(Outgoing message) {
-        report(message, () -> events.sent(message.key(), client.send(message)));
+        report(message, () -> events.sent(message.key(), producer.send(message)));
     }
 
     private void sendBatch(String topic, List<String> keys) {
         List<Outgoing> messages = keys.stream().map(key -> Outgoing.keyed(topic, key, null)).toList();
         try {
-            List<Sent> sent = client.sendBatch(messages);
+            List<Sent> sent = producer.sendBatch(messages);
             for (int index = 0; index < messages.size(); index++) {
                 events.sent(keys.get(index), sent.get(index));
             }
@@ -115,18 +117,18 @@ public final class Driver {
     }
 
     private void sendTransaction(Outgoing message, String local) {
-        report(message, () -> events.sent(message.key(), client.sendTransaction(message, Decision.of(local))));
+        report(message, () -> events.sent(message.key(), producer.sendTransaction(message, Decision.of(local))));
     }
 
     private void request(Outgoing message, long timeoutMs) {
-        report(message, () -> events.replied(message.key(), client.request(message, timeoutMs)));
+        report(message, () -> events.replied(message.key(), producer.request(message, timeoutMs)));
     }
 
     private void seek(String to, Long timestampMs) throws Exception {
         switch (to) {
-            case "begin" -> client.seekToBegin();
-            case "end" -> client.seekToEnd();
-            default -> client.seekToTime(timestampMs);
+            case "begin" -> consumer.seekToBegin();
+            case "end" -> consumer.seekToEnd();
+            default -> consumer.seekToTime(timestampMs);
         }
     }
 

@@ -44,38 +44,19 @@ public final class Events {
         write("send_failed", Map.of("key", key, "error", String.valueOf(reason)));
     }
 
-    public void received(
-            String topic,
-            String messageId,
-            Collection<String> keys,
-            String tag,
-            Map<String, String> properties,
-            byte[] body,
-            int attempt) {
-        received(topic, messageId, keys, tag, properties, body, attempt, null);
-    }
-
-    public void received(
-            String topic,
-            String messageId,
-            Collection<String> keys,
-            String tag,
-            Map<String, String> properties,
-            byte[] body,
-            int attempt,
-            String liteTopic) {
+    public void received(Delivery delivery) {
         Map<String, Object> fields = new LinkedHashMap<>();
-        fields.put("topic", topic);
-        fields.put("id", messageId);
-        fields.put("keys", keys);
-        if (tag != null) {
-            fields.put("tag", tag);
+        fields.put("topic", delivery.topic());
+        fields.put("id", delivery.id());
+        fields.put("keys", delivery.keys());
+        if (delivery.tag() != null) {
+            fields.put("tag", delivery.tag());
         }
-        fields.put("properties", properties);
-        fields.put("body_base64", Base64.getEncoder().encodeToString(body));
-        fields.put("attempt", attempt);
-        if (liteTopic != null) {
-            fields.put("lite_topic", liteTopic);
+        fields.put("properties", delivery.properties());
+        fields.put("body_base64", Base64.getEncoder().encodeToString(delivery.body()));
+        fields.put("attempt", delivery.attempt());
+        if (delivery.liteTopic() != null) {
+            fields.put("lite_topic", delivery.liteTopic());
         }
         write("received", fields);
     }

@@ -42,8 +42,25 @@ public record Subscription(
     }
 
     /** Whether this delivery must not be acknowledged: the first of a held message, each of a failing one. */
-    public boolean fails(Collection<String> keys, int attempt) {
-        return (attempt == 1 && startsWith(keys, hold)) || startsWith(keys, fail);
+    public boolean fails(Delivery delivery) {
+        return (delivery.attempt() == 1 && startsWith(delivery.keys(), hold)) || startsWith(delivery.keys(), fail);
+    }
+
+    /** What a listener does: whether it reports success, which acknowledges the delivery. */
+    public boolean listen(Delivery delivery, Events events) {
+        events.received(delivery);
+        if (fails(delivery)) {
+            return false;
+        }
+        events.acked(delivery.keys());
+        return true;
+    }
+
+    /** Refuses what no consumer that polls and commits offsets has. */
+    public void refuseWhatNeedsListeners() {
+        Unsupported.refuseIf(ordered, "a pull consumer with an ordered listener");
+        Unsupported.refuseIf(broadcasting, "broadcasting to a pull consumer");
+        Unsupported.refuseIf(maxAttempts != null, "attempts of a pull consumer");
     }
 
     /** The invisible duration that a message with these keys is to get, or null. */

@@ -1,6 +1,6 @@
 package carrack.conformance.grpc;
 
-import carrack.conformance.Events;
+import carrack.conformance.Delivery;
 import carrack.conformance.Session;
 import carrack.conformance.Subscription;
 import carrack.conformance.Unsupported;
@@ -49,11 +49,11 @@ final class Connection {
         return Map.of(subscription.topic(), expression);
     }
 
-    static void report(Events events, MessageView message) {
+    static Delivery delivery(MessageView message) {
         ByteBuffer buffer = message.getBody();
         byte[] body = new byte[buffer.remaining()];
         buffer.get(body);
-        events.received(
+        return new Delivery(
                 message.getTopic(),
                 message.getMessageId().toString(),
                 message.getKeys(),

@@ -1,5 +1,6 @@
 package carrack.conformance.grpc;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
 import carrack.conformance.Subscription;
 import java.io.IOException;
@@ -9,7 +10,7 @@ import org.apache.rocketmq.client.apis.consumer.LitePushConsumer;
 import org.apache.rocketmq.client.apis.message.MessageView;
 
 /** A push consumer that chooses LiteTopics of its topic. */
-final class LiteConsuming {
+final class LiteConsuming implements Client.Consumer {
     private final Subscription subscription;
     private final Events events;
     private final LitePushConsumer consumer;
@@ -27,24 +28,23 @@ final class LiteConsuming {
                         .build();
     }
 
-    void subscribe(String liteTopic) throws ClientException {
+    @Override
+    public void subscribeLite(String liteTopic) throws ClientException {
         consumer.subscribeLite(liteTopic);
     }
 
-    void unsubscribe(String liteTopic) throws ClientException {
+    @Override
+    public void unsubscribeLite(String liteTopic) throws ClientException {
         consumer.unsubscribeLite(liteTopic);
     }
 
-    void stop() throws IOException {
+    @Override
+    public void stop() throws IOException {
         consumer.close();
     }
 
     private ConsumeResult consume(MessageView message) {
-        Connection.report(events, message);
-        if (subscription.fails(message.getKeys(), message.getDeliveryAttempt())) {
-            return ConsumeResult.FAILURE;
-        }
-        events.acked(message.getKeys());
-        return ConsumeResult.SUCCESS;
+        boolean success = subscription.listen(Connection.delivery(message), events);
+        return success ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
     }
 }

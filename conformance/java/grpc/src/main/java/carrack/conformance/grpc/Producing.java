@@ -1,5 +1,6 @@
 package carrack.conformance.grpc;
 
+import carrack.conformance.Client;
 import carrack.conformance.Decision;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
@@ -18,7 +19,7 @@ import org.apache.rocketmq.client.apis.producer.Transaction;
 import org.apache.rocketmq.client.apis.producer.TransactionResolution;
 
 /** The producer of a driver. */
-final class Producing {
+final class Producing implements Client.Producer {
     private final Events events;
     private final Producer producer;
 
@@ -35,11 +36,13 @@ final class Producing {
         producer = builder.build();
     }
 
-    Sent send(Outgoing outgoing) throws ClientException {
+    @Override
+    public Sent send(Outgoing outgoing) throws ClientException {
         return sent(producer.send(message(outgoing)));
     }
 
-    Sent sendTransaction(Outgoing outgoing, Decision local) throws ClientException {
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) throws ClientException {
         Transaction transaction = producer.beginTransaction();
         Sent sent = sent(producer.send(message(outgoing), transaction));
         switch (local) {
@@ -50,11 +53,13 @@ final class Producing {
         return sent;
     }
 
-    void recall(String topic, String recallHandle) throws ClientException {
+    @Override
+    public void recall(String topic, String recallHandle) throws ClientException {
         producer.recallMessage(topic, recallHandle);
     }
 
-    void stop() throws IOException {
+    @Override
+    public void stop() throws IOException {
         producer.close();
     }
 

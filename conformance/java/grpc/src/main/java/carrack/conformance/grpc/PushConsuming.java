@@ -1,5 +1,6 @@
 package carrack.conformance.grpc;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
 import carrack.conformance.Subscription;
 import java.io.IOException;
@@ -9,7 +10,7 @@ import org.apache.rocketmq.client.apis.consumer.PushConsumer;
 import org.apache.rocketmq.client.apis.message.MessageView;
 
 /** A push consumer, whose listener decides by the keys of a message. */
-final class PushConsuming {
+final class PushConsuming implements Client.Consumer {
     private final Subscription subscription;
     private final Events events;
     private final PushConsumer consumer;
@@ -28,16 +29,13 @@ final class PushConsuming {
                         .build();
     }
 
-    void stop() throws IOException {
+    @Override
+    public void stop() throws IOException {
         consumer.close();
     }
 
     private ConsumeResult consume(MessageView message) {
-        Connection.report(events, message);
-        if (subscription.fails(message.getKeys(), message.getDeliveryAttempt())) {
-            return ConsumeResult.FAILURE;
-        }
-        events.acked(message.getKeys());
-        return ConsumeResult.SUCCESS;
+        boolean success = subscription.listen(Connection.delivery(message), events);
+        return success ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
     }
 }

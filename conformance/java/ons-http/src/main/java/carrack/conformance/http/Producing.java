@@ -1,8 +1,10 @@
 package carrack.conformance.http;
 
+import carrack.conformance.Client;
 import carrack.conformance.Decision;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
+import carrack.conformance.Polling;
 import carrack.conformance.ProducerStart;
 import carrack.conformance.Sent;
 import carrack.conformance.Unsupported;
@@ -13,27 +15,29 @@ import com.aliyun.mq.http.model.TopicMessage;
 import java.util.List;
 
 /** The producer of a driver; the loop of one for transactions asks for those that are open. */
-final class Producing {
+final class Producing implements Client.Producer {
     /** Before a half message is asked about; its own end comes sooner. */
     private static final int CHECK_SECONDS = 3;
 
     private final ProducerStart start;
     private final Events events;
     private final MQClient client;
-    private final Loop checks;
+    private final Polling checks;
 
     Producing(String endpoint, ProducerStart start, Events events) {
         this.start = start;
         this.events = events;
         client = Connection.client(endpoint, start.session());
-        checks = start.transactions() ? new Loop(events, this::check) : null;
+        checks = start.transactions() ? Polling.start(events, this::check) : null;
     }
 
-    Sent send(Outgoing outgoing) {
+    @Override
+    public Sent send(Outgoing outgoing) {
         return sent(client.getProducer(start.session().namespace(), outgoing.topic()).publishMessage(message(outgoing)));
     }
 
-    Sent sendTransaction(Outgoing outgoing, Decision local) {
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) {
         TopicMessage message = message(outgoing);
         message.setTransCheckImmunityTime(CHECK_SECONDS);
         MQTransProducer producer = transactions(outgoing.topic());
@@ -42,7 +46,8 @@ final class Producing {
         return sent(sent);
     }
 
-    void stop() throws InterruptedException {
+    @Override
+    public void stop() throws InterruptedException {
         if (checks != null) {
             checks.stop();
         }

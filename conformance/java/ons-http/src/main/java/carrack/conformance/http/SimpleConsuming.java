@@ -1,19 +1,23 @@
 package carrack.conformance.http;
 
+import carrack.conformance.Client;
+import carrack.conformance.Delivery;
 import carrack.conformance.Events;
+import carrack.conformance.Polling;
 import carrack.conformance.Subscription;
 import com.aliyun.mq.http.MQClient;
 import com.aliyun.mq.http.MQConsumer;
 import com.aliyun.mq.http.model.Message;
+import java.util.Collection;
 import java.util.List;
 
 /** A consumer and the loop that receives. */
-final class SimpleConsuming {
+final class SimpleConsuming implements Client.Consumer {
     private final Subscription subscription;
     private final Events events;
     private final MQClient client;
     private final MQConsumer consumer;
-    private final Loop loop;
+    private final Polling polling;
 
     SimpleConsuming(String endpoint, Subscription subscription, Events events) {
         this.subscription = subscription;
@@ -21,11 +25,12 @@ final class SimpleConsuming {
         client = Connection.client(endpoint, subscription.session());
         String instance = subscription.session().namespace();
         consumer = client.getConsumer(instance, subscription.topic(), subscription.group(), subscription.tags());
-        loop = new Loop(events, this::receive);
+        polling = Polling.start(events, this::receive);
     }
 
-    void stop() throws InterruptedException {
-        loop.stop();
+    @Override
+    public void stop() throws InterruptedException {
+        polling.stop();
         client.close();
     }
 
@@ -38,22 +43,23 @@ final class SimpleConsuming {
             return;
         }
         for (Message message : messages) {
-            List<String> keys = Connection.keys(message);
-            events.received(
-                    subscription.topic(),
-                    message.getMessageId(),
-                    keys,
-                    message.getMessageTag(),
-                    message.getProperties(),
-                    message.getMessageBodyBytes(),
-                    message.getConsumedTimes());
-            if (!subscription.fails(keys, message.getConsumedTimes())) {
-                ack(message, keys);
+            Delivery delivery =
+                    new Delivery(
+                            subscription.topic(),
+                            message.getMessageId(),
+                            Connection.keys(message),
+                            message.getMessageTag(),
+                            message.getProperties(),
+                            message.getMessageBodyBytes(),
+                            message.getConsumedTimes());
+            events.received(delivery);
+            if (!subscription.fails(delivery)) {
+                ack(message, delivery.keys());
             }
         }
     }
 
-    private void ack(Message message, List<String> keys) {
+    private void ack(Message message, Collection<String> keys) {
         try {
             consumer.ackMessage(List.of(message.getReceiptHandle()));
             events.acked(keys);

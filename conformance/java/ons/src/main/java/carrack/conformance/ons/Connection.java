@@ -1,6 +1,6 @@
 package carrack.conformance.ons;
 
-import carrack.conformance.Events;
+import carrack.conformance.Delivery;
 import carrack.conformance.Session;
 import com.aliyun.openservices.ons.api.Message;
 import com.aliyun.openservices.ons.api.PropertyKeyConst;
@@ -34,19 +34,15 @@ final class Connection {
         return properties;
     }
 
-    static void report(Events events, Message message) {
-        events.received(
+    static Delivery delivery(Message message) {
+        return new Delivery(
                 message.getTopic(),
                 message.getMsgID(),
                 keys(message),
                 message.getTag() == null || message.getTag().isEmpty() ? null : message.getTag(),
                 userProperties(message),
                 message.getBody(),
-                attempt(message));
-    }
-
-    static int attempt(Message message) {
-        return message.getReconsumeTimes() + 1;
+                message.getReconsumeTimes() + 1);
     }
 
     static List<String> keys(Message message) {

@@ -1,5 +1,6 @@
 package carrack.conformance.ons;
 
+import carrack.conformance.Client;
 import carrack.conformance.Decision;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
@@ -18,7 +19,7 @@ import java.util.Properties;
 import java.util.UUID;
 
 /** The producer of a driver: the library has one for each sort of message. */
-final class Producing {
+final class Producing implements Client.Producer {
     /** Starting JVMs side by side on two cores takes longer than the default. */
     private static final String SEND_TIMEOUT_MS = "10000";
 
@@ -48,7 +49,8 @@ final class Producing {
         producer.start();
     }
 
-    Sent send(Outgoing outgoing) {
+    @Override
+    public Sent send(Outgoing outgoing) {
         Message message = message(outgoing);
         return sent(
                 outgoing.shardingKey() == null
@@ -56,7 +58,8 @@ final class Producing {
                         : ordered().send(message, outgoing.shardingKey()));
     }
 
-    Sent sendTransaction(Outgoing outgoing, Decision local) {
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) {
         Message message = message(outgoing);
         try {
             return sent(transactions.send(message, (half, argument) -> status(local), null));
@@ -69,7 +72,8 @@ final class Producing {
         }
     }
 
-    void stop() {
+    @Override
+    public void stop() {
         if (producer != null) {
             producer.shutdown();
         }

@@ -1,6 +1,8 @@
 package carrack.conformance.ons;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
+import carrack.conformance.Polling;
 import carrack.conformance.Subscription;
 import carrack.conformance.Unsupported;
 import com.aliyun.openservices.ons.api.Message;
@@ -10,34 +12,26 @@ import com.aliyun.openservices.ons.api.PullConsumer;
 import com.aliyun.openservices.ons.api.TopicPartition;
 import java.util.List;
 import java.util.Properties;
-import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.FutureTask;
 
 /** A pull consumer that is assigned all queues, and the loop that polls it. */
-final class PullConsuming {
+final class PullConsuming implements Client.Consumer {
     private static final long POLL_MS = 500;
 
     private final Events events;
     private final PullConsumer consumer;
     private final Set<TopicPartition> queues;
-    private final Thread loop;
-    /** What the loop does between two polls, so that nothing polled before comes after it. */
-    private final Queue<FutureTask<?>> between = new ConcurrentLinkedQueue<>();
-    private volatile boolean running = true;
+    private final Polling polling;
 
     /** Sets the position of one queue. */
-    interface Seek {
-        void apply(PullConsumer consumer, TopicPartition queue) throws Exception;
+    private interface Seek {
+        void apply(TopicPartition queue) throws Exception;
     }
 
     PullConsuming(String endpoint, Subscription subscription, Events events) {
         Unsupported.refuseIf(!subscription.tags().equals("*"), "a filter of a pull consumer");
         Unsupported.refuseIf(subscription.sql() != null, "a filter of a pull consumer");
-        Unsupported.refuseIf(subscription.ordered(), "a pull consumer with an ordered listener");
-        Unsupported.refuseIf(subscription.broadcasting(), "broadcasting to a pull consumer");
-        Unsupported.refuseIf(subscription.maxAttempts() != null, "attempts of a pull consumer");
+        subscription.refuseWhatNeedsListeners();
         this.events = events;
         Properties properties =
                 Connection.properties(endpoint, subscription.group(), subscription.session());
@@ -46,41 +40,47 @@ final class PullConsuming {
         consumer.start();
         queues = consumer.topicPartitions(subscription.topic());
         consumer.assign(queues);
-        loop = new Thread(this::poll, "pull");
-        loop.start();
+        polling = Polling.start(events, this::poll);
     }
 
-    void seek(Seek seek) throws Exception {
-        FutureTask<?> task =
-                new FutureTask<>(
-                        () -> {
-                            for (TopicPartition queue : queues) {
-                                seek.apply(consumer, queue);
-                            }
-                            return null;
-                        });
-        between.add(task);
-        task.get();
+    @Override
+    public void seekToBegin() throws Exception {
+        seek(queue -> consumer.seekToBeginning(queue));
     }
 
-    void stop() throws Exception {
-        running = false;
-        loop.join();
+    @Override
+    public void seekToEnd() throws Exception {
+        seek(queue -> consumer.seekToEnd(queue));
+    }
+
+    @Override
+    public void seekToTime(long timestampMs) throws Exception {
+        seek(queue -> consumer.seek(queue, consumer.offsetForTimestamp(queue, timestampMs)));
+    }
+
+    private void seek(Seek seek) throws Exception {
+        polling.between(
+                () -> {
+                    for (TopicPartition queue : queues) {
+                        seek.apply(queue);
+                    }
+                    return null;
+                });
+    }
+
+    @Override
+    public void stop() throws Exception {
+        polling.stop();
         consumer.shutdown();
     }
 
     private void poll() {
-        while (running) {
-            for (FutureTask<?> task = between.poll(); task != null; task = between.poll()) {
-                task.run();
-            }
-            List<Message> messages = consumer.poll(POLL_MS);
-            if (messages.isEmpty()) {
-                continue;
-            }
-            messages.forEach(message -> Connection.report(events, message));
-            consumer.commitSync();
-            messages.forEach(message -> events.acked(Connection.keys(message)));
+        List<Message> messages = consumer.poll(POLL_MS);
+        if (messages.isEmpty()) {
+            return;
         }
+        messages.forEach(message -> events.received(Connection.delivery(message)));
+        consumer.commitSync();
+        messages.forEach(message -> events.acked(Connection.keys(message)));
     }
 }

@@ -1,5 +1,6 @@
 package carrack.conformance.ons;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
 import carrack.conformance.Subscription;
 import carrack.conformance.Unsupported;
@@ -16,7 +17,7 @@ import com.aliyun.openservices.ons.api.order.OrderConsumer;
 import java.util.Properties;
 
 /** A consumer with a listener, which decides by the keys of a message. */
-final class PushConsuming {
+final class PushConsuming implements Client.Consumer {
     private final Subscription subscription;
     private final Events events;
     private final Admin consumer;
@@ -40,6 +41,7 @@ final class PushConsuming {
         } else {
             consumer = concurrent(properties, selector);
         }
+        Generation.beginAtStart(consumer);
         consumer.start();
     }
 
@@ -64,17 +66,13 @@ final class PushConsuming {
         return ordered;
     }
 
-    void stop() {
+    @Override
+    public void stop() {
         consumer.shutdown();
     }
 
     /** Whether it is acknowledged. */
     private boolean consume(Message message) {
-        Connection.report(events, message);
-        if (subscription.fails(Connection.keys(message), Connection.attempt(message))) {
-            return false;
-        }
-        events.acked(Connection.keys(message));
-        return true;
+        return subscription.listen(Connection.delivery(message), events);
     }
 }

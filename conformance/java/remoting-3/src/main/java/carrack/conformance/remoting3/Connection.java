@@ -1,6 +1,6 @@
 package carrack.conformance.remoting3;
 
-import carrack.conformance.Events;
+import carrack.conformance.Delivery;
 import carrack.conformance.Session;
 import com.alibaba.rocketmq.client.ClientConfig;
 import com.alibaba.rocketmq.common.message.MessageConst;
@@ -28,19 +28,15 @@ final class Connection {
         return session.accessKey() == null ? null : new Signature(session.accessKey(), session.secretKey());
     }
 
-    static void report(Events events, MessageExt message) {
-        events.received(
+    static Delivery delivery(MessageExt message) {
+        return new Delivery(
                 message.getTopic(),
                 message.getMsgId(),
                 keys(message),
                 message.getTags(),
                 message.getProperties(),
                 message.getBody(),
-                attempt(message));
-    }
-
-    static int attempt(MessageExt message) {
-        return message.getReconsumeTimes() + 1;
+                message.getReconsumeTimes() + 1);
     }
 
     static List<String> keys(MessageExt message) {

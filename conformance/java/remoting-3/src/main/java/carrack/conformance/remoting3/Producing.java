@@ -1,5 +1,6 @@
 package carrack.conformance.remoting3;
 
+import carrack.conformance.Client;
 import carrack.conformance.Decision;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
@@ -17,7 +18,7 @@ import com.alibaba.rocketmq.common.message.MessageExt;
 import com.alibaba.rocketmq.remoting.RPCHook;
 
 /** The producer of a driver. */
-final class Producing {
+final class Producing implements Client.Producer {
     /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
     private static final int SEND_TIMEOUT_MS = 10_000;
 
@@ -41,7 +42,8 @@ final class Producing {
         producer.start();
     }
 
-    Sent send(Outgoing outgoing) throws Exception {
+    @Override
+    public Sent send(Outgoing outgoing) throws Exception {
         Message message = message(outgoing);
         SendResult result =
                 outgoing.shardingKey() == null
@@ -50,13 +52,15 @@ final class Producing {
         return sent(result);
     }
 
-    Sent sendTransaction(Outgoing outgoing, Decision local) throws Exception {
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) throws Exception {
         return sent(
                 producer.sendMessageInTransaction(
                         message(outgoing), (message, argument) -> state((Decision) argument), local));
     }
 
-    void stop() {
+    @Override
+    public void stop() {
         producer.shutdown();
     }
 

@@ -1,8 +1,9 @@
 package carrack.conformance.remoting3;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
+import carrack.conformance.Polling;
 import carrack.conformance.Subscription;
-import carrack.conformance.Unsupported;
 import com.alibaba.rocketmq.client.consumer.DefaultMQPullConsumer;
 import com.alibaba.rocketmq.client.consumer.PullResult;
 import com.alibaba.rocketmq.client.consumer.PullStatus;
@@ -10,13 +11,10 @@ import com.alibaba.rocketmq.common.message.MessageExt;
 import com.alibaba.rocketmq.common.message.MessageQueue;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.locks.LockSupport;
 
 /** A pull consumer, the loop that pulls all queues in turn, and their positions, which are the application's. */
-final class PullConsuming {
+final class PullConsuming implements Client.Consumer {
     private static final int BATCH = 32;
     /** Between two rounds that brought nothing. */
     private static final long PAUSE_NS = 100_000_000;
@@ -25,20 +23,15 @@ final class PullConsuming {
     private final Events events;
     private final DefaultMQPullConsumer consumer;
     private final Map<MessageQueue, Long> positions = new LinkedHashMap<>();
-    private final Thread loop;
-    /** What the loop does between two rounds, so that nothing pulled before comes after it. */
-    private final Queue<FutureTask<?>> between = new ConcurrentLinkedQueue<>();
-    private volatile boolean running = true;
+    private final Polling polling;
 
     /** Finds a position in one queue. */
-    interface Position {
-        long of(DefaultMQPullConsumer consumer, MessageQueue queue) throws Exception;
+    private interface Position {
+        long of(MessageQueue queue) throws Exception;
     }
 
     PullConsuming(String endpoint, Subscription subscription, Events events) throws Exception {
-        Unsupported.refuseIf(subscription.ordered(), "a pull consumer with an ordered listener");
-        Unsupported.refuseIf(subscription.broadcasting(), "broadcasting to a pull consumer");
-        Unsupported.refuseIf(subscription.maxAttempts() != null, "attempts of a pull consumer");
+        subscription.refuseWhatNeedsListeners();
         this.subscription = subscription;
         this.events = events;
         consumer =
@@ -50,41 +43,47 @@ final class PullConsuming {
             long committed = consumer.fetchConsumeOffset(queue, true);
             positions.put(queue, committed < 0 ? consumer.minOffset(queue) : committed);
         }
-        loop = new Thread(this::pull, "pull");
-        loop.start();
+        polling = Polling.start(events, this::pull);
     }
 
-    void seek(Position position) throws Exception {
-        FutureTask<?> task =
-                new FutureTask<>(
-                        () -> {
-                            for (MessageQueue queue : positions.keySet()) {
-                                positions.put(queue, position.of(consumer, queue));
-                            }
-                            return null;
-                        });
-        between.add(task);
-        task.get();
+    @Override
+    public void seekToBegin() throws Exception {
+        seek(queue -> consumer.minOffset(queue));
     }
 
-    void stop() throws Exception {
-        running = false;
-        loop.join();
+    @Override
+    public void seekToEnd() throws Exception {
+        seek(queue -> consumer.maxOffset(queue));
+    }
+
+    @Override
+    public void seekToTime(long timestampMs) throws Exception {
+        seek(queue -> consumer.searchOffset(queue, timestampMs));
+    }
+
+    private void seek(Position position) throws Exception {
+        polling.between(
+                () -> {
+                    for (MessageQueue queue : positions.keySet()) {
+                        positions.put(queue, position.of(queue));
+                    }
+                    return null;
+                });
+    }
+
+    @Override
+    public void stop() throws Exception {
+        polling.stop();
         consumer.shutdown();
     }
 
     private void pull() {
-        while (running) {
-            for (FutureTask<?> task = between.poll(); task != null; task = between.poll()) {
-                task.run();
-            }
-            boolean found = false;
-            for (MessageQueue queue : positions.keySet()) {
-                found |= pull(queue);
-            }
-            if (!found) {
-                LockSupport.parkNanos(PAUSE_NS);
-            }
+        boolean found = false;
+        for (MessageQueue queue : positions.keySet()) {
+            found |= pull(queue);
+        }
+        if (!found) {
+            LockSupport.parkNanos(PAUSE_NS);
         }
     }
 
@@ -96,7 +95,7 @@ final class PullConsuming {
                 return false;
             }
             for (MessageExt message : result.getMsgFoundList()) {
-                Connection.report(events, message);
+                events.received(Connection.delivery(message));
             }
             consumer.updateConsumeOffset(queue, result.getNextBeginOffset());
             consumer.getDefaultMQPullConsumerImpl().getOffsetStore().persist(queue);

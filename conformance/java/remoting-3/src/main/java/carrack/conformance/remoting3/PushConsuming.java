@@ -1,5 +1,6 @@
 package carrack.conformance.remoting3;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
 import carrack.conformance.Subscription;
 import com.alibaba.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -18,7 +19,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 
 /** A push consumer, whose listener decides by the keys of a message. */
-final class PushConsuming {
+final class PushConsuming implements Client.Consumer {
     private static final long LISTENERS_END_MS = 10_000;
 
     private final Subscription subscription;
@@ -68,7 +69,8 @@ final class PushConsuming {
         consumer.start();
     }
 
-    void stop() throws Exception {
+    @Override
+    public void stop() throws Exception {
         endListeners();
         awaitTimer();
         consumer.shutdown();
@@ -99,12 +101,7 @@ final class PushConsuming {
 
     /** Whether it is acknowledged. */
     private boolean consume(MessageExt message) {
-        Connection.report(events, message);
-        if (subscription.fails(Connection.keys(message), Connection.attempt(message))) {
-            return false;
-        }
-        events.acked(Connection.keys(message));
-        return true;
+        return subscription.listen(Connection.delivery(message), events);
     }
 
     private static final class NoHook implements ConsumeMessageHook {

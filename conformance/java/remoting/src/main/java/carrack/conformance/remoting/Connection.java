@@ -1,6 +1,6 @@
 package carrack.conformance.remoting;
 
-import carrack.conformance.Events;
+import carrack.conformance.Delivery;
 import carrack.conformance.Session;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,19 +40,15 @@ final class Connection {
         return new AclClientRPCHook(new SessionCredentials(session.accessKey(), session.secretKey()));
     }
 
-    static void report(Events events, MessageExt message) {
-        events.received(
+    static Delivery delivery(MessageExt message) {
+        return new Delivery(
                 message.getTopic(),
                 message.getMsgId(),
                 keys(message),
                 message.getTags(),
                 message.getProperties(),
                 message.getBody(),
-                attempt(message));
-    }
-
-    static int attempt(MessageExt message) {
-        return message.getReconsumeTimes() + 1;
+                message.getReconsumeTimes() + 1);
     }
 
     static List<String> keys(MessageExt message) {

@@ -1,5 +1,6 @@
 package carrack.conformance.remoting;
 
+import carrack.conformance.Client;
 import carrack.conformance.Decision;
 import carrack.conformance.Events;
 import carrack.conformance.Outgoing;
@@ -21,7 +22,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.remoting.RPCHook;
 
 /** The producer of a driver. */
-final class Producing {
+final class Producing implements Client.Producer {
     /** Starting JVMs side by side on two cores takes longer than the default of 3 s. */
     private static final int SEND_TIMEOUT_MS = 10_000;
 
@@ -47,7 +48,8 @@ final class Producing {
         producer.start();
     }
 
-    Sent send(Outgoing outgoing) throws Exception {
+    @Override
+    public Sent send(Outgoing outgoing) throws Exception {
         Message message = message(outgoing);
         SendResult result =
                 outgoing.shardingKey() == null
@@ -56,7 +58,8 @@ final class Producing {
         return sent(result);
     }
 
-    List<Sent> sendBatch(List<Outgoing> outgoing) throws Exception {
+    @Override
+    public List<Sent> sendBatch(List<Outgoing> outgoing) throws Exception {
         List<Message> messages = new ArrayList<>();
         for (Outgoing one : outgoing) {
             messages.add(message(one));
@@ -65,11 +68,13 @@ final class Producing {
         return Arrays.stream(ids.split(",")).map(Sent::new).toList();
     }
 
-    Sent sendTransaction(Outgoing outgoing, Decision local) throws Exception {
+    @Override
+    public Sent sendTransaction(Outgoing outgoing, Decision local) throws Exception {
         return sent(producer.sendMessageInTransaction(message(outgoing), local));
     }
 
-    byte[] request(Outgoing outgoing, long timeoutMs) throws Exception {
+    @Override
+    public byte[] request(Outgoing outgoing, long timeoutMs) throws Exception {
         return producer.request(message(outgoing), timeoutMs).getBody();
     }
 
@@ -77,11 +82,13 @@ final class Producing {
         sent(producer.send(MessageUtil.createReplyMessage(request, body)));
     }
 
-    void recall(String topic, String recallHandle) throws Exception {
+    @Override
+    public void recall(String topic, String recallHandle) throws Exception {
         Generation.recall(producer, topic, recallHandle);
     }
 
-    void stop() {
+    @Override
+    public void stop() {
         producer.shutdown();
     }
 

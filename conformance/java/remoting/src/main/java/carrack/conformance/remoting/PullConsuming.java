@@ -1,12 +1,10 @@
 package carrack.conformance.remoting;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
+import carrack.conformance.Polling;
 import carrack.conformance.Subscription;
-import carrack.conformance.Unsupported;
 import java.util.List;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.FutureTask;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -14,25 +12,20 @@ import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /** A lite pull consumer and the loop that polls it. */
-final class PullConsuming {
+final class PullConsuming implements Client.Consumer {
     private static final long POLL_MS = 500;
 
     private final Events events;
     private final DefaultLitePullConsumer consumer;
-    private final Thread loop;
-    /** What the loop does between two polls, so that nothing polled before comes after it. */
-    private final Queue<FutureTask<?>> between = new ConcurrentLinkedQueue<>();
-    private volatile boolean running = true;
+    private final Polling polling;
 
     /** Sets the position of one queue. */
-    interface Seek {
-        void apply(DefaultLitePullConsumer consumer, MessageQueue queue) throws Exception;
+    private interface Seek {
+        void apply(MessageQueue queue) throws Exception;
     }
 
     PullConsuming(String endpoint, Subscription subscription, Events events) throws Exception {
-        Unsupported.refuseIf(subscription.ordered(), "a pull consumer with an ordered listener");
-        Unsupported.refuseIf(subscription.broadcasting(), "broadcasting to a pull consumer");
-        Unsupported.refuseIf(subscription.maxAttempts() != null, "attempts of a pull consumer");
+        subscription.refuseWhatNeedsListeners();
         this.events = events;
         consumer =
                 new DefaultLitePullConsumer(
@@ -46,41 +39,47 @@ final class PullConsuming {
             consumer.subscribe(subscription.topic(), MessageSelector.bySql(subscription.sql()));
         }
         consumer.start();
-        loop = new Thread(this::poll, "pull");
-        loop.start();
+        polling = Polling.start(events, this::poll);
     }
 
-    void seek(Seek seek) throws Exception {
-        FutureTask<?> task =
-                new FutureTask<>(
-                        () -> {
-                            for (MessageQueue queue : consumer.assignment()) {
-                                seek.apply(consumer, queue);
-                            }
-                            return null;
-                        });
-        between.add(task);
-        task.get();
+    @Override
+    public void seekToBegin() throws Exception {
+        seek(queue -> consumer.seekToBegin(queue));
     }
 
-    void stop() throws Exception {
-        running = false;
-        loop.join();
+    @Override
+    public void seekToEnd() throws Exception {
+        seek(queue -> consumer.seekToEnd(queue));
+    }
+
+    @Override
+    public void seekToTime(long timestampMs) throws Exception {
+        seek(queue -> consumer.seek(queue, consumer.offsetForTimestamp(queue, timestampMs)));
+    }
+
+    private void seek(Seek seek) throws Exception {
+        polling.between(
+                () -> {
+                    for (MessageQueue queue : consumer.assignment()) {
+                        seek.apply(queue);
+                    }
+                    return null;
+                });
+    }
+
+    @Override
+    public void stop() throws Exception {
+        polling.stop();
         consumer.shutdown();
     }
 
     private void poll() {
-        while (running) {
-            for (FutureTask<?> task = between.poll(); task != null; task = between.poll()) {
-                task.run();
-            }
-            List<MessageExt> messages = consumer.poll(POLL_MS);
-            if (messages.isEmpty()) {
-                continue;
-            }
-            messages.forEach(message -> Connection.report(events, message));
-            consumer.commitSync();
-            messages.forEach(message -> events.acked(Connection.keys(message)));
+        List<MessageExt> messages = consumer.poll(POLL_MS);
+        if (messages.isEmpty()) {
+            return;
         }
+        messages.forEach(message -> events.received(Connection.delivery(message)));
+        consumer.commitSync();
+        messages.forEach(message -> events.acked(Connection.keys(message)));
     }
 }

@@ -1,5 +1,6 @@
 package carrack.conformance.remoting;
 
+import carrack.conformance.Client;
 import carrack.conformance.Events;
 import carrack.conformance.Session;
 import carrack.conformance.Subscription;
@@ -15,7 +16,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** A push consumer, whose listener decides by the keys of a message. */
-final class PushConsuming {
+final class PushConsuming implements Client.Consumer {
     /** By default the client stops without waiting for listeners, and forgets what they have just done. */
     private static final long LISTENERS_END_MS = 10_000;
 
@@ -76,21 +77,18 @@ final class PushConsuming {
         consumer.start();
     }
 
-    void stop() {
+    @Override
+    public void stop() {
         consumer.shutdown();
     }
 
     /** Whether it is acknowledged. */
     private boolean consume(MessageExt message) {
-        Connection.report(events, message);
-        if (subscription.fails(Connection.keys(message), Connection.attempt(message))) {
-            return false;
-        }
-        if (subscription.replies()) {
+        boolean success = subscription.listen(Connection.delivery(message), events);
+        if (success && subscription.replies()) {
             reply(message);
         }
-        events.acked(Connection.keys(message));
-        return true;
+        return success;
     }
 
     private void reply(MessageExt message) {
