@@ -145,6 +145,7 @@ async fn create_all(address: &str, count: u64) -> Result<Duration> {
         name: TOPIC,
         queues: 1,
         message_type: Some("LITE"),
+        lite_topic_expiration_minutes: None,
     };
     client
         .create_topic(topic)
