@@ -61,6 +61,7 @@ impl Shard {
         }
         let (mut again, mut gone) = (Vec::new(), Vec::new());
         let begun = consumption(&mut state, stream, group, &request.topic)?;
+        begun.in_order |= request.in_order;
         let room = messages_max - claims.count();
         let order = order(request, group);
         if order == Order::MessageGroup {

@@ -275,6 +275,35 @@ fn who_waits_learns_when_what_another_receive_took_is_due() {
 }
 
 #[test]
+fn after_a_restart_an_ack_lets_the_next_one_through() {
+    let bench = bench();
+    for key in ["a1", "a2"] {
+        send(&bench, key);
+    }
+    let one = |wait_ms| ReceiveRequest {
+        max_messages: 1,
+        ..request("agents", wait_ms)
+    };
+    add(&bench, "agents", "one", &["a"]);
+    let first = bench.run(bench.shard.receive_lite(one(0), "one")).unwrap();
+    assert_eq!(keys(&first), ["a1"]);
+    bench.commit();
+    let bench = bench.reopen();
+    bench.clock.advance(Duration::from_secs(10));
+    add(&bench, "agents", "one", &["a"]);
+    let again = bench.run(bench.shard.receive_lite(one(0), "one")).unwrap();
+    assert_eq!(keys(&again), ["a1"]);
+    let mut next = pin!(bench.shard.receive_lite(one(5_000), "one"));
+    // The one before wakes it once, to see that there is nothing yet.
+    assert!((0..3).all(|_| poll(next.as_mut()).is_pending()));
+    ack(&bench, "agents", &again);
+    let Poll::Ready(received) = poll(next.as_mut()) else {
+        panic!("still waits");
+    };
+    assert_eq!(keys(&received.unwrap()), ["a2"]);
+}
+
+#[test]
 fn of_members_that_share_nothing_the_last_to_subscribe_has_a_lite_topic() {
     let bench = bench();
     let (commands, mut told) = mpsc::channel(8);
