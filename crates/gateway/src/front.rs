@@ -13,8 +13,9 @@ use std::{
 
 use base::{Clock, InstanceId, ShardId};
 use broker::Router;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
+use wire::otlp::trace::v1::Span;
 
 use crate::{
     client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
@@ -229,6 +230,15 @@ impl Front {
     #[must_use]
     pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = Some(surroundings);
+        self
+    }
+
+    /// Makes OpenTelemetry spans of what happens to messages of gRPC clients: of so many of a
+    /// hundred, and of all that bring a trace which their sender records. `out` is given them
+    /// while it has room; without room they are lost and counted.
+    #[must_use]
+    pub fn with_spans(mut self, sampled_percent: u64, out: mpsc::Sender<Vec<Span>>) -> Self {
+        self.message_traces.give_spans(sampled_percent, out);
         self
     }
 

@@ -3,10 +3,11 @@
 //! Remoting clients write traces themselves, to a topic; gRPC clients leave that to their server.
 //! Front ends say what happened, in [`MessageTraces::tell`], which never waits: events go into a
 //! bounded queue, and those that find no room are lost and counted. One task (`recorder.rs`) takes
-//! them out and writes them to the trace topic (`topic.rs`).
+//! them out, writes them to the trace topic (`topic.rs`), and makes spans of them (`spans.rs`).
 
 mod deliveries;
 mod recorder;
+mod spans;
 mod topic;
 
 use std::{
@@ -22,9 +23,13 @@ use base::{GroupName, Timestamp, TopicName, limits};
 use broker::{Instance, MessageType, ReceiptHandle};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use wire::message::properties;
+use wire::{message::properties, otlp::trace::v1::Span};
 
+use self::spans::Parent;
 pub(crate) use self::{recorder::start, topic::TRACE_TOPIC};
+
+/// Where instrumented applications put the context of a message: W3C Trace Context.
+const TRACE_PARENT: &str = "traceparent";
 
 /// What is told of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(crate) struct Subject {
     pub(crate) keys: String,
     /// Bytes of its body.
     pub(crate) body_bytes: usize,
+    /// The trace that it belongs to, if it says so.
+    pub(crate) parent: Option<Parent>,
 }
 
 impl Subject {
@@ -51,6 +58,10 @@ impl Subject {
                 properties::UNIQUE_KEY => value.clone_into(&mut subject.id),
                 properties::TAGS => value.clone_into(&mut subject.tag),
                 properties::KEYS => subject.keys = fitting(value),
+                TRACE_PARENT => subject.parent = Parent::read(value),
+                properties::TRACE_CONTEXT => {
+                    subject.parent = subject.parent.or_else(|| Parent::read(value));
+                }
                 _ => {}
             }
         }
@@ -171,7 +182,9 @@ pub(crate) struct Event {
 /// The way of events to their recorder.
 #[derive(Debug)]
 pub(crate) struct MessageTraces {
-    is_on: bool,
+    /// Whether events go to the trace topic.
+    has_topic: bool,
+    spans: Option<Spans>,
     events: mpsc::Sender<Event>,
     /// Taken by the recorder when it starts.
     queue: Mutex<Option<mpsc::Receiver<Event>>>,
@@ -179,28 +192,48 @@ pub(crate) struct MessageTraces {
     lost: AtomicU64,
     /// Events in the trace topic.
     written: AtomicU64,
+    /// Spans that nobody took in time.
+    spans_lost: AtomicU64,
+}
+
+/// Where spans go.
+#[derive(Debug)]
+struct Spans {
+    sampled_percent: u64,
+    out: mpsc::Sender<Vec<Span>>,
 }
 
 impl MessageTraces {
-    pub(crate) fn new(is_on: bool) -> Self {
+    pub(crate) fn new(has_topic: bool) -> Self {
         let (events, queue) = mpsc::channel(limits::TRACE_EVENTS_QUEUED_MAX);
         Self {
-            is_on,
+            has_topic,
+            spans: None,
             events,
             queue: Mutex::new(Some(queue)),
             lost: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            spans_lost: AtomicU64::new(0),
         }
+    }
+
+    /// Makes spans of what happens to so many of a hundred messages that bring no trace of their
+    /// own, and gives them to `out`.
+    pub(crate) fn give_spans(&mut self, sampled_percent: u64, out: mpsc::Sender<Vec<Span>>) {
+        self.spans = Some(Spans {
+            sampled_percent,
+            out,
+        });
     }
 
     /// Whether anybody asks. Front ends gather nothing otherwise.
     pub(crate) fn is_on(&self) -> bool {
-        self.is_on
+        self.has_topic || self.spans.is_some()
     }
 
     /// Says what happened. Never waits.
     pub(crate) fn tell(&self, event: Event) {
-        if self.is_on && self.events.try_send(event).is_err() {
+        if self.is_on() && self.events.try_send(event).is_err() {
             self.lose(1);
         }
     }
@@ -213,10 +246,22 @@ impl MessageTraces {
         self.written.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Events lost, and events written, since the start.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    /// Events lost, events written, and spans lost, since the start.
+    pub(crate) fn counts(&self) -> [u64; 3] {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (load(&self.lost), load(&self.written))
+        [&self.lost, &self.written, &self.spans_lost].map(load)
+    }
+}
+
+/// The name of a message's type in spans.
+fn kind_name(kind: MessageType) -> &'static str {
+    match kind {
+        MessageType::Normal => "normal",
+        MessageType::Fifo => "fifo",
+        MessageType::Delay => "delay",
+        MessageType::Transaction => "transaction",
+        MessageType::Lite => "lite",
+        MessageType::Priority => "priority",
     }
 }
 

@@ -242,7 +242,7 @@ impl Collector for Scrape {
         storage(&instances, &mut encoder)?;
         let now = front.clock.now();
         front.client_metrics.encode(&mut encoder, now)?;
-        let (lost, written) = front.message_traces.counts();
+        let [lost, written, spans_lost] = front.message_traces.counts();
         for (name, help, count) in [
             (
                 "carrack_message_traces_lost",
@@ -253,6 +253,11 @@ impl Collector for Scrape {
                 "carrack_message_traces_written",
                 "Traces of gRPC clients' messages in the trace topic",
                 written,
+            ),
+            (
+                "carrack_spans_lost",
+                "Spans of gRPC clients' messages that their exporter had no room for",
+                spans_lost,
             ),
         ] {
             Samples {

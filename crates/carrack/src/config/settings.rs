@@ -113,6 +113,23 @@ settings! {
         example: "true",
         restart: true,
     }
+    /// Where OpenTelemetry spans of gRPC clients' messages go: the address of a collector that takes
+    /// OTLP over gRPC, `http://` without TLS or `https://` with it (any certificate is taken).
+    spans_endpoint: Option<String> {
+        default: None,
+        shown: "none, no spans are made",
+        example: "\"http://127.0.0.1:4317\"",
+        restart: true,
+    }
+    /// Of a hundred messages without a trace of their own, how many get spans. Those that bring a
+    /// `traceparent` have them if their sender records that trace.
+    spans_sampled_percent: u64 {
+        default: 1,
+        shown: "1",
+        example: "1",
+        bounds: 0..=100,
+        restart: true,
+    }
     /// PEM file with the certificate chain for TLS. Goes together with `tls_key_file`.
     tls_certificate_file: Option<PathBuf> {
         default: None,

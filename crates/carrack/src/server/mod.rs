@@ -9,6 +9,7 @@ mod log;
 mod node;
 mod random;
 mod signals;
+mod spans;
 mod upkeep;
 
 use std::{num::NonZero, sync::Arc, time::Duration};
@@ -20,7 +21,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
 use self::{
-    addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, upkeep::Upkeep,
+    addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, spans::Endpoint,
+    upkeep::Upkeep,
 };
 use crate::{
     admin,
@@ -28,12 +30,17 @@ use crate::{
     exit::Failure,
 };
 
+/// How long the last spans may take to reach their collector.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// Runs the server until it is told to stop.
 pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings =
         config::load(flags, environment).map_err(|error| Failure::Usage(error.into()))?;
     let addresses = Addresses::of(&settings).map_err(Failure::Usage)?;
+    let spans = settings.spans_endpoint.as_deref().map(Endpoint::read);
+    let spans = spans.transpose().map_err(Failure::Usage)?;
     let change_log_level = log::start(settings.log_level, settings.log_format);
     raise_open_files_limit();
 
@@ -46,7 +53,7 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
         .thread_name("worker")
         .build()
         .context("start threads")?;
-    let served = runtime.block_on(serve(&settings, addresses, change_log_level));
+    let served = runtime.block_on(serve(&settings, addresses, spans, change_log_level));
     // Reads of the disk that are still under way serve nobody any more.
     runtime.shutdown_background();
     served
@@ -71,6 +78,7 @@ fn raise_open_files_limit() {
 async fn serve(
     settings: &Settings,
     addresses: Addresses,
+    spans: Option<Endpoint>,
     change_log_level: impl Fn(LevelFilter) + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     // Before anything else: a signal must not end a server that holds half-written data.
@@ -97,7 +105,14 @@ async fn serve(
         message_trace: settings.message_trace,
     };
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
-    let front = Arc::new(front.with_surroundings(surroundings(settings)));
+    let mut front = front.with_surroundings(surroundings(settings));
+    let mut exporter = None;
+    if let Some(endpoint) = spans {
+        let (out, task) = endpoint.start();
+        front = front.with_spans(settings.spans_sampled_percent, out);
+        exporter = Some(task);
+    }
+    let front = Arc::new(front);
     front.on_log_level(change_log_level);
     let opened = gateway::serve(front, addresses.listen.clone(), tls(settings, &addresses)).await;
     let running = match opened {
@@ -133,6 +148,10 @@ async fn serve(
     let drained = running
         .drain(Duration::from_secs(settings.drain_seconds_max))
         .await;
+    if let Some(exporter) = exporter {
+        // It ends with the front; spans that take longer are lost.
+        let _ = tokio::time::timeout(LAST_SPANS, exporter).await;
+    }
     upkeep.stop();
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");

@@ -1,11 +1,28 @@
-//! Traces that the server writes for gRPC clients, seen by `carrack message trace`.
+//! What the server tells of gRPC clients' messages: traces, seen by `carrack message trace`, and
+//! spans, as a collector gets them.
 
 use std::time::{Duration, Instant};
 
 use client::grpc::{GrpcClient, GrpcOptions};
-use wire::grpc_v2::{
-    AckMessageEntry, AckMessageRequest, Encoding, Message, MessageQueue, MessageType,
-    ReceiveMessageRequest, Resource, SendMessageRequest, SystemProperties,
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::mpsc};
+use tonic::{Request, Response, Status};
+use wire::{
+    grpc_v2::{
+        AckMessageEntry, AckMessageRequest, Encoding, Message, MessageQueue, MessageType,
+        ReceiveMessageRequest, Resource, SendMessageRequest, SystemProperties,
+    },
+    otlp::{
+        collector::trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
+        trace::v1::ResourceSpans,
+    },
 };
 
 use crate::support::{Server, carrack};
@@ -114,4 +131,59 @@ fn the_way_of_a_message_of_grpc_clients_is_shown() {
     let by_key = server.json(&["message", "trace", "order-7"]);
     assert_eq!(by_key.as_array().unwrap().len(), 3);
     server.stop();
+}
+
+/// A collector that keeps what it gets.
+#[derive(Clone)]
+struct Collector(mpsc::UnboundedSender<ResourceSpans>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        for spans in request.into_inner().resource_spans {
+            self.0.send(spans).unwrap();
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+async fn collect(listener: TcpListener, collector: Collector) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(TraceServiceServer::new(collector.clone()));
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(serving);
+    }
+}
+
+#[test]
+fn spans_reach_the_collector_that_is_set() {
+    const ID: &str = "01BB6E6C8B03D40A1C05F6F3A400000001";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (out, mut given) = mpsc::unbounded_channel();
+    runtime.spawn(collect(listener, Collector(out)));
+
+    let data = tempfile::tempdir().unwrap();
+    let mut command = carrack(&["server", "--data", data.path().to_str().unwrap()]);
+    command.args(["--listen", "127.0.0.1:0"]);
+    command.env("CARRACK_SPANS_ENDPOINT", endpoint);
+    command.env("CARRACK_SPANS_SAMPLED_PERCENT", "100");
+    let server = Server::spawn(command);
+    runtime.block_on(send_and_consume(&server.address(), ID));
+    // What is on its way is given before the server ends.
+    server.stop();
+    let mut names = Vec::new();
+    while let Ok(given) = given.try_recv() {
+        let service = &given.resource.unwrap().attributes[0];
+        assert_eq!(service.key, "service.name");
+        let spans = given.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        names.extend(spans.map(|span| span.name));
+    }
+    assert_eq!(names, ["send orders", "receive orders", "process orders"]);
 }

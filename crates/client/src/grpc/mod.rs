@@ -1,6 +1,7 @@
 //! The gRPC protocol of 5.x clients: a connection, and thin calls on the generated stubs.
 
 mod channel;
+mod collector;
 mod telemetry;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use wire::grpc_v2::{
 };
 
 use self::channel::Channel;
+pub use self::collector::SpanCollector;
 pub use self::telemetry::TelemetrySession;
 use crate::{ClientError, Credentials};
 

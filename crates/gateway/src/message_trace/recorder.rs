@@ -1,6 +1,9 @@
 //! The task that takes events out of the queue and records them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use base::limits;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -8,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     Event, What,
     deliveries::{Begun, Deliveries},
-    topic,
+    spans, topic,
 };
 use crate::front::{DrainPhase, Front};
 
@@ -56,7 +59,27 @@ async fn record(front: Arc<Front>, mut queue: mpsc::Receiver<Event>) {
         let happened = events
             .drain(..)
             .map(|event| remember(&mut deliveries, event));
-        topic::write(&front, happened.collect()).await;
+        let happened: Vec<Happened> = happened.collect();
+        give_spans(&front, &happened);
+        if front.message_traces.has_topic {
+            topic::write(&front, happened).await;
+        }
+    }
+}
+
+/// Gives spans to whoever asks for them, and does not wait for room there.
+fn give_spans(front: &Front, happened: &[Happened]) {
+    let traces = &front.message_traces;
+    let Some(asked) = &traces.spans else {
+        return;
+    };
+    let spans = happened.iter();
+    let spans: Vec<_> = spans
+        .filter_map(|happened| spans::span(happened, asked.sampled_percent))
+        .collect();
+    let count = spans.len() as u64;
+    if count > 0 && asked.out.try_send(spans).is_err() {
+        traces.spans_lost.fetch_add(count, Ordering::Relaxed);
     }
 }
 

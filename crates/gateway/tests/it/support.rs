@@ -24,9 +24,12 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
+    sync::{mpsc, watch},
 };
-use wire::remoting::{Command, Header, RequestCode, SerializeType, body::Body, frame};
+use wire::{
+    otlp::trace::v1::Span,
+    remoting::{Command, Header, RequestCode, SerializeType, body::Body, frame},
+};
 
 /// Nothing that a test waits for takes this long; what does has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -110,6 +113,8 @@ pub(crate) struct Setup {
     pub(crate) advertise: Option<Advertise>,
     pub(crate) client_metrics: bool,
     pub(crate) message_trace: bool,
+    /// Who is given all spans.
+    pub(crate) spans: Option<mpsc::Sender<Vec<Span>>>,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
 }
@@ -122,6 +127,7 @@ impl Default for Setup {
             advertise: None,
             client_metrics: true,
             message_trace: false,
+            spans: None,
             instances: Vec::new(),
         }
     }
@@ -187,7 +193,10 @@ impl Server {
                 })
             }),
         };
-        let front = Front::new(router, clock, settings).with_surroundings(surroundings);
+        let mut front = Front::new(router, clock, settings).with_surroundings(surroundings);
+        if let Some(out) = setup.spans {
+            front = front.with_spans(100, out);
+        }
         let front = Arc::new(front);
         let listen = ListenAddress {
             host: "127.0.0.1".to_owned(),

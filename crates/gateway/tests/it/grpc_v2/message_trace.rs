@@ -161,3 +161,67 @@ async fn nothing_is_traced_unless_it_is_asked_for_and_a_drain_writes_the_rest() 
     };
     assert_eq!(shard.query(request).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn spans_follow_a_message_in_the_trace_that_it_brings() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let (out, mut spans) = tokio::sync::mpsc::channel(64);
+    let server = Server::with(Setup {
+        spans: Some(out),
+        ..Setup::default()
+    })
+    .await;
+    let mut sdk = Sdk::connect(&server, "sdk").await;
+    let mut brought = message("orders", "one");
+    let context = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let properties = [("traceparent".to_owned(), context.clone())];
+    brought.user_properties = properties.into_iter().collect();
+    sdk.send(vec![brought]).await;
+    let taken = sdk.take("orders", "billing", 1).await;
+    assert_eq!(taken[0].user_properties["traceparent"], context);
+    sdk.ack("orders", "billing", &[handle(&taken[0])]).await;
+    sdk.send_one("orders", "two").await;
+    let mut found = Vec::new();
+    soon("spans", async {
+        while found.len() < 4 {
+            found.extend(spans.recv().await.unwrap());
+        }
+    })
+    .await;
+    let names: Vec<&str> = found.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "send orders",
+            "receive orders",
+            "process orders",
+            "send orders"
+        ]
+    );
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    for span in &found[..3] {
+        assert_eq!(hex(&span.trace_id), TRACE);
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
+        let has = |key: &str| span.attributes.iter().any(|one| one.key == key);
+        assert!(
+            has("messaging.system") && has("messaging.message.id"),
+            "{span:?}"
+        );
+        assert!(span.status.is_none());
+    }
+    assert_eq!(hex(&found[0].parent_span_id), "b7ad6b7169203331");
+    assert_eq!(found[1].parent_span_id, found[0].span_id);
+    assert_eq!(found[2].parent_span_id, found[1].span_id);
+    assert_eq!(hex(&found[2].links[0].span_id), "b7ad6b7169203331");
+    // One without a trace begins its own.
+    assert_ne!(hex(&found[3].trace_id), TRACE);
+    assert_eq!(
+        (found[3].parent_span_id.len(), found[3].trace_id.len()),
+        (0, 16)
+    );
+    let topic = TopicName::new(TRACE_TOPIC).unwrap();
+    assert!(
+        server.instance.topic(&topic).is_none(),
+        "spans need no trace topic"
+    );
+}
