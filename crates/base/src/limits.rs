@@ -420,8 +420,8 @@ pub const TRACE_LINGER_MS: u64 = 100;
 /// Deliveries remembered until they are settled, to tell how long they took; about 200 bytes each.
 pub const TRACE_DELIVERIES_MAX: usize = 65_536;
 
-/// Lists of spans that wait for the collector, each of up to [`TRACE_EVENTS_PER_BATCH_MAX`] spans of
-/// about 1 KiB; beyond this many, spans are lost.
+/// Lists of spans that wait for the collector, each of up to [`TRACE_EVENTS_PER_BATCH_MAX`] spans
+/// of about 1 KiB; beyond this many, spans are lost.
 pub const SPAN_LISTS_QUEUED_MAX: usize = 16;
 
 /// Longest keys of a message that its traces repeat; whole keys beyond it are left out.

@@ -113,8 +113,9 @@ settings! {
         example: "true",
         restart: true,
     }
-    /// Where OpenTelemetry spans of gRPC clients' messages go: the address of a collector that takes
-    /// OTLP over gRPC, `http://` without TLS or `https://` with it (any certificate is taken).
+    /// Where OpenTelemetry spans of gRPC clients' messages go: the address of a collector that
+    /// takes OTLP over gRPC, `http://` without TLS or `https://` with it (any certificate is
+    /// taken).
     spans_endpoint: Option<String> {
         default: None,
         shown: "none, no spans are made",
