@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
-    const XMLNS: &str = "xmlns=\"http://mq.aliyuncs.com/doc/v1/\"";
+    const XMLNS: &str = "xmlns=\"http://mq.aliyuncs.com/doc/v1\"";
 
     #[test]
     fn a_delivery_has_every_field_that_sdks_need() {

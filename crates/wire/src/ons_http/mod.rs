@@ -46,4 +46,8 @@ pub const KEYS: &str = "KEYS";
 /// The property of a half message that says after how many seconds it may first be asked about.
 pub const TRANSACTION_CHECK_SECONDS: &str = "__TransCheckT";
 
-const NAMESPACE: &str = "http://mq.aliyuncs.com/doc/v1/";
+/// The namespace of answers.
+///
+/// Compat: mq-http-sdk 1.0.3.2 for Java reads error documents of exactly this one; the others look
+/// at no namespace. What SDKs send may have a slash at its end. Test: conformance, `java-ons-http`.
+const NAMESPACE: &str = "http://mq.aliyuncs.com/doc/v1";

@@ -57,7 +57,9 @@ impl Target {
         };
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let (name, value) = (decoded(name)?, decoded(value)?);
+            // Compat: mq-http-sdk 1.0.3.2 for Java writes spaces so; all escape a plus sign.
+            let value = value.replace('+', " ");
+            let (name, value) = (decoded(name)?, decoded(&value)?);
             if target.parameter(&name).is_some() {
                 let name = shortened(&name);
                 return Err(TargetError::Twice { name });
@@ -121,6 +123,8 @@ mod tests {
         let java = Target::parse("/topics/t1/messages", "tag=A||B&ns=").unwrap();
         assert_eq!(java.parameter("tag"), Some("A||B"));
         assert_eq!(java.parameter("ns"), Some(""));
+        let spaces = Target::parse("/topics/t1/messages", "tag=A+%7C%7C+B%2B").unwrap();
+        assert_eq!(spaces.parameter("tag"), Some("A || B+"));
     }
 
     #[test]
