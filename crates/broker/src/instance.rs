@@ -44,6 +44,8 @@ pub struct InstanceSettings {
     pub queue_lock_expiry_ms: u64,
     /// Whether every request must come from a user who may do what it asks.
     pub access_control: bool,
+    /// Whether topics that declare a type of message take no other.
+    pub checks_message_types: bool,
 }
 
 impl Default for InstanceSettings {
@@ -59,6 +61,7 @@ impl Default for InstanceSettings {
             transaction_checks_max: 15,
             queue_lock_expiry_ms: limits::QUEUE_LOCK_EXPIRY_MS,
             access_control: false,
+            checks_message_types: true,
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsAcceptor;
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 use tower::Service;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     ons_http,
     prefixed::Prefixed,
     remoting,
+    series::Family,
     sniff::{Protocol, Sniffed, sniff},
 };
 
@@ -196,6 +197,9 @@ impl Door {
             async move {
                 if is_grpc(&request) {
                     let path = request.uri().path();
+                    if let Some(refusal) = refusal(&front, path) {
+                        return Ok(Status::failed_precondition(refusal).into_http());
+                    }
                     if path.starts_with(grpc_v2::admin::PATH) {
                         return admin.call(request).await;
                     }
@@ -253,6 +257,19 @@ async fn http_answer(
         return ons_http::answer(front, connection, request).await;
     }
     plain_http::answer(front, connection, &request)
+}
+
+/// Why a gRPC call is not for this series, by the service that it is to. Administration and what
+/// clients report of themselves are of no series.
+fn refusal(front: &Front, path: &str) -> Option<&'static str> {
+    let family = if path.starts_with(grpc_v1::PATH) {
+        Family::GrpcV1
+    } else if path.starts_with(grpc_v2::PATH) {
+        Family::GrpcV2
+    } else {
+        return None;
+    };
+    front.settings.series.refusal(family)
 }
 
 fn is_grpc(request: &Request<Incoming>) -> bool {

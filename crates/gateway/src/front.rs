@@ -19,7 +19,7 @@ use wire::otlp::trace::v1::Span;
 
 use crate::{
     client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
-    metrics::FrontMetrics, surroundings::Surroundings,
+    metrics::FrontMetrics, series::Series, surroundings::Surroundings,
 };
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
@@ -73,6 +73,8 @@ pub struct FrontSettings {
     pub client_metrics: bool,
     /// Whether traces of messages are written for gRPC clients.
     pub message_trace: bool,
+    /// Which families of clients are taken.
+    pub series: Series,
 }
 
 impl Default for FrontSettings {
@@ -84,6 +86,7 @@ impl Default for FrontSettings {
             region: DEFAULT_REGION.to_owned(),
             client_metrics: true,
             message_trace: false,
+            series: Series::Any,
         }
     }
 }

@@ -23,6 +23,7 @@ mod ons_http;
 mod prefixed;
 mod recall_handle;
 mod remoting;
+mod series;
 mod sniff;
 mod surroundings;
 mod system_names;
@@ -37,5 +38,6 @@ pub use front::{
 };
 pub use listen::{Drained, ListenAddress, Running, ServeError, serve};
 pub use metrics::{FrontMetrics, Histogram, RpcKey};
+pub use series::Series;
 pub use surroundings::{DiskSpace, Surroundings};
 pub use tls::{TlsError, TlsSetup};

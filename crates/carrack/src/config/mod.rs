@@ -15,4 +15,4 @@ pub(crate) use document::{reference, sample};
 pub(crate) use flags::{ServerFlags, server_help};
 pub(crate) use read::load;
 pub(crate) use settings::Settings;
-pub(crate) use value::{LogFormat, LogLevel};
+pub(crate) use value::{LogFormat, LogLevel, SeriesName};

@@ -6,7 +6,7 @@ use base::limits;
 
 use super::{
     declare::settings,
-    value::{LogFormat, LogLevel, SecretText},
+    value::{LogFormat, LogLevel, SecretText, SeriesName},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -75,6 +75,16 @@ settings! {
         shown: "the address that the client came in on",
         example: "\"mq.example.com\"",
         flag: ("advertise", "HOST[:PORT]"),
+        restart: true,
+    }
+    /// Series, which says what families of clients are taken: all of them, or as the service has it
+    /// no gRPC SDKs of 5.x (`4.x`, where message types are not checked either), or neither ONS TCP
+    /// 2.x nor ONS HTTP (`5.x`).
+    series: SeriesName {
+        default: SeriesName::Any,
+        shown: "any",
+        example: "\"5.x\"",
+        flag: ("series", "SERIES"),
         restart: true,
     }
     /// How long messages that are received over ONS HTTP are invisible, in milliseconds. Clients

@@ -234,6 +234,18 @@ macro_rules! choice {
 }
 
 choice! {
+    /// Series of an instance: which families of clients it takes.
+    SeriesName("any, 4.x or 5.x") {
+        /// All of them.
+        Any = "any",
+        /// All but the gRPC SDKs of 5.x.
+        V4 = "4.x",
+        /// All but ONS TCP 2.x and ONS HTTP.
+        V5 = "5.x",
+    }
+}
+
+choice! {
     /// Severity of log lines.
     LogLevel("error, warn, info, debug or trace") {
         /// A person must look.

@@ -16,7 +16,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use base::{Clock, InstanceId};
-use gateway::{DiskSpace, Front, FrontSettings, Surroundings, TlsSetup};
+use gateway::{DiskSpace, Front, FrontSettings, Series, Surroundings, TlsSetup};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     admin,
-    config::{self, ServerFlags, Settings},
+    config::{self, SeriesName, ServerFlags, Settings},
     exit::Failure,
 };
 
@@ -99,6 +99,7 @@ async fn serve(
     let front_settings = FrontSettings {
         advertise: addresses.advertise.clone(),
         default_instance: InstanceId::default_instance(),
+        series: series(settings.series),
         http_invisible: Duration::from_millis(settings.http_invisible_ms),
         region: settings.region.clone(),
         client_metrics: settings.client_metrics,
@@ -156,6 +157,14 @@ async fn serve(
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");
     Ok(())
+}
+
+fn series(name: SeriesName) -> Series {
+    match name {
+        SeriesName::Any => Series::Any,
+        SeriesName::V4 => Series::V4,
+        SeriesName::V5 => Series::V5,
+    }
 }
 
 /// What tools are told of the machine.

@@ -13,7 +13,7 @@ use store::{
 };
 
 use super::{data::DataFolder, random};
-use crate::config::Settings;
+use crate::config::{SeriesName, Settings};
 
 /// Longest time that an append nobody waits for stays in memory.
 const RIDE_DELAY: Duration = Duration::from_millis(20);
@@ -53,6 +53,7 @@ impl Node {
             transaction_checks_max: u32::try_from(settings.transaction_check_max)
                 .context("setting `transaction_check_max`")?,
             access_control: settings.access_control,
+            checks_message_types: settings.series != SeriesName::V4,
             ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();

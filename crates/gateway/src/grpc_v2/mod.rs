@@ -50,6 +50,9 @@ use crate::{
     metrics::RpcKey,
 };
 
+/// What the path of every call starts with.
+pub(crate) const PATH: &str = "/apache.rocketmq.v2.MessagingService/";
+
 /// The service for one connection. Clones share it; the connection counts as gone when the last
 /// clone and the last call on it are.
 pub(crate) fn service(

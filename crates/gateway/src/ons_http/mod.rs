@@ -33,7 +33,7 @@ use self::{
     call::{Call, Verb},
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, metrics::RpcKey};
+use crate::{ConnectionInfo, Front, metrics::RpcKey, series::Family};
 
 /// What a verb answers.
 enum Answer {
@@ -117,6 +117,9 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
+    if let Some(refusal) = front.settings.series.refusal(Family::OnsHttp) {
+        return Err(Refusal::new(Code::AccessDenied, refusal));
+    }
     let call = Call::new(front, connection, verb, head)?;
     access::check(&call, head)?;
     let body = match head.method {

@@ -11,4 +11,5 @@ mod http;
 mod limits;
 mod ons_http;
 mod remoting;
+mod series;
 mod support;

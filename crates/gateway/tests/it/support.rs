@@ -11,8 +11,8 @@ use base::{Clock, InstanceId, Random, SeededRandom, ShardId, Sleep, Timestamp};
 use broker::{Instance, InstanceSettings, Router, ShardParts, ShardState};
 use bytes::BytesMut;
 use gateway::{
-    Advertise, DiskSpace, Drained, Front, FrontSettings, ListenAddress, Running, Surroundings,
-    TlsSetup,
+    Advertise, DiskSpace, Drained, Front, FrontSettings, ListenAddress, Running, Series,
+    Surroundings, TlsSetup,
 };
 use store::{
     fs::FolderDisk,
@@ -115,6 +115,7 @@ pub(crate) struct Setup {
     pub(crate) message_trace: bool,
     /// Who is given all spans.
     pub(crate) spans: Option<mpsc::Sender<Vec<Span>>>,
+    pub(crate) series: Series,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
 }
@@ -128,6 +129,7 @@ impl Default for Setup {
             client_metrics: true,
             message_trace: false,
             spans: None,
+            series: Series::Any,
             instances: Vec::new(),
         }
     }
@@ -169,6 +171,7 @@ impl Server {
                 create_automatically: setup.create_automatically,
                 automatic_queues: 8,
                 access_control: setup.access_control,
+                checks_message_types: setup.series != Series::V4,
                 ..InstanceSettings::default()
             };
             let instance = open(&path, id, settings, &committer, &clock).await;
@@ -180,6 +183,7 @@ impl Server {
             default_instance: InstanceId::default_instance(),
             client_metrics: setup.client_metrics,
             message_trace: setup.message_trace,
+            series: setup.series,
             ..FrontSettings::default()
         };
         let surroundings = Surroundings {

@@ -220,6 +220,12 @@ async fn send(server: &Server, body: &str, tag: &str, properties: &str) -> Answe
     answer
 }
 
+/// Sends a normal message; the status of the answer.
+pub(crate) async fn send_plain(server: &Server) -> u16 {
+    let request = Request::new("POST", SEND_TO).body(&message("hello", "", ""));
+    request.call(server).await.status
+}
+
 /// Asks for messages; `more` are further parameters.
 async fn receive(server: &Server, more: &str) -> Answer {
     let target = format!("/topics/orders/messages?consumer=GID_a&numOfMessages=16{more}");
