@@ -3,6 +3,7 @@
 mod filter;
 mod log;
 mod message;
+mod ons_http;
 mod remoting;
 
 use std::cell::Cell;
@@ -29,6 +30,8 @@ targets! {
     "log_scan" => log::scan,
     "message_id" => message::message_id,
     "message_properties" => message::properties,
+    "ons_http_body" => ons_http::body,
+    "ons_http_head" => ons_http::head,
     "remoting_binary_header" => remoting::binary_header,
     "remoting_body" => remoting::body,
     "remoting_frame" => remoting::frame,
