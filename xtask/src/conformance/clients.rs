@@ -387,6 +387,7 @@ fn java(name: &str, products: &Path, home: &Path) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::scenarios::SCENARIOS;
 
     fn lacks(name: &str, kind: ConsumerKind, feature: Feature) -> bool {
         let client = CLIENTS.iter().find(|client| client.name == name);
@@ -405,5 +406,21 @@ mod tests {
         let filter = Feature::TagFilter;
         assert!(lacks("java-ons-1", ConsumerKind::LitePull, filter));
         assert!(!lacks("java-ons-1", ConsumerKind::Push, filter));
+    }
+
+    #[test]
+    fn only_clients_that_know_lite_topics_are_asked_for_them() {
+        let lite = SCENARIOS
+            .iter()
+            .filter(|scenario| scenario.needs.contains(&Feature::LiteTopics));
+        for scenario in lite {
+            let asked = |client: &&Client| {
+                let mut kinds = client.consumers.iter();
+                kinds.any(|kind| scenario.asks(client, *kind))
+            };
+            for client in CLIENTS.iter().filter(asked) {
+                assert_eq!(client.protocol, Protocol::Grpc, "{}", client.name);
+            }
+        }
     }
 }

@@ -212,7 +212,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "lite-topics",
         shows: "a lite consumer gets what is in its LiteTopics, each in order: at once, when it subscribes to one later, and no more when it has unsubscribed",
-        applies: once,
+        applies: |client, kind| client.protocol == Protocol::Grpc && once(client, kind),
         needs: &[Feature::LiteTopics],
         messages: Messages::both("lite"),
         run: lite_topics::chosen,
@@ -221,7 +221,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "lite-exclusive",
         shows: "the last consumer of an exclusive group to subscribe has a LiteTopic, the one before is told; beyond its quota it is refused with a reason",
-        applies: once,
+        applies: |client, kind| client.protocol == Protocol::Grpc && once(client, kind),
         needs: &[Feature::LiteTopics],
         messages: Messages::both("lite"),
         run: lite_topics::exclusive,
