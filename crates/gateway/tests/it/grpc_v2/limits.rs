@@ -280,7 +280,7 @@ async fn a_receipt_beyond_a_limit_is_refused_with_its_code() {
 }
 
 #[tokio::test]
-async fn what_this_release_does_not_do_is_said() {
+async fn lite_topics_of_a_topic_that_is_not_there_are_not_found() {
     let server = Server::start().await;
     let mut sdk = Sdk::connect(&server, "c").await;
     let request = sdk.request(v2::SyncLiteSubscriptionRequest {
@@ -290,6 +290,6 @@ async fn what_this_release_does_not_do_is_said() {
     });
     let answer = soon("sync", sdk.client.sync_lite_subscription(request)).await;
     let status = answer.unwrap().into_inner().status;
-    assert_eq!(code(&status), Code::Unsupported);
-    assert!(text(&status).contains("LiteTopic"), "{}", text(&status));
+    assert_eq!(code(&status), Code::TopicNotFound);
+    assert!(text(&status).contains("`orders`"), "{}", text(&status));
 }
