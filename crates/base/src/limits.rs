@@ -28,6 +28,10 @@ pub const LITE_SUBSCRIBERS_MAX: usize = 262_144;
 /// LiteTopics named in one change of a subscription: a client says all that it has each time.
 pub const LITE_TOPICS_PER_REQUEST_MAX: usize = 100_000;
 
+/// LiteTopics that one answer to a tool names: Apache's `MAX_RETURN_COUNT` of its
+/// `LiteManagerProcessor`.
+pub const LITE_TOPICS_PER_ANSWER_MAX: usize = 10_000;
+
 /// LiteTopics that one receive looks at before it answers, be it with nothing: each may cost two
 /// reads of the KV.
 pub const LITE_TOPICS_PER_RECEIVE_MAX: usize = 1_024;

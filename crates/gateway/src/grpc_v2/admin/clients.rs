@@ -11,7 +11,10 @@ use wire::{
     remoting::body::{self, Body},
 };
 
-use super::{super::names, Call, Refusal, no_lite_topics};
+use super::{
+    super::{names, shards},
+    Call, Refusal, lite_topics,
+};
 
 /// How long a client may take to answer; Apache's broker waits as long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,9 +23,7 @@ pub(super) async fn list_consumer_connection(
     call: Call,
     request: v2::ListConsumerConnectionRequest,
 ) -> Result<v2::ListConsumerConnectionResponse, Refusal> {
-    if request.lite_topic.is_some_and(|topic| !topic.is_empty()) {
-        return Err(no_lite_topics());
-    }
+    let lite_topic = lite_topics::name(request.lite_topic.as_deref())?;
     let (instance, topic, group) = match &request.topic {
         Some(topic) => {
             let names = names::topic_and_group(&call, Some(topic), request.group.as_ref())?;
@@ -35,6 +36,22 @@ pub(super) async fn list_consumer_connection(
     };
     names::existing_group(&instance, &group)?;
     let members = instance.consumers(&group);
+    if let Some(lite_topic) = lite_topic {
+        let topic = lite_topics::parent(&instance, &group, topic.as_ref())?;
+        let shard = shards::any_shard(&call, &instance)?;
+        let mut subscribers = shard.lite_subscribers(&topic, &lite_topic)?;
+        subscribers.retain(|subscriber| subscriber.group == group);
+        let subscribes = |member: &&RegisteredClient| {
+            let id = member.client.id.as_str();
+            let mut clients = subscribers.iter().map(|it| it.client.as_deref());
+            clients.any(|client| client.is_none_or(|client| client == id))
+        };
+        let members = members.iter().filter(subscribes);
+        return Ok(v2::ListConsumerConnectionResponse {
+            status: None,
+            client_info: members.map(client_info).collect(),
+        });
+    }
     let is_asked = |member: &&RegisteredClient| {
         let consumer = member.consumer.as_ref();
         let mut subscriptions = consumer.into_iter().flat_map(|it| &it.subscriptions);

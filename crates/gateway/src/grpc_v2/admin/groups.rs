@@ -2,7 +2,7 @@
 //! where it goes on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -18,7 +18,7 @@ use super::{
         names, route, shards,
         time::{from_duration, to_timestamp},
     },
-    Call, Refusal, no_lite_topics,
+    Call, Refusal, lite_topics,
 };
 
 /// A group and the topics that a request asks about.
@@ -37,7 +37,7 @@ impl Asked {
         topics: &[v2::Resource],
     ) -> Result<Self, Refusal> {
         let (instance, group) = names::group(call, group)?;
-        names::existing_group(&instance, &group)?;
+        let bound = names::existing_group(&instance, &group)?;
         let shard = shards::any_shard(call, &instance)?;
         let mut named = BTreeSet::new();
         for topic in topics {
@@ -49,7 +49,12 @@ impl Asked {
             names::existing_topic(&instance, &topic)?;
             named.insert(topic);
         }
+        // A group of LiteTopics consumes nothing else, and its progress may have a million entries.
         if topics.is_empty() {
+            named.extend(bound.spec.lite_topic.clone());
+            named.retain(|topic| instance.topic(topic).is_some());
+        }
+        if named.is_empty() {
             let progress = shard.progress(ProgressOf::Group(&group))?;
             named.extend(progress.into_iter().map(|progress| progress.topic));
             let members = instance.consumers(&group).into_iter();
@@ -71,10 +76,21 @@ pub(super) async fn describe_group_accumulation(
     call: Call,
     request: v2::DescribeGroupAccumulationRequest,
 ) -> Result<v2::DescribeGroupAccumulationResponse, Refusal> {
-    if request.lite_topic.is_some_and(|topic| !topic.is_empty()) {
-        return Err(no_lite_topics());
-    }
+    let lite_topic = lite_topics::name(request.lite_topic.as_deref())?;
     let asked = Asked::of(&call, request.group.as_ref(), &request.topics)?;
+    let now = call.now();
+    if let Some(lite_topic) = lite_topic {
+        let Asked { shard, group, .. } = &asked;
+        let named = asked.topics.first().filter(|_| asked.topics.len() == 1);
+        let topic = lite_topics::parent(&asked.instance, group, named)?;
+        let one = lite_topics::of_one(shard, group, &topic, &lite_topic, now)?;
+        return Ok(v2::DescribeGroupAccumulationResponse {
+            status: None,
+            accumulation: Some(one),
+            topic_accumulation: HashMap::new(),
+            lite_topic_accumulation: [(lite_topic.to_string(), one)].into(),
+        });
+    }
     let metrics = asked.instance.metrics().groups.into_iter();
     let in_flight: BTreeMap<TopicName, u64> = metrics
         .filter(|metrics| metrics.group == asked.group)
@@ -82,9 +98,18 @@ pub(super) async fn describe_group_accumulation(
         .collect();
     let mut whole = GroupAccumulation::default();
     let mut by_topic = BTreeMap::new();
+    let mut by_lite_topic = HashMap::new();
     for topic in &asked.topics {
-        let in_flight = in_flight.get(topic).copied().unwrap_or(0);
-        let one = accumulation(&asked, topic, in_flight, call.now())?;
+        let one = if names::existing_topic(&asked.instance, topic)?
+            .spec
+            .is_lite()
+        {
+            let (shard, group) = (&asked.shard, &asked.group);
+            lite_topics::of_all(shard, group, topic, now, &mut by_lite_topic, add).await?
+        } else {
+            let in_flight = in_flight.get(topic).copied().unwrap_or(0);
+            accumulation(&asked, topic, in_flight, now)?
+        };
         add(&mut whole, &one);
         let name = names::told::<v2::Resource>(&call, &asked.instance, topic.as_str()).name;
         by_topic.insert(name, one);
@@ -93,7 +118,7 @@ pub(super) async fn describe_group_accumulation(
         status: None,
         accumulation: Some(whole),
         topic_accumulation: by_topic.into_iter().collect(),
-        lite_topic_accumulation: Default::default(),
+        lite_topic_accumulation: by_lite_topic,
     })
 }
 

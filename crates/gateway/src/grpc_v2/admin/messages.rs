@@ -20,7 +20,7 @@ use super::{
     super::{message::shown, names, send, shards, time::to_timestamp},
     Call, Refusal,
     clients::ask,
-    no_lite_topics,
+    lite_topics,
 };
 
 /// Messages of one answer where a request names no number.
@@ -58,8 +58,16 @@ pub(super) async fn query_message(
             let text = "search by subscription is not supported by this release";
             return Err(Refusal::new(Code::Unsupported, text));
         }
-        Some(SearchKey::LiteTopic(_)) => return Err(no_lite_topics()),
-        None => scan(&instance, &shard, &topic, &request, max, &span).await?,
+        Some(SearchKey::LiteTopic(name)) => {
+            let name = lite_topics::name(Some(name))?;
+            let queue = name.map(|name| lite_topics::queue(&shard, &topic, &name));
+            let queues = queue.transpose()?.into_iter();
+            scan(&shard, &topic, queues, &request, max, &span).await?
+        }
+        None => {
+            let queues = names::existing_topic(&instance, &topic)?.queues();
+            scan(&shard, &topic, queues, &request, max, &span).await?
+        }
     };
     let told = request.topic.unwrap_or_default();
     let messages = messages.iter();
@@ -153,11 +161,11 @@ async fn find(
     }
 }
 
-/// All messages of the time, queue by queue, and where to go on: `queue:offset`, empty at the end.
+/// All messages of the time in some queues, queue by queue, and where to go on: `queue:offset`, empty at the end.
 async fn scan(
-    instance: &Instance,
     shard: &ShardHandle,
     topic: &TopicName,
+    queues: impl Iterator<Item = QueueId>,
     request: &v2::ListMessageRequest,
     max: usize,
     span: &Span,
@@ -166,7 +174,6 @@ async fn scan(
     let mut going_on = scroll.map(scrolled).transpose()?;
     let only = request.queue_id.map(u32::try_from).transpose();
     let only = only.map_err(|_| Refusal::new(Code::BadRequest, "queue is negative"))?;
-    let queues = names::existing_topic(instance, topic)?.queues();
     let queues = queues.filter(|queue| only.is_none_or(|only| only == queue.get()));
     let begun = going_on.map(|(queue, _)| queue);
     let mut found = Vec::new();

@@ -6,6 +6,7 @@
 
 mod clients;
 mod groups;
+mod lite_topics;
 mod messages;
 mod server;
 mod subscriptions;
@@ -200,12 +201,4 @@ calls! {
         = groups::query_time_span;
     get_proxy_runtime_stats(GetProxyRuntimeStatsRequest) -> GetProxyRuntimeStatsResponse
         = server::get_proxy_runtime_stats;
-}
-
-/// What is said of LiteTopics.
-fn no_lite_topics() -> Refusal {
-    Refusal::new(
-        Code::Unsupported,
-        "LiteTopic is not supported by this release",
-    )
 }

@@ -381,12 +381,16 @@ async fn messages_are_sent_and_found() {
     let unknown = SearchKey::MessageId("nothing".to_owned());
     let answer = ask!(tool, query_message(list_messages(Some(unknown))));
     assert_eq!(code(&answer.status), Code::MessageNotFound);
-    for unsupported in [
-        SearchKey::Subscription("x".to_owned()),
-        SearchKey::LiteTopic("x".to_owned()),
+    for (key, expected) in [
+        (SearchKey::Subscription("x".to_owned()), Code::Unsupported),
+        (SearchKey::LiteTopic("x".to_owned()), Code::TopicNotFound),
+        (
+            SearchKey::LiteTopic("no name!".to_owned()),
+            Code::IllegalLiteTopic,
+        ),
     ] {
-        let answer = ask!(tool, query_message(list_messages(Some(unsupported))));
-        assert_eq!(code(&answer.status), Code::Unsupported);
+        let answer = ask!(tool, query_message(list_messages(Some(key))));
+        assert_eq!(code(&answer.status), expected);
     }
 
     // All of them, some at a time.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use base::{GroupName, TopicName};
 use broker::{GroupSpec, TopicSpec, TopicType};
 use wire::grpc_v2::{
-    self as v2, Code, LiteSubscriptionAction as Action, OffsetOption, offset_option::OffsetType,
-    settings::PubSub, telemetry_command::Command,
+    self as v2, Code, LiteSubscriptionAction as Action, OffsetOption, admin_client::AdminClient,
+    list_message_request::SearchKey, offset_option::OffsetType, settings::PubSub,
+    telemetry_command::Command,
 };
 
 use super::{
@@ -179,4 +180,71 @@ async fn a_consumer_is_told_its_quota_and_that_another_has_its_lite_topic() {
         other => panic!("expected the end of a subscription, got {other:?}"),
     }
     assert_eq!(bodies(&second.take("chats", "agents", 1).await), ["one"]);
+}
+
+#[tokio::test]
+async fn tools_see_how_far_a_group_is_behind_in_lite_topics_and_who_subscribes() {
+    let server = server().await;
+    let mut producer = Sdk::connect(&server, "p").await;
+    for (name, body) in [
+        ("s1", "one"),
+        ("s1", "two"),
+        ("s1", "three"),
+        ("s2", "four"),
+    ] {
+        producer.send(vec![lite(name, body)]).await;
+    }
+    let mut consumer = Sdk::connect(&server, "c").await;
+    let mut talk = consumer.telemetry().await;
+    let mut asked = consumer_settings("agents", "chats");
+    asked.client_type = Some(v2::ClientType::LitePushConsumer.into());
+    talk.settle(asked).await;
+    consumer.chooses(Action::PartialAdd, &["s1"]).await;
+    let taken = consumer.take("chats", "agents", 2).await;
+    assert_eq!(bodies(&taken), ["one", "two"]);
+    consumer.ack("chats", "agents", &[handle(&taken[0])]).await;
+    server.clock.advance(Duration::from_secs(5));
+
+    let mut tool = AdminClient::new(Sdk::connect(&server, "tool").await.channel);
+    let request = |lite_topic: Option<&str>| v2::DescribeGroupAccumulationRequest {
+        group: resource("agents"),
+        lite_topic: lite_topic.map(str::to_owned),
+        ..Default::default()
+    };
+    let answer = tool.describe_group_accumulation(request(Some("s1"))).await;
+    let answer = answer.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::Ok, "{answer:?}");
+    let one = answer.accumulation.unwrap();
+    assert_eq!((one.inflight_messages, one.ready_messages), (1, 1));
+    assert_eq!(one.deliver_delay_time.unwrap().seconds, 5);
+    assert_eq!(answer.lite_topic_accumulation["s1"], one);
+    let answer = tool.describe_group_accumulation(request(None)).await;
+    let answer = answer.unwrap().into_inner();
+    assert_eq!(answer.accumulation.unwrap().accumulation, 3);
+    assert_eq!(answer.topic_accumulation["chats"].accumulation, 3);
+    assert_eq!(answer.lite_topic_accumulation["s1"].accumulation, 2);
+    assert_eq!(answer.lite_topic_accumulation["s2"].ready_messages, 1);
+    let answer = tool.describe_group_accumulation(request(Some("s9"))).await;
+    let answer = answer.unwrap().into_inner();
+    assert_eq!(code(&answer.status), Code::TopicNotFound, "{answer:?}");
+
+    for (lite_topic, clients) in [("s1", vec!["c"]), ("s2", vec![])] {
+        let request = v2::ListConsumerConnectionRequest {
+            group: resource("agents"),
+            lite_topic: Some(lite_topic.to_owned()),
+            ..Default::default()
+        };
+        let answer = tool.list_consumer_connection(request).await;
+        let answer = answer.unwrap().into_inner();
+        assert_eq!(code(&answer.status), Code::Ok, "{answer:?}");
+        let found: Vec<&str> = answer.client_info.iter().map(|it| &*it.client_id).collect();
+        assert_eq!(found, clients, "of {lite_topic}");
+    }
+    let request = v2::ListMessageRequest {
+        topic: resource("chats"),
+        search_key: Some(SearchKey::LiteTopic("s2".to_owned())),
+        ..Default::default()
+    };
+    let answer = tool.query_message(request).await.unwrap().into_inner();
+    assert_eq!(bodies(&answer.messages), ["four"]);
 }
