@@ -118,6 +118,9 @@ struct TopicDescription {
     #[serde(flatten)]
     summary: TopicSummary,
     messages: i64,
+    /// Of a topic of type LITE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lite_topics: Option<i64>,
     queue_list: Vec<QueueDescription>,
 }
 
@@ -247,11 +250,20 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
     let answers = servers
         .on_brokers(async |broker| {
             let config = broker.topic_config(&full).await?;
-            Ok((config, broker.topic_stats(&full).await?))
+            let message_type = config.attributes.get(TYPE_ATTRIBUTE);
+            let is_lite = message_type.is_some_and(|name| name.eq_ignore_ascii_case("LITE"));
+            let lite_topics = if is_lite {
+                let info = broker.parent_topic_info(&full).await?;
+                Some(i64::from(info.lite_topic_count))
+            } else {
+                None
+            };
+            Ok(((config, lite_topics), broker.topic_stats(&full).await?))
         })
         .await
         .map_err(|error| not_found(name, error))?;
-    let (configs, stats): (Vec<TopicConfig>, Vec<TopicStatsTable>) = answers.into_iter().unzip();
+    let (configs, stats): (Vec<(TopicConfig, Option<i64>)>, Vec<TopicStatsTable>) =
+        answers.into_iter().unzip();
     let mut queue_list: Vec<QueueDescription> = stats
         .into_iter()
         .flat_map(|stats| stats.offset_table.0)
@@ -266,7 +278,11 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
         .collect();
     queue_list.sort_by(|a, b| (&a.broker, a.queue).cmp(&(&b.broker, b.queue)));
     let description = TopicDescription {
-        summary: summary(&servers, &full, configs.first()),
+        summary: summary(&servers, &full, configs.first().map(|(config, _)| config)),
+        lite_topics: configs
+            .iter()
+            .filter_map(|(_, count)| *count)
+            .reduce(i64::saturating_add),
         messages: queue_list.iter().map(|queue| queue.messages).sum(),
         queue_list,
     };
@@ -274,12 +290,17 @@ async fn describe(name: &str, options: &ServerOptions) -> Result<(), Failure> {
 }
 
 fn described(description: &TopicDescription) -> String {
+    let lite_topics = description.lite_topics;
     let mut text = show::facts(&[
         ("topic", description.summary.topic.clone()),
         ("type", shown_type(&description.summary)),
         ("queues", description.summary.queues.to_string()),
         ("permission", description.summary.permission.to_owned()),
         ("messages", description.messages.to_string()),
+        (
+            "LiteTopics",
+            lite_topics.map_or_else(|| "-".to_owned(), |count| count.to_string()),
+        ),
     ]);
     let mut rows = Rows::new(&[
         "BROKER",

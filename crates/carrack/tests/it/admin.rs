@@ -85,7 +85,13 @@ fn every_type_of_topic_can_be_declared() {
         server
             .run(&["topic", "create", name, "--type", name, "--queues", "1"])
             .ok();
-        assert_eq!(server.json(&["topic", "describe", name])["type"], name);
+        let described = server.json(&["topic", "describe", name]);
+        assert_eq!(described["type"], name);
+        let lite_topics = described.get("lite_topics");
+        let expected = (name == "lite")
+            .then_some(&serde_json::Value::from(0))
+            .cloned();
+        assert_eq!(lite_topics.cloned(), expected, "of {name}");
     }
 }
 

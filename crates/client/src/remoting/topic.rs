@@ -2,8 +2,8 @@
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{TopicConfig, TopicStatsTable},
-    header::{CreateTopicRequest, TopicRequest, permission},
+    body::{ParentTopicInfo, TopicConfig, TopicStatsTable},
+    header::{CreateTopicRequest, GetParentTopicInfoRequest, TopicRequest, permission},
 };
 
 use super::RemotingClient;
@@ -79,6 +79,16 @@ impl RemotingClient {
     /// When there is no such topic, or the server does not answer.
     pub async fn topic_config(&self, topic: &str) -> Result<TopicConfig, ClientError> {
         self.body(topic_request(RequestCode::GetTopicConfig, topic))
+            .await
+    }
+
+    /// LiteTopics of a topic, and who is bound to it (200075).
+    ///
+    /// # Errors
+    /// When there is no such topic, it is not of type LITE, or the server does not answer.
+    pub async fn parent_topic_info(&self, topic: &str) -> Result<ParentTopicInfo, ClientError> {
+        let header = GetParentTopicInfoRequest { topic };
+        self.body(Command::request(RequestCode::GetParentTopicInfo, &header))
             .await
     }
 

@@ -12,6 +12,7 @@ mod clone_offset;
 mod consume_queue;
 mod consumer_offsets;
 mod kv_config;
+mod lite_topics;
 mod reset_offset;
 mod runtime;
 mod subscriptions;
@@ -42,6 +43,12 @@ pub(super) async fn run(connection: &Connection, request: &Command, code: Reques
         Code::GetKvConfig => kv_config::get(c, r),
         Code::DeleteKvConfig => kv_config::delete(c, r).await,
         Code::GetKvListByNamespace => kv_config::list(c, r),
+        Code::GetBrokerLiteInfo => lite_topics::broker(c, r),
+        Code::GetParentTopicInfo => lite_topics::parent(c, r),
+        Code::GetLiteTopicInfo => lite_topics::lite_topic(c, r),
+        Code::GetLiteClientInfo => lite_topics::client(c, r),
+        Code::GetLiteGroupInfo => lite_topics::group(c, r).await,
+        Code::TriggerLiteDispatch => lite_topics::dispatch(c, r),
         Code::GetConsumerConnectionList => clients::consumers(c, r),
         Code::GetProducerConnectionList => clients::producers(c, r),
         Code::GetAllProducerInfo => clients::all_producers(c, r),

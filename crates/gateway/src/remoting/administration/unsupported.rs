@@ -65,13 +65,7 @@ fn reason(code: RequestCode) -> Option<&'static str> {
         Code::PopLiteMessage
         | Code::LiteSubscriptionControl
         | Code::AckLiteMessage
-        | Code::NotifyUnsubscribeLite
-        | Code::GetBrokerLiteInfo
-        | Code::GetParentTopicInfo
-        | Code::GetLiteTopicInfo
-        | Code::GetLiteClientInfo
-        | Code::GetLiteGroupInfo
-        | Code::TriggerLiteDispatch => "LiteTopics are not supported yet",
+        | Code::NotifyUnsubscribeLite => "LiteTopics are consumed over gRPC",
         Code::RegisterFilterServer | Code::RegisterMessageFilterClass => {
             "filter classes are not supported, SQL92 expressions are"
         }

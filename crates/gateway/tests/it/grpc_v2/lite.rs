@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use base::{GroupName, TopicName};
 use broker::{GroupSpec, TopicSpec, TopicType};
-use wire::grpc_v2::{
-    self as v2, Code, LiteSubscriptionAction as Action, OffsetOption, admin_client::AdminClient,
-    list_message_request::SearchKey, offset_option::OffsetType, settings::PubSub,
-    telemetry_command::Command,
+use wire::{
+    grpc_v2::{
+        self as v2, Code, LiteSubscriptionAction as Action, OffsetOption,
+        admin_client::AdminClient, list_message_request::SearchKey, offset_option::OffsetType,
+        settings::PubSub, telemetry_command::Command,
+    },
+    remoting::{
+        RequestCode, ResponseCode, SerializeType,
+        body::{
+            Body as _, BrokerLiteInfo, LiteClientInfo, LiteGroupInfo, LiteTopicInfo,
+            ParentTopicInfo,
+        },
+        header::{
+            GetLiteClientInfoRequest, GetLiteGroupInfoRequest, GetLiteTopicInfoRequest,
+            GetParentTopicInfoRequest, TriggerLiteDispatchRequest,
+        },
+    },
 };
 
 use super::{
@@ -247,4 +260,80 @@ async fn tools_see_how_far_a_group_is_behind_in_lite_topics_and_who_subscribes()
     };
     let answer = tool.query_message(request).await.unwrap().into_inner();
     assert_eq!(bodies(&answer.messages), ["four"]);
+}
+
+#[tokio::test]
+async fn mqadmin_sees_lite_topics() {
+    let server = server().await;
+    let mut producer = Sdk::connect(&server, "p").await;
+    for (name, body) in [("s1", "one"), ("s1", "two"), ("s2", "three")] {
+        producer.send(vec![lite(name, body)]).await;
+    }
+    let mut consumer = Sdk::connect(&server, "c").await;
+    consumer.chooses(Action::PartialAdd, &["s2", "s3"]).await;
+    let taken = consumer.take("chats", "agents", 1).await;
+    consumer.ack("chats", "agents", &[handle(&taken[0])]).await;
+
+    let mut peer = server.peer().await;
+    // Codes as high as these have no binary form.
+    peer.serialize_type = SerializeType::Json;
+    let answer = peer.call(RequestCode::GetBrokerLiteInfo, &()).await;
+    let info = BrokerLiteInfo::decode(&answer.body).unwrap();
+    assert_eq!((info.lite_topics, info.lite_subscription_count), (3, 2));
+    assert_eq!(info.topic_meta["chats"], -1);
+    assert_eq!(info.group_meta["chats"], ["agents"]);
+
+    let header = GetParentTopicInfoRequest { topic: "chats" };
+    let answer = peer.call(RequestCode::GetParentTopicInfo, &header).await;
+    let info = ParentTopicInfo::decode(&answer.body).unwrap();
+    assert_eq!((info.lite_topic_count, info.ttl), (3, -1));
+    assert_eq!(info.groups.unwrap(), ["agents"]);
+    let header = GetParentTopicInfoRequest { topic: "nothing" };
+    let answer = peer.call(RequestCode::GetParentTopicInfo, &header).await;
+    assert_eq!(answer.response_code(), Some(ResponseCode::TopicNotExist));
+
+    let header = GetLiteTopicInfoRequest {
+        parent_topic: "chats",
+        lite_topic: "s2",
+    };
+    let answer = peer.call(RequestCode::GetLiteTopicInfo, &header).await;
+    let info = LiteTopicInfo::decode(&answer.body).unwrap();
+    assert_eq!(info.topic_offset.unwrap().max_offset, 1);
+    assert_eq!(info.subscribers.len(), 1);
+    assert_eq!(info.subscribers[0].client_id, "c");
+
+    let header = GetLiteClientInfoRequest {
+        parent_topic: "chats",
+        group: "agents",
+        client_id: "c",
+        max_count: 1,
+    };
+    let answer = peer.call(RequestCode::GetLiteClientInfo, &header).await;
+    let info = LiteClientInfo::decode(&answer.body).unwrap();
+    assert_eq!(info.lite_topic_count, 2);
+    let names = info.lite_topic_set.unwrap();
+    assert_eq!(names.len(), 1, "no more than asked for");
+
+    let mut header = GetLiteGroupInfoRequest {
+        group: "agents",
+        lite_topic: None,
+        top_k: 10,
+    };
+    let answer = peer.call(RequestCode::GetLiteGroupInfo, &header).await;
+    let info = LiteGroupInfo::decode(&answer.body).unwrap();
+    assert_eq!(info.total_lag_count, 2);
+    let lags = info.lag_count_top_k.unwrap();
+    assert_eq!(lags.len(), 1, "the group is behind in one only: {lags:?}");
+    assert_eq!((&*lags[0].lite_topic, lags[0].lag_count), ("s1", 2));
+    header.lite_topic = Some("s2");
+    let answer = peer.call(RequestCode::GetLiteGroupInfo, &header).await;
+    let info = LiteGroupInfo::decode(&answer.body).unwrap();
+    assert_eq!(info.total_lag_count, 0);
+    assert_eq!(info.lite_topic_offset_wrapper.unwrap().consumer_offset, 1);
+    let header = TriggerLiteDispatchRequest {
+        group: "agents",
+        client_id: None,
+    };
+    let answer = peer.call(RequestCode::TriggerLiteDispatch, &header).await;
+    assert_eq!(answer.response_code(), Some(ResponseCode::Success));
 }
