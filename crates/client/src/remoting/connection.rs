@@ -263,7 +263,11 @@ impl Shared {
         mut command: Command,
         answer: Option<(Duration, oneshot::Sender<Result<Command, ClientError>>)>,
     ) -> Result<(), ClientError> {
-        command.serialize_type = self.options.serialize_type;
+        // The binary form has 16 bits for the code.
+        command.serialize_type = match i16::try_from(command.code) {
+            Ok(_) => self.options.serialize_type,
+            Err(_) => SerializeType::Json,
+        };
         let request = request_name(&command);
         let mut state = self.state.lock();
         if let Some(reason) = &state.closed {

@@ -161,8 +161,8 @@ async fn find(
     }
 }
 
-/// All messages of the time in some queues, queue by queue, and where to go on: `queue:offset`, empty
-/// at the end.
+/// All messages of the time in some queues, queue by queue, and where to go on: `queue:offset`,
+/// empty at the end.
 async fn scan(
     shard: &ShardHandle,
     topic: &TopicName,
