@@ -101,13 +101,18 @@ impl LiteSubscriptions {
         self.subscribers.get(&id)
     }
 
+    /// Whether a subscriber chose a LiteTopic.
+    pub(crate) fn has(&self, id: SubscriberId, stream: StreamKey) -> bool {
+        self.by_stream.contains(&(stream, id))
+    }
+
     pub(crate) fn subscriber_count(&self) -> usize {
         self.subscribers.len()
     }
 
     /// Has a subscriber look at a LiteTopic, now or at a time, if it still wants it.
     pub(crate) fn put(&mut self, id: SubscriberId, stream: StreamKey, time: Option<Timestamp>) {
-        let chosen = self.by_stream.contains(&(stream, id));
+        let chosen = self.has(id, stream);
         let Some(subscriber) = self.subscribers.get_mut(&id) else {
             return;
         };

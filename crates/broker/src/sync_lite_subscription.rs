@@ -223,8 +223,8 @@ impl Shard {
             LiteSubscriptionChange::Add { names, from } => {
                 let names: BTreeSet<LiteTopicName> = names.into_iter().collect();
                 let id = self.join(&key, now)?;
-                let has = self.with_subscriptions(|all| all.get(id).map_or(0, |it| it.count));
-                self.check_quota(&group, &request.topic, &key, has + names.len())?;
+                let wanted = self.wanted_with(&topic, id, &names)?;
+                self.check_quota(&group, &request.topic, &key, wanted)?;
                 let streams = self.lite_streams(&topic, names)?;
                 for stream in &streams {
                     if let Some(from) = from {
@@ -299,6 +299,25 @@ impl Shard {
             }
             Ok(all.join(key.clone(), now))
         })
+    }
+
+    /// LiteTopics that a subscriber has with `names`, of which it may have some already.
+    fn wanted_with(
+        &self,
+        topic: &Topic,
+        id: SubscriberId,
+        names: &BTreeSet<LiteTopicName>,
+    ) -> Result<usize, PullError> {
+        let mut wanted = self.with_subscriptions(|all| all.get(id).map_or(0, |it| it.count));
+        for name in names {
+            let state = self.state.lock();
+            let queue = state.lite_queue(topic.id, name);
+            let queue = queue.map_err(|source| self.state_failed(topic, source))?;
+            let stream = queue.map(|queue| Self::stream(topic, queue));
+            let has = stream.is_some_and(|stream| state.lite.subscriptions.has(id, stream));
+            wanted += usize::from(!has);
+        }
+        Ok(wanted)
     }
 
     fn check_quota(

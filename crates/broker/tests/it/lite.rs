@@ -509,6 +509,21 @@ fn quotas_and_names_are_kept() {
         refused,
         SyncLiteSubscriptionError::ClientQuota { limit: 2_000, .. }
     ));
+    // Those that it has already are no more than they were.
+    for some in many[..2_000].chunks(50) {
+        add(&bench, "agents", "one", some);
+        bench.commit();
+    }
+    add(&bench, "agents", "one", &many[..10]);
+    let one_more = LiteSubscriptionChange::Add {
+        names: names(&many[2_000..]),
+        from: None,
+    };
+    let refused = sync(&bench, "agents", "one", one_more).unwrap_err();
+    assert!(matches!(
+        refused,
+        SyncLiteSubscriptionError::ClientQuota { count: 2_001, .. }
+    ));
     let mut two = message("a", "a1");
     two.messages.extend(message("b", "b1").messages);
     let refused = bench.run(bench.shard.send(two)).unwrap_err();
