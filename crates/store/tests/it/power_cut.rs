@@ -290,3 +290,40 @@ fn an_opening_interrupted_anywhere_is_taken_up_by_the_next() {
         "{interrupted} openings were interrupted"
     );
 }
+
+/// A log that is half full, so that the next segment is about to be made.
+fn half_full(disk: &CrashDisk) -> Vec<Seen> {
+    let (log, ..) = open(&disk.as_disk());
+    let mut written = Vec::new();
+    while disk.counts().creations == 1 {
+        let payload = vec![written.len() as u8; 5_000];
+        let appended = append(&log, &payload).unwrap();
+        written.push((appended.position.get(), 16, payload));
+        // The file of the next segment and its header, but neither its name nor its removal.
+        disk.set_faults(|faults| faults.operations_left = Some(2 + 3));
+        commit(&log).unwrap();
+        disk.set_faults(|faults| faults.operations_left = None);
+    }
+    written
+}
+
+#[test]
+fn a_segment_whose_maker_was_killed_before_its_name_was_durable_keeps_what_is_committed_to_it() {
+    for seed in 0..16 {
+        let disk = CrashDisk::new();
+        let mut written = half_full(&disk);
+        // The next process finds the file, and fills the log into it.
+        let (log, ..) = open(&disk.as_disk());
+        for _ in 0..10 {
+            let payload = vec![written.len() as u8; 5_000];
+            let appended = append(&log, &payload).unwrap();
+            written.push((appended.position.get(), 16, payload));
+            commit(&log).unwrap();
+        }
+        drop(log);
+        disk.cut_power(&SeededRandom::new(seed));
+        let (.., found) = open(&disk.as_disk());
+        assert_eq!(found.len(), written.len(), "seed {seed}");
+        assert_eq!(found, written, "seed {seed}");
+    }
+}

@@ -3,7 +3,8 @@
 //! Whatever a crash can leave is put right here; anything else is refused with the reason, because
 //! guessing on would lose what somebody was told is safe.
 //!
-//! 1. The files must follow one another; a newest file that was never finished is removed.
+//! 1. The names of the files are made durable: whoever made them may have been killed before that.
+//!    The files must follow one another; a newest file that was never finished is removed.
 //! 2. Records are read from the checkpoint on. Where they end, the log ends. A record behind that
 //!    end which says that all before it was durable proves damage: the log is refused.
 //! 3. The last commit is written again and synced, since it may be only in the page cache (also
@@ -127,11 +128,19 @@ struct Found {
 impl Files {
     /// Opens the files and checks that they are one log.
     fn take(disk: &dyn Disk, shard: ShardId) -> Result<Self, OpenError> {
-        let names = disk.list().map_err(|source| OpenError::Disk {
-            operation: "listing",
-            file: String::new(),
-            source,
-        })?;
+        let of_folder = |operation| {
+            move |source| OpenError::Disk {
+                operation,
+                file: String::new(),
+                source,
+            }
+        };
+        let names = disk.list().map_err(of_folder("listing"))?;
+        // A process that was killed, or whose sync failed, may have left a file whose name is not
+        // durable: commits to it would go with the name when the power goes.
+        if !names.is_empty() {
+            disk.sync_names().map_err(of_folder("sync of names"))?;
+        }
         let mut starts: Vec<u64> = names
             .iter()
             .filter_map(|name| segment::start_of(name))
