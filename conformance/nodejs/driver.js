@@ -224,6 +224,14 @@ async function stopConsumer() {
   await (consumer.close ?? consumer.shutdown).call(consumer);
 }
 
+// When it starts, the library says that it subscribes to nothing, and does not wait for the answer: a
+// subscription that is on its way meanwhile may be overtaken and so undone, for 30 s. Said once more,
+// after both, it stands.
+async function subscribeLite({ lite_topic: liteTopic }) {
+  await consumer.subscribeLite(liteTopic);
+  await consumer.liteSubscriptionManager.syncAllLiteSubscription();
+}
+
 const operations = {
   'producer.start': startProducer,
   'producer.stop': () => producer.shutdown(),
@@ -232,7 +240,7 @@ const operations = {
   recall: ({ topic, recall_handle: handle }) => producer.recallMessage(topic, handle),
   send_many: sendMany,
   'consumer.start': startConsumer,
-  'consumer.subscribe_lite': ({ lite_topic: liteTopic }) => consumer.subscribeLite(liteTopic),
+  'consumer.subscribe_lite': subscribeLite,
   'consumer.unsubscribe_lite': ({ lite_topic: liteTopic }) => consumer.unsubscribeLite(liteTopic),
   'consumer.stop': stopConsumer,
   exit: async () => {},
