@@ -1,5 +1,6 @@
 //! The gRPC v2 front end over real sockets, as an SDK speaks to it.
 
+mod across;
 mod admin;
 pub(crate) mod bad_input;
 pub(crate) mod client_metrics;
