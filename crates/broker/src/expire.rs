@@ -135,7 +135,7 @@ impl Shard {
         for id in subscribers {
             all.remove(id, stream);
             if let Some(successor) = successor {
-                all.add(id, successor);
+                all.add(id, successor, true);
             }
         }
         Ok(())

@@ -133,8 +133,9 @@ impl LiteSubscriptions {
         self.by_stream.len()
     }
 
-    /// Subscribes to a LiteTopic, which is to be looked at. Says whether that is new.
-    pub(crate) fn add(&mut self, id: SubscriberId, stream: StreamKey) -> bool {
+    /// Subscribes to a LiteTopic, which is to be looked at unless it `is_done`. Says whether that
+    /// is new.
+    pub(crate) fn add(&mut self, id: SubscriberId, stream: StreamKey, is_done: bool) -> bool {
         let Some(subscriber) = self.subscribers.get_mut(&id) else {
             return false;
         };
@@ -143,8 +144,10 @@ impl LiteSubscriptions {
         }
         self.by_subscriber.insert((id, stream));
         subscriber.count += 1;
-        subscriber.agenda.put(stream);
-        subscriber.notify.notify_one();
+        if !is_done {
+            subscriber.agenda.put(stream);
+            subscriber.notify.notify_one();
+        }
         true
     }
 

@@ -224,9 +224,13 @@ impl State {
             let next = self.get(&keys::consumption(stream, group))?;
             let next = next.as_deref().and_then(|mut value| take_u64(&mut value));
             let from = keys::receipt(stream, group, 0);
-            let mut to = keys::receipt(stream, group, u64::MAX);
-            to.push(0);
-            let receipts = self.range(&from, &to, usize::MAX)?;
+            let to = next_key(&keys::receipt(stream, group, u64::MAX));
+            // What was handed out came with how far the group is; and a range costs much more than
+            // a look-up.
+            let receipts = match next {
+                Some(_) => self.range(&from, &to, usize::MAX)?,
+                None => Vec::new(),
+            };
             let receipts = receipts.iter().filter_map(|(key, value)| {
                 Some((keys::tail_of(key)?, ReceiptState::decode(value)?))
             });
@@ -237,6 +241,16 @@ impl State {
         let consumption = consumption.expect("inserted above");
         consumption.used = self.lite.age;
         Ok(consumption)
+    }
+
+    /// Whether memory alone can tell that `group` has nothing to receive of `stream`.
+    pub(crate) fn is_known_to_be_done(&self, stream: StreamKey, group: GroupId) -> bool {
+        let queue = self.queues.get(&stream);
+        let consumption = self.consumptions.get(&(stream, group));
+        let (Some(queue), Some(consumption)) = (queue, consumption) else {
+            return false;
+        };
+        consumption.is_settled() && consumption.next() == Some(queue.next)
     }
 
     /// The first offset that `group` has in flight on `stream`, as far as it is durable.

@@ -403,8 +403,10 @@ impl Shard {
         let mut ends: Vec<(Arc<str>, QueueId)> = Vec::new();
         for streams in streams.chunks(NAMES_PER_LOCK) {
             let mut state = self.state.lock();
-            let all = &mut state.lite.subscriptions;
             for stream in streams {
+                // Ten thousand clients that come back at once would else look at a million.
+                let is_done = state.is_known_to_be_done(*stream, group.id);
+                let all = &mut state.lite.subscriptions;
                 let mut is_theirs = false;
                 if group.spec.is_exclusive() {
                     for other in all.subscribers(*stream) {
@@ -428,7 +430,7 @@ impl Shard {
                     all.remove(id, *stream);
                     ends.extend(me.map(|me| (me, stream.queue().1)));
                 } else {
-                    all.add(id, *stream);
+                    all.add(id, *stream, is_done);
                 }
             }
         }
