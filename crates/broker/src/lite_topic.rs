@@ -29,6 +29,9 @@ pub(crate) const FIRST_QUEUE: u32 = 1 << 30;
 /// a queue id is a signed number.
 const QUEUES: u64 = 1 << 30;
 
+/// Room of a table that is not given back.
+const TABLE_ROOM_MIN: usize = 16_384;
+
 /// Ids looked at for a free one, once all have been used.
 const REUSE_LOOKS_MAX: u64 = 4_096;
 
@@ -323,6 +326,13 @@ impl State {
         self.consumptions.retain(|(stream, _), consumption| {
             !is_lite(*stream) || consumption.used >= since || !consumption.is_forgettable()
         });
+        // A table keeps the room of its largest day.
+        if self.queues.capacity() > TABLE_ROOM_MIN.max(4 * self.queues.len()) {
+            self.queues.shrink_to(2 * self.queues.len());
+        }
+        if self.consumptions.capacity() > TABLE_ROOM_MIN.max(4 * self.consumptions.len()) {
+            self.consumptions.shrink_to(2 * self.consumptions.len());
+        }
         self.lite.age += 1;
         self.lite.idle_since = (self.lite.age, log_tail);
     }
