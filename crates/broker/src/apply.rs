@@ -186,7 +186,7 @@ fn entry_of(
     }
 }
 
-fn malformed(record: &Record) -> MalformedRecord {
+pub(crate) fn malformed(record: &Record) -> MalformedRecord {
     MalformedRecord {
         kind: RecordKind::get(record.kind),
         len: record.payload.len(),

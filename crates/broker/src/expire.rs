@@ -112,11 +112,7 @@ impl Shard {
         };
         let successor = successor.map(|queue| StreamKey::of_queue(topic, queue));
         let mut new = vec![dropped];
-        new.extend(successor.map(|stream| NewRecord {
-            kind: records::LITE_TOPIC,
-            stream,
-            payload_len: LiteTopic::encoded_len(&lite.name),
-        }));
+        new.extend(successor.map(|stream| LiteTopic::record(stream, &lite.name)));
         let now = self.clock.now();
         self.log.append(&new, Urgency::Ride, &mut |index, _, out| {
             if index == 1 {

@@ -8,9 +8,7 @@ use base::{
 use store::kv::KvError;
 
 use crate::{
-    Group, OffsetError, QueueRange, Shard, Start, Topic,
-    index::{self, IndexEntry},
-    keys,
+    Group, OffsetError, QueueRange, Shard, Start, Topic, keys,
     lite_subscriptions::{Subscriber, SubscriberKey},
     lite_topic::FIRST_QUEUE,
     records::take_u64,
@@ -91,7 +89,7 @@ impl Shard {
         name: &LiteTopicName,
     ) -> Result<Option<QueueId>, OffsetError> {
         let known = self.catalogue.known_topic(topic)?;
-        self.read_lite(&known, |state| state.lite_queue(known.id, name))
+        self.offsets(topic, |state| state.lite_queue(known.id, name))
     }
 
     /// How many LiteTopics a topic has.
@@ -100,7 +98,7 @@ impl Shard {
     /// When there is no such topic, or the state cannot be read.
     pub fn lite_topic_count(&self, topic: &TopicName) -> Result<u64, OffsetError> {
         let known = self.catalogue.known_topic(topic)?;
-        self.read_lite(&known, |state| Ok(state.lite_counts(known.id)?.live))
+        self.offsets(topic, |state| Ok(state.lite_counts(known.id)?.live))
     }
 
     /// Subscriptions to single LiteTopics, of all topics.
@@ -118,7 +116,7 @@ impl Shard {
         name: &LiteTopicName,
     ) -> Result<Vec<LiteSubscriber>, OffsetError> {
         let known = self.catalogue.known_topic(topic)?;
-        let keys: Vec<SubscriberKey> = self.read_lite(&known, |state| {
+        let keys: Vec<SubscriberKey> = self.offsets(topic, |state| {
             let queue = state.lite_queue(known.id, name)?;
             let stream = queue.map(|queue| Self::stream(&known, queue));
             let all = &state.lite.subscriptions;
@@ -154,7 +152,7 @@ impl Shard {
             group: group.id,
             client: Some(client.into()),
         };
-        self.read_lite(&known, |state| {
+        self.offsets(topic, |state| {
             let all = &state.lite.subscriptions;
             let Some((id, subscriber)) = all.id(&key).and_then(|id| Some((id, all.get(id)?)))
             else {
@@ -185,7 +183,7 @@ impl Shard {
     ) -> Result<Option<LiteAccumulation>, OffsetError> {
         let (known, group) = self.lite_pair(group, topic)?;
         let log_start = self.log.start();
-        self.read_lite(&known, |state| {
+        self.offsets(topic, |state| {
             let Some(queue) = state.lite_queue(known.id, name)? else {
                 return Ok(None);
             };
@@ -210,7 +208,7 @@ impl Shard {
         let log_start = self.log.start();
         let from = Self::stream(&known, from.unwrap_or(QueueId::new(FIRST_QUEUE)));
         let to = Self::stream(&known, QueueId::new(u32::MAX));
-        self.read_lite(&known, |state| {
+        self.offsets(topic, |state| {
             let to = next_key(&keys::lite_topic(to));
             let page = state.range(&keys::lite_topic(from), &to, LITE_TOPICS_PER_PAGE)?;
             let streams: Vec<StreamKey> = page
@@ -243,17 +241,6 @@ impl Shard {
         let known = self.catalogue.known_topic(topic)?;
         Ok((known, self.catalogue.known_group(group)?))
     }
-
-    fn read_lite<T>(
-        &self,
-        topic: &Topic,
-        read: impl FnOnce(&mut State) -> Result<T, KvError>,
-    ) -> Result<T, OffsetError> {
-        read(&mut self.state.lock()).map_err(|source| OffsetError::State {
-            topic: topic.name().clone(),
-            source,
-        })
-    }
 }
 
 fn accumulation(
@@ -278,7 +265,7 @@ fn accumulation(
     let committed = first.unwrap_or(begin).max(min);
     let time = |offset: u64| -> Result<Option<Timestamp>, KvError> {
         let is_there = (min..max).contains(&offset);
-        let entry = is_there.then(|| stored_entry(state, stream, offset));
+        let entry = is_there.then(|| state.entry(stream, offset));
         Ok(entry.transpose()?.flatten().map(|entry| entry.stored))
     };
     let oldest = if ready + in_flight > 0 {
@@ -314,7 +301,7 @@ fn range(
     if !state.queues.contains_key(&stream) {
         let value = state.get(&keys::queue(stream))?;
         let (end, min) = value.as_deref().and_then(decode_queue).unwrap_or((0, 0));
-        let first = stored_entry(state, stream, min)?;
+        let first = state.entry(stream, min)?;
         let is_current = first.is_some_and(|first| first.position >= log_start);
         if min >= end || is_current {
             return Ok((min, end));
@@ -322,21 +309,6 @@ fn range(
     }
     let min = state.refresh_min(stream, log_start)?;
     Ok((min, state.queue(stream)?.tail.end()))
-}
-
-/// The index entry of a message whose queue need not be in memory.
-fn stored_entry(
-    state: &State,
-    stream: StreamKey,
-    offset: u64,
-) -> Result<Option<IndexEntry>, KvError> {
-    if let Some(queue) = state.queues.get(&stream)
-        && offset >= queue.tail.base()
-    {
-        return Ok(queue.tail.get(offset));
-    }
-    let block = state.get(&keys::index(stream, offset / index::BLOCK_ENTRIES))?;
-    Ok(block.and_then(|block| index::entry_in_block(&block, offset)))
 }
 
 /// How far a group has come that is not in memory: next offset, first in flight, how many of these,

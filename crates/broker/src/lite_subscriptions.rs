@@ -57,35 +57,38 @@ pub(crate) struct LiteSubscriptions {
 
 impl LiteSubscriptions {
     /// The subscriber of that key, new if need be.
-    pub(crate) fn join(&mut self, key: SubscriberKey, now: Timestamp) -> SubscriberId {
-        if let Some(id) = self.ids.get(&key).copied() {
-            if let Some(subscriber) = self.get_mut(id) {
-                subscriber.seen = now;
+    pub(crate) fn join(
+        &mut self,
+        key: &SubscriberKey,
+        now: Timestamp,
+    ) -> (SubscriberId, &Subscriber) {
+        let id = self.id(key).unwrap_or_else(|| self.unused_id(key));
+        let subscriber = self.subscribers.entry(id).or_insert_with(|| {
+            let first = StreamKey::of_queue(key.topic, QueueId::new(FIRST_QUEUE));
+            Subscriber {
+                key: key.clone(),
+                agenda: Agenda::default(),
+                notify: Arc::default(),
+                seen: now,
+                walk: key.client.is_none().then_some(first),
+                count: 0,
             }
-            return id;
-        }
+        });
+        subscriber.seen = now;
+        (id, subscriber)
+    }
+
+    /// A number for a new subscriber, which is on the lists from now on.
+    fn unused_id(&mut self, key: &SubscriberKey) -> SubscriberId {
         self.last = self.last.wrapping_add(1);
         while self.subscribers.contains_key(&SubscriberId(self.last)) {
             self.last = self.last.wrapping_add(1);
         }
         let id = SubscriberId(self.last);
-        let walk = key
-            .client
-            .is_none()
-            .then(|| StreamKey::of_queue(key.topic, QueueId::new(FIRST_QUEUE)));
         if key.client.is_none() {
             self.whole_groups.insert((key.topic, id));
         }
         self.ids.insert(key.clone(), id);
-        let subscriber = Subscriber {
-            key,
-            agenda: Agenda::default(),
-            notify: Arc::default(),
-            seen: now,
-            walk,
-            count: 0,
-        };
-        self.subscribers.insert(id, subscriber);
         id
     }
 

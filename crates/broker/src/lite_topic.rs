@@ -11,14 +11,17 @@ use std::collections::HashMap;
 
 use base::{LiteTopicName, LogPosition, QueueId, StreamKey, Timestamp, TopicId, TopicName, limits};
 use bytes::Bytes;
-use store::{kv::KvError, log::Record};
+use store::{
+    kv::KvError,
+    log::{NewRecord, Record},
+};
 
 use crate::{
     Shard, Topic,
-    apply::ApplyError,
+    apply::{ApplyError, malformed},
     keys,
     lite_subscriptions::LiteSubscriptions,
-    records::{MalformedRecord, take_u64},
+    records::{self, take_u64},
     state::State,
 };
 
@@ -138,8 +141,13 @@ pub(crate) struct LiteTopic {
 }
 
 impl LiteTopic {
-    pub(crate) fn encoded_len(name: &LiteTopicName) -> usize {
-        8 + name.as_str().len()
+    /// The record that creates one, with what [`LiteTopic::encode`] writes.
+    pub(crate) fn record(stream: StreamKey, name: &LiteTopicName) -> NewRecord {
+        NewRecord {
+            kind: records::LITE_TOPIC,
+            stream,
+            payload_len: 8 + name.as_str().len(),
+        }
     }
 
     /// The payload of its record, and its value in the KV.
@@ -252,11 +260,7 @@ impl State {
     }
 
     pub(crate) fn apply_lite_topic(&mut self, record: &Record) -> Result<(), ApplyError> {
-        let malformed = || MalformedRecord {
-            kind: record.kind.get(),
-            len: record.payload.len(),
-        };
-        let lite = LiteTopic::decode(&record.payload).ok_or_else(malformed)?;
+        let lite = LiteTopic::decode(&record.payload).ok_or_else(|| malformed(record))?;
         let (topic, queue) = record.stream.queue();
         let id = Bytes::copy_from_slice(&queue.get().to_le_bytes());
         self.pending

@@ -107,7 +107,7 @@ impl Shard {
         Ok(group.map(|group| (stream, group.id)))
     }
 
-    fn offsets<T>(
+    pub(crate) fn offsets<T>(
         &self,
         topic: &TopicName,
         action: impl FnOnce(&mut State) -> Result<T, KvError>,

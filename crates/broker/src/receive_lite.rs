@@ -62,11 +62,8 @@ impl Shard {
                 return Ok(Vec::new());
             }
             self.check_alive(topic, group)?;
-            let id = self.join(&key, self.clock.now()).map_err(Box::new)?;
+            let (id, notify) = self.join(&key, self.clock.now()).map_err(Box::new)?;
             leaving.subscriber = Some(id);
-            let Some(notify) = self.notify_of(id) else {
-                continue;
-            };
             // Asked for before looking, so that nothing in between is missed.
             let mut woken = pin!(notify.notified());
             woken.as_mut().enable();
@@ -83,12 +80,6 @@ impl Shard {
             let drained = pin!(self.drained());
             wait::until(select(woken, drained).map(drop), &*self.clock, pause).await;
         }
-    }
-
-    fn notify_of(&self, id: SubscriberId) -> Option<Arc<Notify>> {
-        let state = self.state.lock();
-        let subscriber = state.lite.subscriptions.get(id);
-        subscriber.map(|subscriber| subscriber.notify.clone())
     }
 
     /// Wakes another receive of the subscriber if there is something left to look at, and says when

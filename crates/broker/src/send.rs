@@ -15,7 +15,7 @@ use wire::message::{MessageError, NewMessage, Placement, properties};
 use crate::{
     DueTimeError, LiteTopicQuota, Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound,
     TopicType, due_time,
-    lite_topic::{FIRST_QUEUE, LiteTopic, LiteTopicError},
+    lite_topic::{LiteTopic, LiteTopicError},
     records::{self, HeldHead, HeldKind},
     state::State,
     wait,
@@ -275,28 +275,15 @@ impl Shard {
                 instance: self.catalogue.instance.clone(),
             }));
         }
-        let (queue, new_lite_topic) = match placing.queue {
-            QueueChoice::LiteTopic => {
-                let name = messages
-                    .first()
-                    .and_then(|message| message.lite_topic().ok());
-                let name = name.ok_or(AppendMessagesError::NoLiteTopic)?;
-                let (queue, is_new) = self.lite_queue_or_new(state, topic, &name)?;
-                (queue, is_new.then_some(name))
-            }
-            choice => (choose_queue(topic, choice, state)?, None),
-        };
+        let (queue, new_lite_topic) = self.choose_queue(state, placing)?;
         let how = |index: usize| how.get(index).copied().unwrap_or_default();
         let now = self.clock.now();
         let mut encoders = Vec::with_capacity(messages.len());
         let mut records = Vec::with_capacity(messages.len());
         let stream = StreamKey::of_queue(topic.id, queue);
         // In one piece with its first message: neither is there without the other.
-        records.extend(new_lite_topic.as_ref().map(|name| NewRecord {
-            kind: records::LITE_TOPIC,
-            stream,
-            payload_len: LiteTopic::encoded_len(name),
-        }));
+        let new = new_lite_topic.as_ref();
+        records.extend(new.map(|name| LiteTopic::record(stream, name)));
         let first = records.len();
         for (index, message) in messages.iter().enumerate() {
             let how = how(index);
@@ -377,6 +364,34 @@ impl Shard {
             }
         }
         Ok((appended, sent))
+    }
+
+    /// The queue of messages, and the name of the LiteTopic that has it where that is to be created.
+    fn choose_queue(
+        &self,
+        state: &mut State,
+        placing: &Placing<'_>,
+    ) -> Result<(QueueId, Option<LiteTopicName>), AppendMessagesError> {
+        let topic = placing.topic;
+        let queues = u64::from(topic.spec.queues);
+        let nth = |n: u64| QueueId::new((n % queues) as u32);
+        let queue = match placing.queue {
+            QueueChoice::Queue(queue) => topic.queue(queue)?,
+            QueueChoice::LiteTopic => {
+                let first = placing.messages.first();
+                let name = first.and_then(|message| message.lite_topic().ok());
+                let name = name.ok_or(AppendMessagesError::NoLiteTopic)?;
+                let (queue, is_new) = self.lite_queue_or_new(state, topic, &name)?;
+                return Ok((queue, is_new.then_some(name)));
+            }
+            QueueChoice::ByHash(hash) => nth(hash),
+            QueueChoice::ByPriority(priority) => nth(u64::from(priority).min(queues - 1)),
+            QueueChoice::Any => {
+                state.turn = state.turn.wrapping_add(1);
+                nth(state.turn)
+            }
+        };
+        Ok((queue, None))
     }
 
     /// Where a send goes, and what is to become of each of its messages: empty if all go to their
@@ -565,26 +580,6 @@ impl SendError {
             AppendMessagesError::Message(source) => Self::Message { topic, source },
             AppendMessagesError::Log(source) => Self::Log { topic, source },
             AppendMessagesError::State(source) => Self::State { topic, source },
-        }
-    }
-}
-
-fn choose_queue(
-    topic: &Topic,
-    choice: QueueChoice,
-    state: &mut State,
-) -> Result<QueueId, QueueNotFound> {
-    let queues = u64::from(topic.spec.queues);
-    let nth = |n: u64| QueueId::new((n % queues) as u32);
-    match choice {
-        QueueChoice::Queue(queue) => topic.queue(queue),
-        // Whose queue has its name: resolved before.
-        QueueChoice::LiteTopic => topic.queue(QueueId::new(FIRST_QUEUE)),
-        QueueChoice::ByHash(hash) => Ok(nth(hash)),
-        QueueChoice::ByPriority(priority) => Ok(nth(u64::from(priority).min(queues - 1))),
-        QueueChoice::Any => {
-            state.turn = state.turn.wrapping_add(1);
-            Ok(nth(state.turn))
         }
     }
 }

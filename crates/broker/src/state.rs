@@ -265,14 +265,16 @@ impl State {
         Ok(first.first().and_then(|(key, _)| keys::tail_of(key)))
     }
 
-    /// The index entry of a message, wherever it is. The KV may be asked.
+    /// The index entry of a message, wherever it is. The KV may be asked; of a queue that is not in
+    /// memory it has everything.
     pub(crate) fn entry(
-        &mut self,
+        &self,
         stream: StreamKey,
         offset: u64,
     ) -> Result<Option<IndexEntry>, KvError> {
-        let queue = self.queue(stream)?;
-        if offset >= queue.tail.base() {
+        if let Some(queue) = self.queues.get(&stream)
+            && offset >= queue.tail.base()
+        {
             return Ok(queue.tail.get(offset));
         }
         let block = self.get(&keys::index(stream, offset / index::BLOCK_ENTRIES))?;

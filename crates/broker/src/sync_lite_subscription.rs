@@ -8,8 +8,9 @@ use base::{
 };
 use store::{
     kv::KvError,
-    log::{AppendError, NewRecord, Urgency},
+    log::{AppendError, Urgency},
 };
+use tokio::sync::Notify;
 
 use crate::{
     ClientCommand, Group, GroupNotFound, LiteTopicQuota, OffsetError, PullError, Shard,
@@ -17,7 +18,6 @@ use crate::{
     lite_subscriptions::{LiteSubscriptions, SubscriberId, SubscriberKey},
     lite_topic::{LiteTopic, LiteTopicError},
     pull::check_enabled,
-    records,
 };
 
 /// Which LiteTopics a client wants.
@@ -222,7 +222,7 @@ impl Shard {
             .into()),
             LiteSubscriptionChange::Add { names, from } => {
                 let names: BTreeSet<LiteTopicName> = names.into_iter().collect();
-                let id = self.join(&key, now)?;
+                let (id, _) = self.join(&key, now)?;
                 let wanted = self.wanted_with(&topic, id, &names)?;
                 self.check_quota(&group, &request.topic, &key, wanted)?;
                 let streams = self.lite_streams(&topic, names)?;
@@ -251,7 +251,7 @@ impl Shard {
             LiteSubscriptionChange::Replace(names) => {
                 let names: BTreeSet<LiteTopicName> = names.into_iter().collect();
                 self.check_quota(&group, &request.topic, &key, names.len())?;
-                let id = self.join(&key, now)?;
+                let (id, _) = self.join(&key, now)?;
                 let streams = self.lite_streams(&topic, names)?;
                 self.with_subscriptions(|all| {
                     let wanted: BTreeSet<StreamKey> = streams.iter().copied().collect();
@@ -286,18 +286,19 @@ impl Shard {
         }
     }
 
-    /// The subscriber of that key, new if need be and there is room.
+    /// The subscriber of that key, new if need be and there is room, and what wakes its receives.
     pub(crate) fn join(
         &self,
         key: &SubscriberKey,
         now: Timestamp,
-    ) -> Result<SubscriberId, SyncLiteSubscriptionError> {
+    ) -> Result<(SubscriberId, Arc<Notify>), SyncLiteSubscriptionError> {
         self.with_subscriptions(|all| {
             let (count, limit) = (all.subscriber_count(), limits::LITE_SUBSCRIBERS_MAX);
             if all.id(key).is_none() && count >= limit {
                 return Err(SyncLiteSubscriptionError::Quota { count, limit });
             }
-            Ok(all.join(key.clone(), now))
+            let (id, subscriber) = all.join(key, now);
+            Ok((id, subscriber.notify.clone()))
         })
     }
 
@@ -369,11 +370,7 @@ impl Shard {
                 let stream = Self::stream(topic, queue);
                 if is_new {
                     let created = self.clock.now();
-                    let record = NewRecord {
-                        kind: records::LITE_TOPIC,
-                        stream,
-                        payload_len: LiteTopic::encoded_len(name),
-                    };
+                    let record = LiteTopic::record(stream, name);
                     let appended = self.log.append(&[record], Urgency::Ride, &mut |_, _, out| {
                         LiteTopic::encode(name, created, out);
                     });
