@@ -15,6 +15,7 @@ mod ledger;
 pub(crate) mod process;
 mod report;
 mod scenarios;
+mod second_attempt;
 mod target;
 
 use std::fs;
@@ -79,6 +80,7 @@ fn selections() -> PossibleValuesParser {
 }
 
 /// What a run needs to know everywhere.
+#[derive(Clone)]
 struct Run {
     root: PathBuf,
     logs: PathBuf,
@@ -122,10 +124,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let run = Run::new(root, arguments)?;
-    let mut lines = run_clients(&run, &single, arguments.jobs);
+    let cases: Vec<Case> = single
+        .iter()
+        .flat_map(|client| cases(&run, client))
+        .collect();
+    let mut lines = run_cases(&run, &cases, arguments.jobs);
+    let mut pairs = Vec::new();
     if !together.is_empty() && arguments.scenario.is_none() {
-        lines.extend(run_together(&run, &together)?);
+        pairs = run_together(&run, &together)?;
     }
+    second_attempt::of_all(&run, &cases, &mut lines, &together, &mut pairs)?;
+    lines.extend(pairs);
     println!("{}", report::table(&lines));
     report::write_results(&run.root.join("target/conformance/results.json"), &lines)?;
     let path = run.root.join("COMPAT.md");
@@ -135,7 +144,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let failed = lines.iter().filter(|line| line.failed()).count();
     println!("{} passed, {failed} failed", lines.len() - failed);
+    print!("{}", report::unsteady(&lines));
     if failed > 0 {
+        print!("{}", report::failures(&lines, &run.logs)?);
         bail!(
             "{failed} of {} failed; the logs are in {}",
             lines.len(),
@@ -194,6 +205,17 @@ impl Run {
         })
     }
 
+    /// The same for second attempts, which leave the logs and names of the first alone.
+    fn again(&self) -> Result<Self> {
+        let logs = self.logs.join("second-attempt");
+        fs::create_dir_all(&logs).with_context(|| format!("create {}", logs.display()))?;
+        Ok(Self {
+            logs,
+            name: format!("{}-again", self.name),
+            ..self.clone()
+        })
+    }
+
     fn target(&self, name: &str, settings: &[Setting]) -> Result<Target> {
         match &self.against {
             Some((remoting, grpc)) => Ok(Target::running(remoting, grpc, &self.binary)),
@@ -225,12 +247,8 @@ struct Case {
     scenario: &'static Scenario,
 }
 
-/// Runs all scenarios of these clients, `jobs` at a time; the lines keep the order of the clients.
-fn run_clients(run: &Run, clients: &[&'static Client], jobs: usize) -> Vec<Line> {
-    let cases: Vec<Case> = clients
-        .iter()
-        .flat_map(|client| cases(run, client))
-        .collect();
+/// Runs these, `jobs` at a time; the lines keep their order.
+fn run_cases(run: &Run, cases: &[Case], jobs: usize) -> Vec<Line> {
     let next = AtomicUsize::new(0);
     let lines = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -295,6 +313,7 @@ fn run_case(run: &Run, case: &Case) -> Line {
         consumer: case.kind.name(),
         scenario: case.scenario.name,
         outcome,
+        first_failure: None,
         milliseconds: 0,
         note,
     };
@@ -316,7 +335,7 @@ fn try_case(run: &Run, case: &Case) -> Result<Ran> {
         kind,
         scenario,
     } = case;
-    let name = format!("{}-{}-{}", client.name, scenario.name, kind.name());
+    let name = report::log_name(client.name, scenario.name, kind.name());
     let mut target = run.target(&name, scenario.settings)?;
     if scenario.needs_restart && !target.can_restart() {
         return Ok(Ran::Not);

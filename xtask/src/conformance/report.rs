@@ -15,6 +15,12 @@ use super::scenarios::{PairResult, SCENARIOS, Scenario};
 /// The scenario that all clients run together.
 pub(crate) const ACROSS_PROTOCOLS: &str = "across-protocols";
 
+/// Failures whose logs are shown.
+const SHOWN_FAILURES: usize = 3;
+
+/// Lines shown of the end of a log.
+const SHOWN_LOG_LINES: usize = 15;
+
 /// How one scenario ended.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -41,6 +47,9 @@ pub(crate) struct Line {
     /// How it ended.
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
+    /// Why the first attempt failed, where this is the second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_failure: Option<String>,
     /// How long it took.
     pub(crate) milliseconds: u64,
     /// What it measured.
@@ -58,6 +67,7 @@ impl Line {
             outcome: pair
                 .failure
                 .map_or(Outcome::Passed, |reason| Outcome::Failed { reason }),
+            first_failure: None,
             milliseconds: 0,
             note: None,
         }
@@ -72,6 +82,14 @@ impl Line {
     /// Whether it counts as a failure of the run.
     pub(crate) fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed { .. })
+    }
+
+    /// Why it failed, if it did.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Failed { reason } => Some(reason.clone()),
+            Outcome::Passed | Outcome::NotApplicable { .. } | Outcome::NotRun => None,
+        }
     }
 }
 
@@ -101,10 +119,62 @@ pub(crate) fn progress(line: &Line) -> String {
         .note
         .as_ref()
         .map_or(String::new(), |note| format!(": {note}"));
+    let first = line.first_failure.as_ref().map_or(String::new(), |reason| {
+        format!(" at the second attempt; the first: {reason}")
+    });
     format!(
-        "{:<16} {:<22} {:<16} {seconds:>8.1}  {outcome}{note}",
+        "{:<16} {:<22} {:<16} {seconds:>8.1}  {outcome}{first}{note}",
         line.client, line.scenario, line.consumer
     )
+}
+
+/// Every line that took two attempts, whatever came of it: to be looked into.
+pub(crate) fn unsteady(lines: &[Line]) -> String {
+    let unsteady = lines.iter().filter(|line| line.first_failure.is_some());
+    unsteady.fold(String::new(), |text, line| {
+        text + "two attempts: " + &progress(line) + "\n"
+    })
+}
+
+/// What the logs of a case are called.
+pub(crate) fn log_name(client: &str, scenario: &str, consumer: &str) -> String {
+    format!("{client}-{scenario}-{consumer}")
+}
+
+/// Every failed line with the end of what its driver and its server logged: where only the output
+/// of a run is kept, this is all there is to go by.
+pub(crate) fn failures(lines: &[Line], logs: &Path) -> Result<String> {
+    let mut text = String::new();
+    for line in lines
+        .iter()
+        .filter(|line| line.failed())
+        .take(SHOWN_FAILURES)
+    {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n{}", progress(line));
+        let (driver, server) = if line.scenario == ACROSS_PROTOCOLS {
+            (
+                format!("{ACROSS_PROTOCOLS}-{}", line.consumer),
+                ACROSS_PROTOCOLS.to_owned(),
+            )
+        } else {
+            let name = log_name(line.client, line.scenario, line.consumer);
+            (name.clone(), name)
+        };
+        for name in [format!("{driver}.log"), format!("{server}-server.log")] {
+            let path = logs.join(&name);
+            if path.exists() {
+                let log = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+                let log = String::from_utf8_lossy(&log);
+                let skipped = log.lines().count().saturating_sub(SHOWN_LOG_LINES);
+                let _ = writeln!(text, "--- the end of {name}");
+                for line in log.lines().skip(skipped) {
+                    let _ = writeln!(text, "{line}");
+                }
+            }
+        }
+    }
+    Ok(text)
 }
 
 /// Writes the results as JSON.
@@ -227,6 +297,7 @@ mod tests {
             consumer: "push",
             scenario: "thousand-messages",
             outcome,
+            first_failure: None,
             milliseconds: 1234,
             note: None,
         }
