@@ -40,6 +40,22 @@ pub const LITE_TOPICS_PER_RECEIVE_MAX: usize = 1_024;
 /// below.
 pub const INSTANCE_ID_BYTES_MAX: usize = 64;
 
+/// Instances of one server. Each has a log, a key space of the state and a commit of its own; the
+/// metadata store is sized for a thousand.
+pub const INSTANCES_PER_SERVER_MAX: usize = 1_000;
+
+/// Longest display name of an instance, in characters: the service's limit.
+pub const INSTANCE_DISPLAY_NAME_CHARACTERS_MAX: usize = 64;
+
+/// Longest remark on an instance, in characters: the service's limit.
+pub const INSTANCE_REMARK_CHARACTERS_MAX: usize = 128;
+
+/// Tags of one instance: the service's limit.
+pub const INSTANCE_TAGS_MAX: usize = 20;
+
+/// Longest key or value of a tag, in characters: the service's limit.
+pub const TAG_CHARACTERS_MAX: usize = 128;
+
 /// Largest log position: the low 48 bits of the physical offset, 256 TiB per shard.
 pub const LOG_POSITION_MAX: u64 = (1 << 48) - 1;
 

@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
     DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
-    RegisteredClient, SendError, Shard, ShardParts, Subscription, Topic, TopicSpec, access::Access,
-    clients::Clients, metadata::Catalogue, rates::Rates, wait,
+    RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic, TopicSpec,
+    access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
 };
 
 /// What an operator sets for an instance.
@@ -44,8 +44,8 @@ pub struct InstanceSettings {
     pub queue_lock_expiry_ms: u64,
     /// Whether every request must come from a user who may do what it asks.
     pub access_control: bool,
-    /// Whether topics that declare a type of message take no other.
-    pub checks_message_types: bool,
+    /// Which families of clients it takes, and whether types of messages are checked.
+    pub series: Series,
 }
 
 impl Default for InstanceSettings {
@@ -61,7 +61,7 @@ impl Default for InstanceSettings {
             transaction_checks_max: 15,
             queue_lock_expiry_ms: limits::QUEUE_LOCK_EXPIRY_MS,
             access_control: false,
-            checks_message_types: true,
+            series: Series::Any,
         }
     }
 }
@@ -116,6 +116,17 @@ impl Instance {
     /// Its settings.
     pub fn settings(&self) -> &InstanceSettings {
         &self.catalogue.settings
+    }
+
+    /// Takes no change of topics and groups any more, if there is none but the system's own and
+    /// those that groups had for themselves. Otherwise says how many topics and groups there are.
+    pub(crate) async fn seal(&self) -> Result<(), (usize, usize)> {
+        self.catalogue.seal().await
+    }
+
+    /// Takes changes again.
+    pub(crate) fn unseal(&self) {
+        self.catalogue.unseal();
     }
 
     /// Its users, and what they may do.

@@ -33,6 +33,7 @@ mod group;
 mod held;
 mod index;
 mod instance;
+mod instances;
 mod key_index;
 mod keys;
 mod kv_config;
@@ -63,9 +64,11 @@ mod retention;
 mod router;
 mod send;
 mod send_back;
+mod series;
 mod shard;
 mod state;
 mod sync_lite_subscription;
+pub mod system_names;
 mod time_span;
 mod topic;
 mod wait;
@@ -86,6 +89,11 @@ pub use filter::{Filter, FilterError, SqlError, SqlFilter};
 pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
+pub use instances::{
+    CreateInstanceError, DeleteInstanceError, HostError, InstanceChange, InstanceHost,
+    InstanceRecord, InstanceSpec, InstanceTextError, Instances, InstancesParts, OpenInstancesError,
+    UpdateInstanceError,
+};
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
 pub use lite_accumulation::{
     LiteAccumulation, LiteAccumulationPage, LiteSubscriber, LiteSubscription,
@@ -113,6 +121,7 @@ pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
 pub use send_back::{SendBackError, SendBackRequest};
+pub use series::Series;
 pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
 pub use sync_lite_subscription::{
     LiteBindingError, LiteStart, LiteSubscriptionChange, SyncLiteSubscriptionError,

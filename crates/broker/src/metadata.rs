@@ -13,7 +13,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use base::{GroupId, GroupName, InstanceId, NameError, TopicId, TopicName};
@@ -24,6 +27,8 @@ use store::meta::{Entry, Expected, MetadataError, MetadataStore};
 use crate::{
     Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RequestMode, RetryPolicy, Topic,
     TopicNotFound, TopicSpec, TopicType,
+    release::UNRESOLVED_TOPIC,
+    system_names::{is_system_group, is_system_topic},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +73,8 @@ pub(crate) struct Catalogue {
     tables: RwLock<Tables>,
     /// One change at a time from this node; other nodes are met by compare-and-set.
     changes: tokio::sync::Mutex<()>,
+    /// Whether the instance is being deleted and takes no change.
+    sealed: AtomicBool,
 }
 
 pub(crate) fn unreadable(entry: &Entry, reason: impl ToString) -> MetadataError {
@@ -139,6 +146,7 @@ impl Catalogue {
             store,
             tables,
             changes: tokio::sync::Mutex::default(),
+            sealed: AtomicBool::new(false),
         })
     }
 
@@ -193,8 +201,44 @@ impl Catalogue {
         self.changes.lock().await
     }
 
+    /// Takes no further change, if there are no topics and groups of applications; otherwise says
+    /// how many there are.
+    pub(crate) async fn seal(&self) -> Result<(), (usize, usize)> {
+        let _change = self.change().await;
+        let (topics, groups) = {
+            let tables = self.tables.read();
+            let topics = tables
+                .topics
+                .keys()
+                .filter(|name| is_application_topic(name));
+            let groups = tables.groups.keys().map(GroupName::as_str);
+            let groups = groups.filter(|name| !is_system_group(name));
+            (topics.count(), groups.count())
+        };
+        if topics + groups > 0 {
+            return Err((topics, groups));
+        }
+        self.sealed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn unseal(&self) {
+        self.sealed.store(false, Ordering::Release);
+    }
+
+    fn check_unsealed(&self) -> Result<(), MetadataError> {
+        if !self.sealed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(MetadataError::Unavailable {
+            operation: "change",
+            reason: format!("instance `{}` is being deleted", self.instance),
+        })
+    }
+
     /// A number that no topic or group of this instance has had before.
     pub(crate) async fn new_id(&self) -> Result<u32, MetadataError> {
+        self.check_unsealed()?;
         let key = format!("instances/{}/last-id", self.instance);
         loop {
             let entry = self.store.get(&key).await?;
@@ -226,6 +270,7 @@ impl Catalogue {
     }
 
     async fn put(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), MetadataError> {
+        self.check_unsealed()?;
         let entry = self.store.get(key).await?;
         if entry.is_none() && value.is_none() {
             return Ok(());
@@ -320,6 +365,13 @@ impl Catalogue {
     fn group_key(&self, name: &GroupName) -> String {
         format!("instances/{}/groups/{name}", self.instance)
     }
+}
+
+/// Whether an application made the topic, rather than the system or a group for itself.
+fn is_application_topic(name: &TopicName) -> bool {
+    let is_groups_own = name.retry_group().is_some() || name.dead_letter_group().is_some();
+    let is_systems_own = is_system_topic(name.as_str()) || name.as_str() == UNRESOLVED_TOPIC;
+    !is_groups_own && !is_systems_own
 }
 
 impl Tables {

@@ -60,7 +60,7 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where half messages go whose producers never told how they ended. Apache's name, so that its
 /// tools find them.
-const UNRESOLVED_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
+pub(crate) const UNRESOLVED_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 
 impl Shard {
     /// Releases held messages when they are due, until the shard drains. Whoever runs the shard

@@ -61,6 +61,11 @@ impl Router {
             .insert(instance.id().clone(), instance);
     }
 
+    /// Takes an instance away: requests from now on do not find it.
+    pub fn remove(&self, id: &InstanceId) {
+        self.instances.write().remove(id);
+    }
+
     /// Whether an instance here has access control: where none has, a front end need not find out
     /// which instance a request belongs to before it does the work.
     pub fn has_access_control(&self) -> bool {

@@ -417,7 +417,7 @@ impl Shard {
         let mut lite: Option<LiteTopicName> = None;
         for (index, message) in request.messages.iter().enumerate() {
             let found = MessageType::of(message);
-            let checks = self.catalogue.settings.checks_message_types;
+            let checks = self.catalogue.settings.series.checks_message_types();
             let declared = topic.spec.topic_type.filter(|_| checks);
             // What is declared to be nothing takes what a mixed topic takes.
             if !declared.unwrap_or(TopicType::Mixed).accepts(found) {

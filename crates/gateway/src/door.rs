@@ -269,7 +269,7 @@ fn refusal(front: &Front, path: &str) -> Option<&'static str> {
     } else {
         return None;
     };
-    front.settings.series.refusal(family)
+    family.refusal(front.settings.series)
 }
 
 fn is_grpc(request: &Request<Incoming>) -> bool {

@@ -12,14 +12,14 @@ use std::{
 };
 
 use base::{Clock, InstanceId, ShardId};
-use broker::Router;
+use broker::{Instances, Router, Series};
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
 
 use crate::{
     client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
-    metrics::FrontMetrics, series::Series, surroundings::Surroundings,
+    metrics::FrontMetrics, surroundings::Surroundings,
 };
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
@@ -183,6 +183,8 @@ pub struct Front {
     pub(crate) message_traces: MessageTraces,
     /// What gRPC clients have said of themselves, over all their connections.
     pub(crate) grpc_clients: Clients,
+    /// Which instances there are, and their life; `None` where there is only what the router has.
+    pub instances: Option<Arc<Instances>>,
     log_level: OnceLock<ChangeLogLevel>,
     pub(crate) surroundings: Option<Surroundings>,
     started_at: Duration,
@@ -209,6 +211,7 @@ impl Front {
             client_metrics,
             message_traces,
             grpc_clients: Clients::default(),
+            instances: None,
             log_level: OnceLock::new(),
             surroundings: None,
             started_at,
@@ -227,6 +230,13 @@ impl Front {
     pub(crate) fn change_log_level(&self, level: LevelFilter) -> bool {
         let change = self.log_level.get();
         change.inspect(|change| change(level)).is_some()
+    }
+
+    /// Lets administrators create and delete instances.
+    #[must_use]
+    pub fn with_instances(mut self, instances: Arc<Instances>) -> Self {
+        self.instances = Some(instances);
+        self
     }
 
     /// Tells tools what is around it; without, they are told nothing of the machine.

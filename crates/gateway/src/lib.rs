@@ -26,18 +26,18 @@ mod remoting;
 mod series;
 mod sniff;
 mod surroundings;
-mod system_names;
 #[cfg(test)]
 mod test_clock;
 mod tls;
 mod topic_route;
 
+pub use broker::Series;
+use broker::system_names;
 pub use front::{
     Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, DEFAULT_REGION, Drain, DrainPhase,
     Front, FrontSettings, broker_name,
 };
 pub use listen::{Drained, ListenAddress, Running, ServeError, serve};
 pub use metrics::{FrontMetrics, Histogram, RpcKey};
-pub use series::Series;
 pub use surroundings::{DiskSpace, Surroundings};
 pub use tls::{TlsError, TlsSetup};

@@ -11,17 +11,7 @@
 //!
 //! Source: the service's "Differences and compatibility between versions 4.x and 5.x".
 
-/// The series of an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Series {
-    /// It takes every family.
-    #[default]
-    Any,
-    /// Everything but gRPC v2.
-    V4,
-    /// Everything but gRPC v1 and HTTP.
-    V5,
-}
+use broker::Series;
 
 /// A protocol that not every series takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +21,22 @@ pub(crate) enum Family {
     OnsHttp,
 }
 
-impl Series {
-    /// What a client of that family is told, if it is not taken.
-    pub(crate) fn refusal(self, family: Family) -> Option<&'static str> {
-        match (self, family) {
-            (Self::Any, _)
-            | (Self::V4, Family::GrpcV1 | Family::OnsHttp)
-            | (Self::V5, Family::GrpcV2) => None,
-            (Self::V4, Family::GrpcV2) => Some(
+impl Family {
+    /// What a client of this family is told by an instance of that series, if it is not taken.
+    pub(crate) fn refusal(self, series: Series) -> Option<&'static str> {
+        match (series, self) {
+            (Series::Any, _)
+            | (Series::V4, Self::GrpcV1 | Self::OnsHttp)
+            | (Series::V5, Self::GrpcV2) => None,
+            (Series::V4, Self::GrpcV2) => Some(
                 "this instance is of the 4.x series, which takes no gRPC SDKs of 5.x: use a \
                  Remoting SDK, or an instance of the 5.x series",
             ),
-            (Self::V5, Family::GrpcV1) => Some(
+            (Series::V5, Self::GrpcV1) => Some(
                 "this instance is of the 5.x series, which takes no ONS TCP 2.x SDKs: use a gRPC \
                  SDK of 5.x, ONS TCP 1.x, or an instance of the 4.x series",
             ),
-            (Self::V5, Family::OnsHttp) => Some(
+            (Series::V5, Self::OnsHttp) => Some(
                 "this instance is of the 5.x series, which takes no HTTP SDKs: use a gRPC SDK of \
                  5.x, or an instance of the 4.x series",
             ),

@@ -12,8 +12,8 @@ use store::{
     meta::{EmbeddedMetadata, MetadataStore},
 };
 
-use super::{data::DataFolder, random};
-use crate::config::{SeriesName, Settings};
+use super::{data::DataFolder, random, series};
+use crate::config::Settings;
 
 /// Longest time that an append nobody waits for stays in memory.
 const RIDE_DELAY: Duration = Duration::from_millis(20);
@@ -53,7 +53,7 @@ impl Node {
             transaction_checks_max: u32::try_from(settings.transaction_check_max)
                 .context("setting `transaction_check_max`")?,
             access_control: settings.access_control,
-            checks_message_types: settings.series != SeriesName::V4,
+            series: series(settings.series),
             ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();

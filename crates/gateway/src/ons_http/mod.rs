@@ -117,7 +117,7 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
-    if let Some(refusal) = front.settings.series.refusal(Family::OnsHttp) {
+    if let Some(refusal) = Family::OnsHttp.refusal(front.settings.series) {
         return Err(Refusal::new(Code::AccessDenied, refusal));
     }
     let call = Call::new(front, connection, verb, head)?;

@@ -171,7 +171,7 @@ impl Server {
                 create_automatically: setup.create_automatically,
                 automatic_queues: 8,
                 access_control: setup.access_control,
-                checks_message_types: setup.series != Series::V4,
+                series: setup.series,
                 ..InstanceSettings::default()
             };
             let instance = open(&path, id, settings, &committer, &clock).await;

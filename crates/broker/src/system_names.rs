@@ -6,13 +6,13 @@ const TOPIC_PREFIX: &str = "rmq_sys_";
 const GROUP_PREFIX: &str = "CID_RMQ_SYS_";
 
 /// Whether a topic is the system's own.
-pub(crate) fn is_system_topic(name: &str) -> bool {
+pub fn is_system_topic(name: &str) -> bool {
     let start = name.get(..TOPIC_PREFIX.len());
     TOPICS.contains(&name) || start.is_some_and(|start| start.eq_ignore_ascii_case(TOPIC_PREFIX))
 }
 
 /// Whether a group is the system's own.
-pub(crate) fn is_system_group(name: &str) -> bool {
+pub fn is_system_group(name: &str) -> bool {
     name.starts_with(GROUP_PREFIX)
 }
 

@@ -1,0 +1,202 @@
+//! Why instances are not created, changed or deleted.
+
+use base::{ErrorKind, InstanceId};
+use store::meta::MetadataError;
+
+use super::HostError;
+use crate::InstanceNotFound;
+
+/// Why a text about an instance is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstanceTextError {
+    /// It is too long.
+    #[error("{what} has {length} characters, expected at most {max}")]
+    TooLong {
+        /// Which text, e.g. "remark".
+        what: &'static str,
+        /// Its length in characters.
+        length: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// It holds a control character.
+    #[error("{what} holds the control character {character:?}, expected printable ones")]
+    Character {
+        /// Which text.
+        what: &'static str,
+        /// The first such character.
+        character: char,
+    },
+    /// A tag has no key.
+    #[error("tag key is empty, expected at least one character")]
+    EmptyTagKey,
+    /// There are too many tags.
+    #[error("instance has {count} tags, expected at most {max}")]
+    TooManyTags {
+        /// Tags asked for.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why the instances of a server could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenInstancesError {
+    /// The metadata store failed.
+    #[error("read registry of instances")]
+    Metadata(#[from] MetadataError),
+    /// An instance's own part failed.
+    #[error("open instance `{instance}`")]
+    Host {
+        /// Which.
+        instance: InstanceId,
+        /// What failed.
+        #[source]
+        source: HostError,
+    },
+}
+
+/// Why an instance was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateInstanceError {
+    /// Only the default instance takes every family of clients.
+    #[error("instance of series `any` asked for, expected 4.x or 5.x")]
+    NoSeries,
+    /// A text is wrong.
+    #[error(transparent)]
+    Text(#[from] InstanceTextError),
+    /// There are as many as there may be.
+    #[error("server has {count} instances, limit {limit}")]
+    TooMany {
+        /// Instances there are.
+        count: usize,
+        /// Instances there may be.
+        limit: usize,
+    },
+    /// The server stops.
+    #[error("server is stopping, no instance is created any more")]
+    Stopping,
+    /// Its log or state could not be made.
+    #[error("make room for instance `{instance}`")]
+    Host {
+        /// The id that it would have had.
+        instance: InstanceId,
+        /// What failed.
+        #[source]
+        source: HostError,
+    },
+    /// The metadata store did not take it.
+    #[error("register instance `{instance}`")]
+    Metadata {
+        /// The id that it would have had.
+        instance: InstanceId,
+        /// What the store said.
+        #[source]
+        source: MetadataError,
+    },
+}
+
+impl CreateInstanceError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSeries | Self::Text(_) => ErrorKind::Request,
+            Self::TooMany { .. } => ErrorKind::Limit,
+            Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Host { .. } => ErrorKind::Fault,
+        }
+    }
+}
+
+/// Why an instance was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateInstanceError {
+    /// There is none of that id.
+    #[error(transparent)]
+    NotFound(#[from] InstanceNotFound),
+    /// A text is wrong.
+    #[error(transparent)]
+    Text(#[from] InstanceTextError),
+    /// The server stops.
+    #[error("server is stopping, no instance is changed any more")]
+    Stopping,
+    /// The metadata store did not take it.
+    #[error("change instance `{instance}`")]
+    Metadata {
+        /// Which.
+        instance: InstanceId,
+        /// What the store said.
+        #[source]
+        source: MetadataError,
+    },
+}
+
+impl UpdateInstanceError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Text(_) => ErrorKind::Request,
+            Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+        }
+    }
+}
+
+/// Why an instance was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteInstanceError {
+    /// There is none of that id.
+    #[error(transparent)]
+    NotFound(#[from] InstanceNotFound),
+    /// Every server has its default instance.
+    #[error("instance `{instance}` is the server's default one, which cannot be deleted")]
+    Default {
+        /// Its id.
+        instance: InstanceId,
+    },
+    /// What it holds must be deleted first.
+    #[error("instance `{instance}` has {topics} topics and {groups} groups, delete them first")]
+    NotEmpty {
+        /// Which.
+        instance: InstanceId,
+        /// Topics that it has, without those of the system and of groups.
+        topics: usize,
+        /// Groups that it has.
+        groups: usize,
+    },
+    /// The server stops.
+    #[error("server is stopping, no instance is deleted any more")]
+    Stopping,
+    /// Its log or state could not be removed. The instance is gone for clients; what is left is
+    /// removed by deleting it again, or by the next start.
+    #[error("remove what instance `{instance}` stored")]
+    Host {
+        /// Which.
+        instance: InstanceId,
+        /// What failed.
+        #[source]
+        source: HostError,
+    },
+    /// The metadata store did not take it.
+    #[error("delete instance `{instance}`")]
+    Metadata {
+        /// Which.
+        instance: InstanceId,
+        /// What the store said.
+        #[source]
+        source: MetadataError,
+    },
+}
+
+impl DeleteInstanceError {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Default { .. } | Self::NotEmpty { .. } => ErrorKind::Request,
+            Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Host { .. } => ErrorKind::Fault,
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The instances of a server: which there are, and their life from creation to removal.
+//!
+//! ```text
+//!               create                            delete
+//!   (nothing) ---------> creating ---> running ----------> deleting ---> (nothing)
+//!                            |                                 ^
+//!                            +--- crash: removed at the next start, as what is left of it
+//! ```
+//!
+//! A phase is in the metadata store before what it stands for is begun, so that a crash leaves
+//! nothing that nobody knows of. The parts of an instance that are files and tasks are its host's
+//! ([`InstanceHost`]); what clients reach is in the [`Router`].
+//!
+//! Instances come and go while the server runs. Whoever does something for all of them asks the
+//! router each time and keeps no list.
+
+mod errors;
+mod id;
+mod record;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base::{Clock, InstanceId, Random, limits};
+use futures::future::BoxFuture;
+use parking_lot::RwLock;
+use store::meta::{Entry, Expected, MetadataError, MetadataStore};
+use tokio::sync::oneshot;
+
+use self::record::{Phase, Stored};
+pub use self::{
+    errors::{
+        CreateInstanceError, DeleteInstanceError, InstanceTextError, OpenInstancesError,
+        UpdateInstanceError,
+    },
+    record::{InstanceChange, InstanceRecord, InstanceSpec},
+};
+use crate::{Instance, InstanceNotFound, Router, Series, metadata::unreadable};
+
+/// Where the records are.
+const REGISTRY: &str = "instance-registry/";
+
+/// Where the number is that ids of the 4.x series carry.
+const ACCOUNT: &str = "account";
+
+/// Ids that are tried before giving up; that one is taken is hardly ever so.
+const ID_ATTEMPTS: usize = 16;
+
+/// What failed in an instance's files or tasks.
+pub type HostError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The parts of instances that are files, threads and tasks: whoever runs the core has them.
+pub trait InstanceHost: Send + Sync {
+    /// Opens an instance with its shards, making what is not there, and begins its upkeep. It is
+    /// not in the router yet.
+    fn open(
+        &self,
+        id: InstanceId,
+        series: Series,
+    ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>>;
+
+    /// Ends the upkeep of an instance that the router no longer has, and removes all that it
+    /// stored. Also removes what is left of one that is not open; none at all is a success.
+    fn remove(&self, id: InstanceId) -> BoxFuture<'static, Result<(), HostError>>;
+
+    /// Carries out `work` to its end, whatever becomes of the caller.
+    fn spawn(&self, work: BoxFuture<'static, ()>);
+}
+
+/// What the registry of instances is made of.
+pub struct InstancesParts {
+    /// Where the records are kept.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// Where clients find instances.
+    pub router: Arc<Router>,
+    /// Files and tasks of instances.
+    pub host: Arc<dyn InstanceHost>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// Series of the default instance.
+    pub default_series: Series,
+}
+
+/// The instances of a server. All methods may be called from any thread; a change that was begun is
+/// carried out even if its caller goes away.
+pub struct Instances {
+    parts: InstancesParts,
+    account: u64,
+    records: RwLock<BTreeMap<InstanceId, Arc<InstanceRecord>>>,
+    /// One change at a time.
+    changes: tokio::sync::Mutex<()>,
+}
+
+impl Instances {
+    /// Opens all instances and adds them to the router, the default one first, which is made if it
+    /// is not there. Removes what a crash left half made or half removed.
+    pub async fn open(parts: InstancesParts) -> Result<Arc<Self>, OpenInstancesError> {
+        let account = account(&*parts.metadata, &*parts.random).await?;
+        let (mut records, mut remains) = (BTreeMap::new(), Vec::new());
+        for entry in parts.metadata.range(REGISTRY).await?.0 {
+            let (phase, record) = read(&entry)?;
+            match phase {
+                Phase::Running => _ = records.insert(record.id.clone(), Arc::new(record)),
+                Phase::Creating | Phase::Deleting => remains.push(record.id),
+            }
+        }
+        let instances = Self {
+            parts,
+            account,
+            records: RwLock::new(records),
+            changes: tokio::sync::Mutex::default(),
+        };
+        instances.ensure_default().await?;
+        let default = InstanceId::default_instance();
+        let others = instances.list().into_iter().map(|record| record.id.clone());
+        let others = others.filter(|id| *id != default);
+        for id in [default.clone()].into_iter().chain(others) {
+            instances.open_one(id).await?;
+        }
+        for id in remains {
+            tracing::info!(instance = %id, "removing what is left of an instance");
+            let removed = instances.remove_all(&id).await;
+            removed.map_err(|error| match error {
+                DeleteInstanceError::Host { instance, source } => {
+                    OpenInstancesError::Host { instance, source }
+                }
+                DeleteInstanceError::Metadata { source, .. } => source.into(),
+                other => OpenInstancesError::Host {
+                    instance: id,
+                    source: other.into(),
+                },
+            })?;
+        }
+        Ok(Arc::new(instances))
+    }
+
+    /// All instances, by id.
+    pub fn list(&self) -> Vec<Arc<InstanceRecord>> {
+        self.records.read().values().cloned().collect()
+    }
+
+    /// What is known of the instance of that id.
+    pub fn get(&self, id: &InstanceId) -> Result<Arc<InstanceRecord>, InstanceNotFound> {
+        let record = self.records.read().get(id).cloned();
+        record.ok_or_else(|| InstanceNotFound {
+            instance: id.clone(),
+        })
+    }
+
+    /// The number of the account that owns this server's instances: sixteen digits, made at the
+    /// first start.
+    pub fn account(&self) -> u64 {
+        self.account
+    }
+
+    /// Creates an instance. Clients reach it when this returns, and it outlives any crash then.
+    pub async fn create(
+        self: &Arc<Self>,
+        spec: InstanceSpec,
+    ) -> Result<Arc<InstanceRecord>, CreateInstanceError> {
+        let own = Arc::clone(self);
+        let created = self.carry_out(async move { own.create_whole(spec).await });
+        created.await.unwrap_or(Err(CreateInstanceError::Stopping))
+    }
+
+    /// Changes what is known of an instance.
+    pub async fn update(
+        self: &Arc<Self>,
+        id: &InstanceId,
+        change: InstanceChange,
+    ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
+        let (own, id) = (Arc::clone(self), id.clone());
+        let updated = self.carry_out(async move { own.update_whole(&id, change).await });
+        updated.await.unwrap_or(Err(UpdateInstanceError::Stopping))
+    }
+
+    /// Deletes an instance that has no topics and no groups, with all that it stored. Requests that
+    /// are under way fail; later ones do not find it.
+    pub async fn delete(self: &Arc<Self>, id: &InstanceId) -> Result<(), DeleteInstanceError> {
+        let (own, id) = (Arc::clone(self), id.clone());
+        let deleted = self.carry_out(async move { own.delete_whole(&id).await });
+        deleted.await.unwrap_or(Err(DeleteInstanceError::Stopping))
+    }
+
+    /// The outcome of `work`, which goes on without the caller. `None` if it was given up, as the
+    /// server stops.
+    async fn carry_out<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = oneshot::channel();
+        self.parts.host.spawn(Box::pin(async move {
+            // Nobody may be left who wants to know.
+            let _ = tell.send(work.await);
+        }));
+        told.await.ok()
+    }
+
+    async fn create_whole(
+        &self,
+        spec: InstanceSpec,
+    ) -> Result<Arc<InstanceRecord>, CreateInstanceError> {
+        if spec.series == Series::Any {
+            return Err(CreateInstanceError::NoSeries);
+        }
+        let _change = self.changes.lock().await;
+        let (count, limit) = (self.records.read().len(), limits::INSTANCES_PER_SERVER_MAX);
+        if count >= limit {
+            return Err(CreateInstanceError::TooMany { count, limit });
+        }
+        let mut record = InstanceRecord {
+            id: id::make(spec.series, self.account, &*self.parts.random),
+            series: spec.series,
+            display_name: spec.display_name,
+            remark: spec.remark,
+            created_at: self.parts.clock.now(),
+            tags: spec.tags,
+        };
+        record.check()?;
+        self.register(&mut record)
+            .await
+            .map_err(|source| CreateInstanceError::Metadata {
+                instance: record.id.clone(),
+                source,
+            })?;
+        let made = self.make(&record).await;
+        let instance = match made {
+            Ok(instance) => instance,
+            Err(error) => {
+                // Best effort: the next start removes what is left.
+                if let Err(left) = self.remove_all(&record.id).await {
+                    let (instance, error) = (&record.id, &left as &dyn std::error::Error);
+                    tracing::warn!(%instance, error, "remains of an instance not removed yet");
+                }
+                return Err(error);
+            }
+        };
+        let record = Arc::new(record);
+        self.records
+            .write()
+            .insert(record.id.clone(), Arc::clone(&record));
+        self.parts.router.add(instance);
+        tracing::info!(instance = %record.id, series = %record.series, "instance created");
+        Ok(record)
+    }
+
+    /// Puts the record of an instance that is to be made, under an id that nobody has.
+    async fn register(&self, record: &mut InstanceRecord) -> Result<(), MetadataError> {
+        let mut attempts = 1;
+        loop {
+            let value = record.stored(Phase::Creating).into();
+            let key = key(&record.id);
+            let put =
+                self.parts
+                    .metadata
+                    .compare_and_set(&key, Expected::Absent, Some(value), None);
+            match put.await {
+                Ok(_) => return Ok(()),
+                Err(MetadataError::Conflict { .. }) if attempts < ID_ATTEMPTS => {
+                    attempts += 1;
+                    record.id = id::make(record.series, self.account, &*self.parts.random);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn make(&self, record: &InstanceRecord) -> Result<Arc<Instance>, CreateInstanceError> {
+        let opened = self.parts.host.open(record.id.clone(), record.series);
+        let instance = opened.await.map_err(|source| CreateInstanceError::Host {
+            instance: record.id.clone(),
+            source,
+        })?;
+        self.put(record, Phase::Running)
+            .await
+            .map_err(|source| CreateInstanceError::Metadata {
+                instance: record.id.clone(),
+                source,
+            })?;
+        Ok(instance)
+    }
+
+    async fn update_whole(
+        &self,
+        id: &InstanceId,
+        change: InstanceChange,
+    ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
+        let _change = self.changes.lock().await;
+        let before = self.get(id)?;
+        let record = InstanceRecord::clone(&before).changed(change);
+        record.check()?;
+        self.put(&record, Phase::Running).await.map_err(|source| {
+            UpdateInstanceError::Metadata {
+                instance: id.clone(),
+                source,
+            }
+        })?;
+        let record = Arc::new(record);
+        self.records.write().insert(id.clone(), Arc::clone(&record));
+        Ok(record)
+    }
+
+    async fn delete_whole(&self, id: &InstanceId) -> Result<(), DeleteInstanceError> {
+        if *id == InstanceId::default_instance() {
+            return Err(DeleteInstanceError::Default {
+                instance: id.clone(),
+            });
+        }
+        let _change = self.changes.lock().await;
+        let record = self.get(id)?;
+        // An earlier attempt may have got further than this one begins.
+        if let Ok(instance) = self.parts.router.instance(id) {
+            let sealed = instance.seal().await;
+            sealed.map_err(|(topics, groups)| DeleteInstanceError::NotEmpty {
+                instance: id.clone(),
+                topics,
+                groups,
+            })?;
+            if let Err(source) = self.put(&record, Phase::Deleting).await {
+                instance.unseal();
+                return Err(DeleteInstanceError::Metadata {
+                    instance: id.clone(),
+                    source,
+                });
+            }
+            self.parts.router.remove(id);
+        }
+        self.remove_all(id).await?;
+        self.records.write().remove(id);
+        tracing::info!(instance = %id, "instance deleted");
+        Ok(())
+    }
+
+    /// Removes all of an instance that nobody can reach, its record last.
+    async fn remove_all(&self, id: &InstanceId) -> Result<(), DeleteInstanceError> {
+        let removed = self.parts.host.remove(id.clone()).await;
+        removed.map_err(|source| DeleteInstanceError::Host {
+            instance: id.clone(),
+            source,
+        })?;
+        let forget = async {
+            let prefix = format!("instances/{id}/");
+            let metadata = &self.parts.metadata;
+            for entry in metadata.range(&prefix).await?.0 {
+                let found = Expected::At(entry.revision);
+                metadata
+                    .compare_and_set(&entry.key, found, None, None)
+                    .await?;
+            }
+            self.set(&key(id), None).await
+        };
+        let forgotten: Result<(), MetadataError> = forget.await;
+        forgotten.map_err(|source| DeleteInstanceError::Metadata {
+            instance: id.clone(),
+            source,
+        })
+    }
+
+    async fn open_one(&self, id: InstanceId) -> Result<(), OpenInstancesError> {
+        let record = self.get(&id).expect("only records are opened");
+        let opened = self.parts.host.open(id.clone(), record.series).await;
+        let instance = opened.map_err(|source| OpenInstancesError::Host {
+            instance: id,
+            source,
+        })?;
+        self.parts.router.add(instance);
+        Ok(())
+    }
+
+    /// Sees to it that the default instance has a record. Its series is a setting and may be
+    /// another than at the last start.
+    async fn ensure_default(&self) -> Result<(), MetadataError> {
+        let id = InstanceId::default_instance();
+        let series = self.parts.default_series;
+        let record = match self.get(&id) {
+            Ok(record) if record.series == series => return Ok(()),
+            Ok(record) => InstanceRecord {
+                series,
+                ..InstanceRecord::clone(&record)
+            },
+            Err(_) => InstanceRecord {
+                id: id.clone(),
+                series,
+                display_name: String::new(),
+                remark: String::new(),
+                created_at: self.parts.clock.now(),
+                tags: BTreeMap::new(),
+            },
+        };
+        self.put(&record, Phase::Running).await?;
+        self.records.write().insert(id, Arc::new(record));
+        Ok(())
+    }
+
+    async fn put(&self, record: &InstanceRecord, phase: Phase) -> Result<(), MetadataError> {
+        self.set(&key(&record.id), Some(record.stored(phase))).await
+    }
+
+    async fn set(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), MetadataError> {
+        let found = self.parts.metadata.get(key).await?;
+        if found.is_none() && value.is_none() {
+            return Ok(());
+        }
+        let expected = found.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
+        let value = value.map(Into::into);
+        let set = self
+            .parts
+            .metadata
+            .compare_and_set(key, expected, value, None);
+        set.await.map(drop)
+    }
+}
+
+fn key(id: &InstanceId) -> String {
+    format!("{REGISTRY}{id}")
+}
+
+fn read(entry: &Entry) -> Result<(Phase, InstanceRecord), MetadataError> {
+    let id = InstanceId::new(&entry.key[REGISTRY.len()..]);
+    let id = id.map_err(|error| unreadable(entry, error))?;
+    let stored: Stored =
+        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+    Ok((stored.phase, stored.record(id)))
+}
+
+/// The account's number, made if there is none yet.
+async fn account(metadata: &dyn MetadataStore, random: &dyn Random) -> Result<u64, MetadataError> {
+    loop {
+        if let Some(entry) = metadata.get(ACCOUNT).await? {
+            let text = str::from_utf8(&entry.value).ok();
+            let number = text.and_then(|text| text.parse().ok());
+            return number.ok_or_else(|| unreadable(&entry, "not a number"));
+        }
+        let made = id::account(random);
+        let value = made.to_string().into_bytes().into();
+        let put = metadata.compare_and_set(ACCOUNT, Expected::Absent, Some(value), None);
+        match put.await {
+            Ok(_) => return Ok(made),
+            Err(MetadataError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

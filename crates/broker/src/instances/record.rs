@@ -1,0 +1,151 @@
+//! What is known of an instance beside its topics and groups, and how it is stored.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `instance-registry/<id>` | JSON: phase, series, display name, remark, creation time, tags |
+//!
+//! The keys are apart from `instances/<id>/...`, so that the registry is read without reading all
+//! topics and groups. Fields are only ever added, with a default.
+
+use std::collections::BTreeMap;
+
+use base::{InstanceId, Timestamp, limits};
+use serde::{Deserialize, Serialize};
+
+use super::InstanceTextError;
+use crate::Series;
+
+/// What is known of an instance beside its topics and groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRecord {
+    /// Its id, never given out twice.
+    pub id: InstanceId,
+    /// Which clients it takes.
+    pub series: Series,
+    /// Its name for people; not unique, and empty where nobody gave one.
+    pub display_name: String,
+    /// What somebody noted about it.
+    pub remark: String,
+    /// When it was created; of the default instance, when the server first started.
+    pub created_at: Timestamp,
+    /// Labels by key.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What an instance is created with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceSpec {
+    /// Which clients it takes. [`Series::Any`] is for the default instance alone.
+    pub series: Series,
+    /// Its name for people.
+    pub display_name: String,
+    /// What somebody notes about it.
+    pub remark: String,
+    /// Labels by key.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What is to be changed of an instance; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceChange {
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// What somebody notes about it.
+    pub remark: Option<String>,
+    /// All its labels.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// How far an instance is in its life. One found in another phase than [`Phase::Running`] at the
+/// start of a server was left half made or half removed by a crash, and is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    Creating,
+    Running,
+    Deleting,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) phase: Phase,
+    series: Series,
+    #[serde(default)]
+    display_name: String,
+    #[serde(default)]
+    remark: String,
+    created_at_ms: i64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+}
+
+impl InstanceRecord {
+    pub(super) fn stored(&self, phase: Phase) -> Vec<u8> {
+        let stored = Stored {
+            phase,
+            series: self.series,
+            display_name: self.display_name.clone(),
+            remark: self.remark.clone(),
+            created_at_ms: self.created_at.ms(),
+            tags: self.tags.clone(),
+        };
+        serde_json::to_vec(&stored).expect("plain data becomes JSON")
+    }
+
+    pub(super) fn changed(mut self, change: InstanceChange) -> Self {
+        self.display_name = change.display_name.unwrap_or(self.display_name);
+        self.remark = change.remark.unwrap_or(self.remark);
+        self.tags = change.tags.unwrap_or(self.tags);
+        self
+    }
+
+    /// Checks the texts that people chose.
+    pub(super) fn check(&self) -> Result<(), InstanceTextError> {
+        check_text(
+            "display name",
+            &self.display_name,
+            limits::INSTANCE_DISPLAY_NAME_CHARACTERS_MAX,
+        )?;
+        check_text(
+            "remark",
+            &self.remark,
+            limits::INSTANCE_REMARK_CHARACTERS_MAX,
+        )?;
+        let (count, max) = (self.tags.len(), limits::INSTANCE_TAGS_MAX);
+        if count > max {
+            return Err(InstanceTextError::TooManyTags { count, max });
+        }
+        for (key, value) in &self.tags {
+            if key.is_empty() {
+                return Err(InstanceTextError::EmptyTagKey);
+            }
+            check_text("tag key", key, limits::TAG_CHARACTERS_MAX)?;
+            check_text("tag value", value, limits::TAG_CHARACTERS_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    pub(super) fn record(self, id: InstanceId) -> InstanceRecord {
+        InstanceRecord {
+            id,
+            series: self.series,
+            display_name: self.display_name,
+            remark: self.remark,
+            created_at: Timestamp::from_ms(self.created_at_ms),
+            tags: self.tags,
+        }
+    }
+}
+
+fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), InstanceTextError> {
+    let length = text.chars().count();
+    if length > max {
+        return Err(InstanceTextError::TooLong { what, length, max });
+    }
+    match text.chars().find(|character| character.is_control()) {
+        Some(character) => Err(InstanceTextError::Character { what, character }),
+        None => Ok(()),
+    }
+}
