@@ -61,6 +61,7 @@ impl fmt::Display for Report {
 
 /// Runs a target on one input, here and now; returns the peak of its memory.
 pub(crate) fn one(target: &Target, input: &[u8]) -> Result<usize> {
+    (target.prepare)();
     let mut result = Ok(());
     let peak = ALLOCATOR.peak_of(|| {
         result = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));

@@ -1,6 +1,7 @@
 //! What is fuzzed.
 
 mod filter;
+mod http;
 mod log;
 mod message;
 mod ons_http;
@@ -15,29 +16,38 @@ pub(crate) struct Target {
     pub(crate) name: &'static str,
     /// Runs the decoder; panics if it, or what is expected of it, fails.
     pub(crate) run: fn(&[u8]),
+    /// Makes what all runs share, so that none of them has to answer for its memory.
+    pub(crate) prepare: fn(),
 }
 
 macro_rules! targets {
-    ($($name:literal => $run:path,)*) => {
+    ($($name:literal => $run:path $(, after $prepare:path)?;)*) => {
         /// All targets.
-        pub(crate) const TARGETS: &[Target] = &[$(Target { name: $name, run: $run },)*];
+        pub(crate) const TARGETS: &[Target] = &[$(Target {
+            name: $name,
+            run: $run,
+            prepare: || { $($prepare();)? },
+        },)*];
     };
 }
 
 targets! {
-    "batch_body" => message::batch_body,
-    "log_open" => log::open,
-    "log_scan" => log::scan,
-    "message_id" => message::message_id,
-    "message_properties" => message::properties,
-    "ons_http_body" => ons_http::body,
-    "ons_http_head" => ons_http::head,
-    "remoting_binary_header" => remoting::binary_header,
-    "remoting_body" => remoting::body,
-    "remoting_frame" => remoting::frame,
-    "remoting_json_header" => remoting::json_header,
-    "sql_filter" => filter::sql,
-    "stored_message" => message::stored_message,
+    "batch_body" => message::batch_body;
+    "grpc_v1" => http::grpc_v1, after http::prepare;
+    "grpc_v2" => http::grpc_v2, after http::prepare;
+    "log_open" => log::open;
+    "log_scan" => log::scan;
+    "message_id" => message::message_id;
+    "message_properties" => message::properties;
+    "ons_http_body" => ons_http::body;
+    "ons_http_head" => ons_http::head;
+    "ons_http_request" => http::ons_http_request, after http::prepare;
+    "remoting_binary_header" => remoting::binary_header;
+    "remoting_body" => remoting::body;
+    "remoting_frame" => remoting::frame;
+    "remoting_json_header" => remoting::json_header;
+    "sql_filter" => filter::sql;
+    "stored_message" => message::stored_message;
 }
 
 thread_local! {

@@ -15,6 +15,17 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tonic::{Status, body::Body};
 use tower::Service;
+use wire::{
+    grpc_v1::messaging_service_server::MessagingServiceServer as MessagingServiceV1,
+    grpc_v2::{
+        admin_server::AdminServer,
+        messaging_service_server::MessagingServiceServer as MessagingServiceV2,
+    },
+    otlp::collector::{
+        metrics::v1::metrics_service_server::MetricsServiceServer,
+        trace::v1::trace_service_server::TraceServiceServer,
+    },
+};
 
 use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
@@ -183,40 +194,10 @@ impl Door {
         stream: S,
         connection: ConnectionInfo,
     ) -> Result<(), hyper::Error> {
-        let front = Arc::clone(&self.front);
-        let grpc_v2 = grpc_v2::service(Arc::clone(&front), connection);
-        let admin = grpc_v2::admin::service(Arc::clone(&front), connection);
-        let reports = grpc_v2::client_metrics::service(Arc::clone(&front), connection);
-        let grpc_v1 = grpc_v1::service(Arc::clone(&front), connection);
-        let traces = grpc_v1::traces::service(Arc::clone(&front), connection);
+        let requests = HttpRequests::new(Arc::clone(&self.front), connection);
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut traces = traces.clone();
-            let (mut grpc_v1, mut grpc_v2) = (grpc_v1.clone(), grpc_v2.clone());
-            let (mut admin, mut reports) = (admin.clone(), reports.clone());
-            let front = Arc::clone(&front);
-            async move {
-                if is_grpc(&request) {
-                    let path = request.uri().path();
-                    if let Some(refusal) = refusal(&front, path) {
-                        return Ok(Status::failed_precondition(refusal).into_http());
-                    }
-                    if path.starts_with(grpc_v2::admin::PATH) {
-                        return admin.call(request).await;
-                    }
-                    if path.starts_with(grpc_v2::client_metrics::PATH) {
-                        return reports.call(request).await;
-                    }
-                    if path.starts_with(grpc_v1::traces::PATH) {
-                        return traces.call(request).await;
-                    }
-                    if path.starts_with(grpc_v1::PATH) {
-                        return grpc_v1.call(request).await.map(grpc::unread::keep);
-                    }
-                    return grpc_v2.call(request).await.map(grpc::unread::keep);
-                }
-                let plain = http_answer(&front, &connection, request).await;
-                Ok(plain.map(Body::new))
-            }
+            let requests = requests.clone();
+            async move { Ok::<_, Infallible>(requests.answer(request).await) }
         });
         let header_bytes = limits::HTTP_HEADER_BYTES_MAX as u32;
         let serving = conn::http2::Builder::new(TokioExecutor::new())
@@ -247,12 +228,76 @@ impl Door {
     }
 }
 
+/// HTTP requests of one connection, each taken to its front end. Clones share the connection.
+///
+/// A connection has one of these behind its socket; without a socket it answers requests that are
+/// made in the process, as fuzzing does.
+#[derive(Clone)]
+pub struct HttpRequests {
+    front: Arc<Front>,
+    connection: ConnectionInfo,
+    grpc_v1: MessagingServiceV1<grpc_v1::Messaging>,
+    traces: TraceServiceServer<grpc_v1::traces::Traces>,
+    grpc_v2: MessagingServiceV2<grpc_v2::Messaging>,
+    admin: AdminServer<grpc_v2::admin::Admin>,
+    reports: MetricsServiceServer<grpc_v2::client_metrics::Reports>,
+}
+
+impl HttpRequests {
+    /// Of that connection, which may be none that is open.
+    pub fn new(front: Arc<Front>, connection: ConnectionInfo) -> Self {
+        Self {
+            grpc_v1: grpc_v1::service(Arc::clone(&front), connection),
+            traces: grpc_v1::traces::service(Arc::clone(&front), connection),
+            grpc_v2: grpc_v2::service(Arc::clone(&front), connection),
+            admin: grpc_v2::admin::service(Arc::clone(&front), connection),
+            reports: grpc_v2::client_metrics::service(Arc::clone(&front), connection),
+            front,
+            connection,
+        }
+    }
+
+    /// Answers one request, gRPC or not.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        if !is_grpc(&request) {
+            let plain = http_answer(&self.front, &self.connection, request).await;
+            return plain.map(Body::new);
+        }
+        let path = request.uri().path();
+        if let Some(refusal) = refusal(&self.front, path) {
+            return Status::failed_precondition(refusal).into_http();
+        }
+        let Ok(answer) = if path.starts_with(grpc_v2::admin::PATH) {
+            self.admin.clone().call(request).await
+        } else if path.starts_with(grpc_v2::client_metrics::PATH) {
+            self.reports.clone().call(request).await
+        } else if path.starts_with(grpc_v1::traces::PATH) {
+            self.traces.clone().call(request).await
+        } else if path.starts_with(grpc_v1::PATH) {
+            let answer = self.grpc_v1.clone().call(request).await;
+            answer.map(grpc::unread::keep)
+        } else {
+            let answer = self.grpc_v2.clone().call(request).await;
+            answer.map(grpc::unread::keep)
+        };
+        answer
+    }
+}
+
 /// What is not gRPC.
-async fn http_answer(
+async fn http_answer<B>(
     front: &Arc<Front>,
     connection: &ConnectionInfo,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+    request: Request<B>,
+) -> Response<Full<Bytes>>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
     if ons_http::is_ours(&request) {
         return ons_http::answer(front, connection, request).await;
     }
@@ -272,7 +317,7 @@ fn refusal(front: &Front, path: &str) -> Option<&'static str> {
     family.refusal(front.settings.series)
 }
 
-fn is_grpc(request: &Request<Incoming>) -> bool {
+fn is_grpc<B>(request: &Request<B>) -> bool {
     request
         .headers()
         .get(header::CONTENT_TYPE)

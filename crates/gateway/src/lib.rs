@@ -33,6 +33,7 @@ mod topic_route;
 
 pub use broker::Series;
 use broker::system_names;
+pub use door::HttpRequests;
 pub use front::{
     Advertise, AdvertisedAddress, CLUSTER_NAME, ConnectionInfo, DEFAULT_REGION, Drain, DrainPhase,
     Front, FrontSettings, broker_name,
