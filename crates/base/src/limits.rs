@@ -295,6 +295,41 @@ pub const ONS_HTTP_DATE_MS_OFF_MAX: u64 = 15 * 60 * 1_000;
 /// How long a message that was taken over HTTP is invisible, in milliseconds: a client cannot say.
 pub const ONS_HTTP_INVISIBLE_MS: u64 = 300_000;
 
+/// Longest query of a request of the OpenAPI. The longest that its SDKs write tags fifty resources
+/// with twenty tags of 256 characters each.
+pub const OPENAPI_QUERY_BYTES_MAX: usize = 24 * 1024;
+
+/// Largest form body of a request of the OpenAPI, which holds what else is in the query.
+pub const OPENAPI_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Most parameters of a request of the OpenAPI: fifty resources and twenty tags have 90.
+pub const OPENAPI_PARAMETERS_MAX: usize = 256;
+
+/// How far the time of a request of the OpenAPI may be from the server's, in milliseconds. Its
+/// nonce is kept until the request is past that.
+pub const OPENAPI_TIME_MS_OFF_MAX: u64 = 15 * 60 * 1_000;
+
+/// Longest nonce of a request of the OpenAPI; SDKs take 32 to 64 characters.
+pub const OPENAPI_NONCE_BYTES_MAX: usize = 128;
+
+/// Most nonces that are kept of one user: five requests a second for half an hour.
+pub const OPENAPI_NONCES_PER_USER_MAX: usize = 10_000;
+
+/// Most nonces that are kept: some 20 MiB.
+pub const OPENAPI_NONCES_MAX: usize = 200_000;
+
+/// Most resources that one request of the OpenAPI tags.
+pub const OPENAPI_RESOURCES_MAX: usize = 50;
+
+/// Most tags of one request of the OpenAPI, and of one resource, as its documentation has it.
+pub const OPENAPI_TAGS_MAX: usize = 20;
+
+/// Longest key and longest value of a tag, in characters, as the OpenAPI's documentation has it.
+pub const OPENAPI_TAG_CHARACTERS_MAX: usize = 128;
+
+/// Longest remark of a topic, a group or an instance, in characters.
+pub const REMARK_CHARACTERS_MAX: usize = 256;
+
 /// Time for the head of an HTTP/1.1 request, in milliseconds; also the longest pause between two.
 pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
 

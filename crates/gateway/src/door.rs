@@ -31,7 +31,7 @@ use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
     grpc, grpc_v1, grpc_v2, http as plain_http,
     hyper_clock::HyperClock,
-    ons_http,
+    ons_http, ons_openapi,
     prefixed::Prefixed,
     remoting,
     series::Family,
@@ -300,6 +300,9 @@ where
 {
     if ons_http::is_ours(&request) {
         return ons_http::answer(front, connection, request).await;
+    }
+    if ons_openapi::is_ours(&request) {
+        return ons_openapi::answer(front, connection, request).await;
     }
     plain_http::answer(front, connection, &request)
 }

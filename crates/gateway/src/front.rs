@@ -19,7 +19,7 @@ use wire::otlp::trace::v1::Span;
 
 use crate::{
     client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
-    metrics::FrontMetrics, surroundings::Surroundings,
+    metrics::FrontMetrics, ons_openapi::Nonces, surroundings::Surroundings,
 };
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
@@ -185,6 +185,8 @@ pub struct Front {
     pub(crate) grpc_clients: Clients,
     /// Which instances there are, and their life; `None` where there is only what the router has.
     pub instances: Option<Arc<Instances>>,
+    /// Which requests of the OpenAPI have been made.
+    pub(crate) openapi_nonces: Nonces,
     log_level: OnceLock<ChangeLogLevel>,
     pub(crate) surroundings: Option<Surroundings>,
     started_at: Duration,
@@ -212,6 +214,7 @@ impl Front {
             message_traces,
             grpc_clients: Clients::default(),
             instances: None,
+            openapi_nonces: Nonces::default(),
             log_level: OnceLock::new(),
             surroundings: None,
             started_at,

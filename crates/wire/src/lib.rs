@@ -8,5 +8,6 @@ pub mod grpc_v1;
 pub mod grpc_v2;
 pub mod message;
 pub mod ons_http;
+pub mod openapi;
 pub mod otlp;
 pub mod remoting;

@@ -31,7 +31,7 @@ pub use self::{
     policy::{Decision, Policy, PolicyEntry, PolicyError, PolicyKind, Wanted},
     resource::{Resource, ResourceError, ResourceKind},
     source::{SourceError, SourceRange},
-    user::{NotAllowed, Secret, UnknownName, User, UserStatus, UserType},
+    user::{NotAllowed, Secret, SignatureMethod, UnknownName, User, UserStatus, UserType},
 };
 use crate::metadata::unreadable;
 
@@ -196,12 +196,26 @@ impl Access {
         self.is_on
     }
 
-    /// The user who signed `content`.
+    /// The user who signed `content` by [`SignatureMethod::HmacSha1`].
     ///
     /// # Errors
     /// When there is no such user, it is disabled, or it did not sign this.
     pub fn authenticate<'a>(
         &self,
+        name: &str,
+        content: impl IntoIterator<Item = &'a [u8]>,
+        signature: &[u8],
+    ) -> Result<Arc<User>, NotAuthenticated> {
+        self.authenticate_by(SignatureMethod::HmacSha1, name, content, signature)
+    }
+
+    /// The user who signed `content` by `method`.
+    ///
+    /// # Errors
+    /// When there is no such user, it is disabled, or it did not sign this.
+    pub fn authenticate_by<'a>(
+        &self,
+        method: SignatureMethod,
         name: &str,
         content: impl IntoIterator<Item = &'a [u8]>,
         signature: &[u8],
@@ -216,7 +230,7 @@ impl Access {
             let user = user.name.clone();
             return Err(NotAuthenticated::Disabled { user });
         }
-        if !user.secret.signed(content, signature) {
+        if !user.secret.signed_by(method, content, signature) {
             return Err(NotAuthenticated::Signature);
         }
         Ok(user)

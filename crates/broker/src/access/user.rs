@@ -7,10 +7,22 @@ use subtle::ConstantTimeEq;
 
 use super::{Decision, Policy, PolicyKind, Wanted};
 
+/// How a request is signed with a secret. Which one, the protocol says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureMethod {
+    /// HMAC-SHA1 under the secret.
+    HmacSha1,
+    /// HMAC-SHA1 under the secret and a `&`, as OAuth 1.0 without a token.
+    HmacSha1Ampersand,
+    /// HMAC-SHA256 under the secret.
+    HmacSha256,
+}
+
 /// What a user proves itself with. Never shown by `Debug`.
 #[derive(Clone)]
 pub struct Secret {
     text: String,
+    /// Of [`SignatureMethod::HmacSha1`], with which every message is signed.
     key: hmac::Key,
 }
 
@@ -36,6 +48,29 @@ impl Secret {
         signature: &[u8],
     ) -> bool {
         let mut context = hmac::Context::with_key(&self.key);
+        for part in content {
+            context.update(part);
+        }
+        context.sign().as_ref().ct_eq(signature).into()
+    }
+
+    /// Whether `signature` is that of `content` by `method`. Takes as long for a wrong one as for
+    /// the right one.
+    pub fn signed_by<'a>(
+        &self,
+        method: SignatureMethod,
+        content: impl IntoIterator<Item = &'a [u8]>,
+        signature: &[u8],
+    ) -> bool {
+        let key = match method {
+            SignatureMethod::HmacSha1 => return self.signed(content, signature),
+            SignatureMethod::HmacSha1Ampersand => hmac::Key::new(
+                hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+                format!("{}&", self.text).as_bytes(),
+            ),
+            SignatureMethod::HmacSha256 => hmac::Key::new(hmac::HMAC_SHA256, self.text.as_bytes()),
+        };
+        let mut context = hmac::Context::with_key(&key);
         for part in content {
             context.update(part);
         }

@@ -10,6 +10,7 @@ mod grpc_v2;
 mod http;
 mod limits;
 mod ons_http;
+mod ons_openapi;
 mod remoting;
 mod series;
 mod support;

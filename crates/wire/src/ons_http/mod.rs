@@ -9,7 +9,7 @@ mod properties;
 mod request;
 mod signature;
 mod target;
-mod xml;
+pub(crate) mod xml;
 
 pub use answer::{
     Delivery, HandleError, error_document, handle_errors_document, messages_document, sent_document,

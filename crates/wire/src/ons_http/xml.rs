@@ -275,7 +275,7 @@ pub(super) fn is_allowed(character: char) -> bool {
 }
 
 /// Writes an element of text. What XML cannot hold becomes U+FFFD.
-pub(super) fn push_element(out: &mut String, name: &str, text: &str) {
+pub(crate) fn push_element(out: &mut String, name: &str, text: &str) {
     out.reserve(2 * name.len() + text.len() + 5);
     for part in ["<", name, ">"] {
         out.push_str(part);

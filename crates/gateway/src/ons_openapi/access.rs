@@ -1,0 +1,62 @@
+//! Who sends a request of the OpenAPI, and whether they may.
+//!
+//! Access keys are the users of the default instance. Where that has no access control, or on a
+//! listener whose clients need no credentials, a request is taken from anybody and its signature is
+//! not looked at, as over every other protocol.
+
+use std::sync::Arc;
+
+use base::limits;
+use broker::access::{NotAuthenticated, User};
+
+use super::{
+    call::Call,
+    signature,
+    status::{Code, Refusal},
+};
+use crate::{ConnectionInfo, Front, access::is_guarded};
+
+/// The user who signed a request; `None` where nobody need sign.
+pub(super) fn authenticate(
+    front: &Front,
+    connection: &ConnectionInfo,
+    request: &signature::Request<'_>,
+) -> Result<Option<Arc<User>>, Refusal> {
+    let default = front.router.instance(&front.settings.default_instance)?;
+    let access = default.access();
+    if !is_guarded(front, connection) || !access.is_on() {
+        return Ok(None);
+    }
+    let signed = signature::read(request)?;
+    let content = [signed.content.as_bytes()];
+    let (key, signature) = (signed.access_key.as_str(), signed.signature.as_slice());
+    let user = access.authenticate_by(signed.method, key, content, signature)?;
+    // A token that nobody issued proves nothing; taken in silence, it would seem to.
+    if signed.has_token {
+        let user = signed.access_key;
+        return Err(NotAuthenticated::SessionToken { user }.into());
+    }
+    let now = front.clock.now();
+    let off_ms = signed.sent_ms.abs_diff(now.ms());
+    if off_ms > limits::OPENAPI_TIME_MS_OFF_MAX {
+        let (off, max) = (off_ms / 1_000, limits::OPENAPI_TIME_MS_OFF_MAX / 1_000);
+        let text = format!("time of the request is {off} s off the time here, at most {max} s");
+        return Err(Refusal::new(Code::InvalidTimeStampExpired, text));
+    }
+    // Only what is signed is remembered: nobody else can fill the memory.
+    let nonces = &front.openapi_nonces;
+    nonces.note(user.name(), &signed.nonce, signed.sent_ms, now)?;
+    Ok(Some(user))
+}
+
+/// Checks that the sender may ask for the operation.
+pub(super) fn check(call: &Call) -> Result<(), Refusal> {
+    match &call.user {
+        Some(user) if !user.is_super() => {
+            let (user, operation) = (user.name(), call.operation.name);
+            let text = format!("user `{user}` may not `mq:{operation}`");
+            Err(Refusal::new(Code::ForbiddenRam, text))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,294 @@
+//! The one table from errors to the codes of the API: no match here has a wildcard, so that a new
+//! error does not compile until it has a code.
+//!
+//! Source: the service's public pages "Error codes" (4.x, with code 400 for what is the sender's
+//! fault) and the codes that the vendor's gateway has for all APIs.
+
+use std::{borrow::Cow, error::Error, fmt::Display};
+
+use base::ErrorKind;
+use broker::{
+    CreateGroupError, CreateTopicError, DeleteTopicError, InstanceNotFound, OffsetError,
+    ProgressError, ShardNotHere, access::NotAuthenticated,
+};
+use http::StatusCode;
+use store::log::AppendError;
+use wire::openapi::ParameterError;
+
+use super::nonces::NonceError;
+use crate::request_body::RequestBodyError;
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $code:ident = $name:literal, $status:ident;)*) => {
+        /// What a request is refused with.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Code {
+            $($(#[$meta])* $code,)*
+        }
+
+        impl Code {
+            /// The code as it is shown, but for the two that name a parameter, see
+            /// [`Refusal::shown_code`].
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)*
+                }
+            }
+
+            /// The status that goes with it.
+            pub(super) fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$code => StatusCode::$status,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// There is no operation of that name.
+    InvalidActionNotFound = "InvalidAction.NotFound", NOT_FOUND;
+    /// A parameter is missing: shown as `Missing<parameter>`.
+    MissingParameter = "MissingParameter", BAD_REQUEST;
+    /// A parameter is not of its type: shown as `Invalid<parameter>`.
+    InvalidParameter = "InvalidParameter", BAD_REQUEST;
+    /// The query or the form cannot be read.
+    InvalidForm = "InvalidParameter.Format", BAD_REQUEST;
+    /// Query or form are longer than they may be.
+    RequestTooLarge = "RequestEntityTooLarge", PAYLOAD_TOO_LARGE;
+    /// The body did not come in time.
+    RequestTimeout = "RequestTimeout", REQUEST_TIMEOUT;
+    /// The signature cannot be read, or does not cover what it must.
+    IncompleteSignature = "IncompleteSignature", BAD_REQUEST;
+    /// Signed otherwise, or by somebody else.
+    SignatureDoesNotMatch = "SignatureDoesNotMatch", BAD_REQUEST;
+    /// The request was made before.
+    SignatureNonceUsed = "SignatureNonceUsed", BAD_REQUEST;
+    /// The time of the request is none.
+    InvalidTimeStampFormat = "InvalidTimeStamp.Format", BAD_REQUEST;
+    /// The time of the request is too far from the server's.
+    InvalidTimeStampExpired = "InvalidTimeStamp.Expired", BAD_REQUEST;
+    /// Nobody has this access key.
+    InvalidAccessKeyIdNotFound = "InvalidAccessKeyId.NotFound", NOT_FOUND;
+    /// Whoever has this access key may not ask any more.
+    InvalidAccessKeyIdInactive = "InvalidAccessKeyId.Inactive", BAD_REQUEST;
+    /// Nobody issued this token.
+    InvalidSecurityToken = "InvalidSecurityToken.MismatchWithAccessKey", BAD_REQUEST;
+    /// The sender may not do this.
+    ForbiddenRam = "Forbidden.RAM", FORBIDDEN;
+    /// More requests than a user may make.
+    ThrottlingUser = "Throttling.User", BAD_REQUEST;
+    /// A value is not as it must be.
+    BizFieldCheckInvalid = "BIZ_FIELD_CHECK_INVALID", BAD_REQUEST;
+    /// There is no such instance.
+    InstanceNotFound = "INSTANCE_NOT_FOUND", BAD_REQUEST;
+    /// There is no such topic.
+    BizTopicNotFound = "BIZ_TOPIC_NOT_FOUND", BAD_REQUEST;
+    /// There is such a topic already.
+    BizTopicExisted = "BIZ_TOPIC_EXISTED", BAD_REQUEST;
+    /// There is no such group.
+    BizSubscriptionNotFound = "BIZ_SUBSCRIPTION_NOT_FOUND", BAD_REQUEST;
+    /// There is such a group already.
+    BizSubscriptionExisted = "BIZ_SUBSCRIPTION_EXISTED", BAD_REQUEST;
+    /// The fault is the server's.
+    OnsSystemError = "ONS_SYSTEM_ERROR", INTERNAL_SERVER_ERROR;
+}
+
+/// A request that is not done, as its client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    code: Code,
+    parameter: Option<&'static str>,
+    text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            parameter: None,
+            text: text.into(),
+        }
+    }
+
+    /// A refusal whose text is the error with all its causes.
+    pub(super) fn of(code: Code, error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::new(code, text)
+    }
+
+    /// A parameter, or a header of the API, is not there.
+    pub(super) fn missing(parameter: &'static str) -> Self {
+        Self {
+            code: Code::MissingParameter,
+            parameter: Some(parameter),
+            text: format!("{parameter} is mandatory for this action"),
+        }
+    }
+
+    /// A parameter is not of its type, or not one of the words that it may be.
+    pub(super) fn invalid(parameter: &'static str, value: &str, expected: &str) -> Self {
+        let value: String = value.chars().take(64).collect();
+        Self {
+            code: Code::InvalidParameter,
+            parameter: Some(parameter),
+            text: format!("parameter `{parameter}` is `{value}`, expected {expected}"),
+        }
+    }
+
+    /// A parameter is of its type, but its value cannot be.
+    pub(super) fn field(parameter: &'static str, reason: impl Display) -> Self {
+        let text = format!("parameter `{parameter}`: {reason}");
+        Self::new(Code::BizFieldCheckInvalid, text)
+    }
+
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The code in answers.
+    pub(super) fn shown_code(&self) -> Cow<'static, str> {
+        match (self.code, self.parameter) {
+            (Code::MissingParameter, Some(name)) => format!("Missing{name}").into(),
+            (Code::InvalidParameter, Some(name)) => format!("Invalid{name}").into(),
+            (code, _) => code.name().into(),
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn not_authenticated_code(error: &NotAuthenticated) -> Code {
+    match error {
+        NotAuthenticated::NoName | NotAuthenticated::Unknown { .. } => {
+            Code::InvalidAccessKeyIdNotFound
+        }
+        NotAuthenticated::Disabled { .. } => Code::InvalidAccessKeyIdInactive,
+        NotAuthenticated::SessionToken { .. } => Code::InvalidSecurityToken,
+        NotAuthenticated::Signature => Code::SignatureDoesNotMatch,
+    }
+}
+
+fn nonce_code(error: &NonceError) -> Code {
+    match error {
+        NonceError::Used { .. } => Code::SignatureNonceUsed,
+        NonceError::TooMany { .. } => Code::ThrottlingUser,
+    }
+}
+
+fn parameter_code(error: &ParameterError) -> Code {
+    match error {
+        ParameterError::Escape { .. } | ParameterError::Twice { .. } | ParameterError::TooMany => {
+            Code::InvalidForm
+        }
+    }
+}
+
+fn request_body_code(error: &RequestBodyError) -> Code {
+    match error {
+        RequestBodyError::TooLarge { .. } => Code::RequestTooLarge,
+        RequestBodyError::Late { .. } => Code::RequestTimeout,
+        RequestBodyError::Broken { .. } => Code::InvalidForm,
+    }
+}
+
+/// What is left to say of an error that names no thing of the API.
+fn by_kind(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::Retry | ErrorKind::Fault => Code::OnsSystemError,
+        ErrorKind::Request | ErrorKind::NotFound | ErrorKind::Limit => Code::BizFieldCheckInvalid,
+        ErrorKind::Denied => Code::ForbiddenRam,
+    }
+}
+
+fn create_topic_code(error: &CreateTopicError) -> Code {
+    match error {
+        CreateTopicError::OtherType { .. } => Code::BizTopicExisted,
+        CreateTopicError::Queues { .. }
+        | CreateTopicError::Shrink { .. }
+        | CreateTopicError::TooMany { .. }
+        | CreateTopicError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
+fn delete_topic_code(error: &DeleteTopicError) -> Code {
+    match error {
+        DeleteTopicError::TopicNotFound(_) => Code::BizTopicNotFound,
+        DeleteTopicError::Metadata { .. } => Code::OnsSystemError,
+    }
+}
+
+fn create_group_code(error: &CreateGroupError) -> Code {
+    match error {
+        CreateGroupError::Attempts { .. }
+        | CreateGroupError::TooMany { .. }
+        | CreateGroupError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
+fn append_code(error: &AppendError) -> Code {
+    match error {
+        AppendError::Busy { .. } => Code::ThrottlingUser,
+        AppendError::Full { .. } | AppendError::Poisoned { .. } | AppendError::TooLarge { .. } => {
+            Code::OnsSystemError
+        }
+    }
+}
+
+fn offset_code(error: &OffsetError) -> Code {
+    match error {
+        OffsetError::TopicNotFound(_) => Code::BizTopicNotFound,
+        OffsetError::GroupNotFound(_) => Code::BizSubscriptionNotFound,
+        OffsetError::CreateGroup(error) => create_group_code(error),
+        OffsetError::QueueNotFound(_) => Code::BizFieldCheckInvalid,
+        OffsetError::Log { source, .. } => append_code(source),
+        OffsetError::State { .. } => Code::OnsSystemError,
+    }
+}
+
+fn progress_code(error: &ProgressError) -> Code {
+    match error {
+        ProgressError::TooMany { .. } => Code::ThrottlingUser,
+        ProgressError::State(_) => Code::OnsSystemError,
+    }
+}
+
+fn instance_code(_: &InstanceNotFound) -> Code {
+    Code::InstanceNotFound
+}
+
+fn shard_code(_: &ShardNotHere) -> Code {
+    Code::OnsSystemError
+}
+
+macro_rules! from {
+    ($($error:ty => $code:ident;)*) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::of($code(&error), &error)
+            }
+        })*
+    };
+}
+
+from! {
+    NotAuthenticated => not_authenticated_code;
+    NonceError => nonce_code;
+    ParameterError => parameter_code;
+    RequestBodyError => request_body_code;
+    CreateTopicError => create_topic_code;
+    DeleteTopicError => delete_topic_code;
+    CreateGroupError => create_group_code;
+    OffsetError => offset_code;
+    ProgressError => progress_code;
+    InstanceNotFound => instance_code;
+    ShardNotHere => shard_code;
+}
