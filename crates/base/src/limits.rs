@@ -481,3 +481,16 @@ pub const SPAN_LISTS_QUEUED_MAX: usize = 16;
 
 /// Longest keys of a message that its traces repeat; whole keys beyond it are left out.
 pub const TRACE_KEYS_BYTES_MAX: usize = 512;
+
+/// How long dead letters are shown to their group and can be sent again. They may be there longer:
+/// what is past it is for retention alone.
+pub const DEAD_LETTER_SHOWN_MS: u64 = 3 * 24 * 60 * 60 * 1_000;
+
+/// How long it is remembered how many messages came and went in each minute: as long as messages of
+/// the 4.x series are kept. An hour of one topic, or of one group on a topic, has up to 300 bytes
+/// in the KV.
+pub const TREND_HOURS_MAX: u32 = 72;
+
+/// Topics, and groups on topics, whose messages are counted by the minute at the same time, per
+/// shard: about 300 bytes each. What is new beyond that is not counted in that hour.
+pub const TREND_SERIES_MAX: usize = 10_000;

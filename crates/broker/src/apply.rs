@@ -111,6 +111,7 @@ impl State {
         let (topic, _) = record.stream.queue();
         let indexed = message.indexed();
         let entry = entry_of(record, &message, &indexed);
+        let stored = entry.stored;
         let queue = self.queue(record.stream)?;
         let expected = queue.tail.end();
         if found != expected {
@@ -126,6 +127,7 @@ impl State {
             self.key_entries
                 .push(KeyEntry::new(key_index::hash(topic, key), position));
         }
+        self.count_in_trend((topic, None), stored, 1);
         self.wake_receivers(record.stream);
         Ok(())
     }

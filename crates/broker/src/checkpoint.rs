@@ -66,6 +66,7 @@ impl Shard {
 
     fn take(&self) -> Taken {
         let mut state = self.state.lock();
+        state.write_trends(self.clock.now());
         let changes = Arc::new(std::mem::take(&mut state.pending));
         state.flushing = changes.clone();
         let key_entries = Arc::new(std::mem::take(&mut state.key_entries));

@@ -10,6 +10,7 @@ use wire::message::{StoredMessage, properties};
 use crate::{
     AckError, Group, Message, PullError, QueueChoice, ReceiptHandle, ReceiveError, SendError,
     Shard, Topic,
+    dead_letters::OriginPlace,
     send::{AppendMessagesError, Placing},
     wait,
 };
@@ -112,7 +113,8 @@ impl Shard {
             .dead_letter_topic(group.name())
             .await
             .map_err(SendError::from)?;
-        let letter = dead_letter(&original, topic, group);
+        let place = OriginPlace::new(stream.queue().1, offset);
+        let letter = dead_letter(&original, topic, group, place);
         let placing = Placing {
             topic: &grave,
             queue: QueueChoice::Queue(QueueId::new(0)),
@@ -169,8 +171,14 @@ impl Shard {
 /// The copy that goes to the dead-letter topic, with where it came from among its properties.
 /// Source: `ProxyRelay`/`SendMessageProcessor.consumerSendMsgBack` of Apache 5.5 set the same
 /// names.
-fn dead_letter(original: &StoredMessage, topic: &Topic, group: &Group) -> Message {
+fn dead_letter(
+    original: &StoredMessage,
+    topic: &Topic,
+    group: &Group,
+    place: OriginPlace,
+) -> Message {
     let mut raw = original.properties_raw().to_owned();
+    let place = place.encode();
     let id = original
         .property(properties::UNIQUE_KEY)
         .unwrap_or_default()
@@ -179,6 +187,7 @@ fn dead_letter(original: &StoredMessage, topic: &Topic, group: &Group) -> Messag
         (properties::DLQ_ORIGIN_TOPIC, topic.name().as_str()),
         (properties::DLQ_ORIGIN_MESSAGE_ID, id.as_str()),
         (properties::ORIGIN_MESSAGE_ID, id.as_str()),
+        (properties::DLQ_ORIGIN_PLACE, place.as_str()),
     ] {
         // An empty id is no property; a name of ours is always one.
         let _ = properties::set(&mut raw, name, value);

@@ -15,6 +15,7 @@
 //! | `l` topic name | queue u32 of a LiteTopic |
 //! | `L` stream | a LiteTopic: created i64 ms, name (`lite_topic.rs`) |
 //! | `u` topic | LiteTopics: ever created u64, there now u64 |
+//! | `s` topic group hour | messages by the minute (`trend.rs`); group 0: stored in the topic |
 //! | `t` position | time u64 ms: all before the position was stored before the time |
 
 use base::{GroupId, LiteTopicName, LogPosition, StreamKey, Timestamp, TopicId};
@@ -28,6 +29,7 @@ pub(crate) const KEY_RUN: u8 = b'k';
 pub(crate) const HELD: u8 = b'h';
 pub(crate) const DUE: u8 = b'd';
 pub(crate) const HELD_COUNTS: u8 = b'n';
+pub(crate) const TREND: u8 = b's';
 pub(crate) const TIME_MARK: u8 = b't';
 pub(crate) const LITE_NAME: u8 = b'l';
 pub(crate) const LITE_TOPIC: u8 = b'L';
@@ -80,6 +82,20 @@ pub(crate) fn time_mark(position: u64) -> Vec<u8> {
     join(TIME_MARK, &[&position.to_be_bytes()])
 }
 
+pub(crate) fn trend(topic: TopicId, group: Option<GroupId>, hour: u32) -> Vec<u8> {
+    // Ids begin with 1.
+    let group = group.map_or(0, GroupId::get);
+    let parts = [topic.get(), group, hour].map(u32::to_be_bytes);
+    join(TREND, &[&parts[0], &parts[1], &parts[2]])
+}
+
+/// Group and hour in a key of kind `s`.
+pub(crate) fn group_and_hour_of(key: &[u8]) -> Option<(Option<GroupId>, u32)> {
+    let number = |at: usize| Some(u32::from_be_bytes(*key.get(at..)?.first_chunk()?));
+    let group = Some(number(5)?).filter(|group| *group > 0);
+    Some((group.map(GroupId::new), number(9)?))
+}
+
 pub(crate) fn lite_name(topic: TopicId, name: &LiteTopicName) -> Vec<u8> {
     let name = name.as_str().as_bytes();
     join(LITE_NAME, &[&topic.get().to_be_bytes(), name])
@@ -93,7 +109,7 @@ pub(crate) fn lite_counts(topic: TopicId) -> Vec<u8> {
     join(LITE_COUNTS, &[&topic.get().to_be_bytes()])
 }
 
-/// The topic in a key of kind `l` or `u`.
+/// The topic in a key of kind `l`, `s` or `u`.
 pub(crate) fn topic_of(key: &[u8]) -> Option<TopicId> {
     Some(TopicId::new(u32::from_be_bytes(
         *key.get(1..5)?.first_chunk()?,

@@ -16,18 +16,21 @@ mod ack;
 mod agenda;
 mod apply;
 mod available;
+mod browse;
 mod change_invisible_duration;
 mod checkpoint;
 mod claim;
 mod claims;
 mod clients;
 mod consumption;
+mod dead_letters;
 mod due_time;
 mod end_transaction;
 mod errors;
 mod exhausted;
 mod expire;
 mod filter;
+mod find;
 mod forward_to_dead_letter;
 mod group;
 mod held;
@@ -71,21 +74,25 @@ mod sync_lite_subscription;
 pub mod system_names;
 mod time_span;
 mod topic;
+mod trend;
 mod wait;
 
 pub use ack::AckError;
 pub use apply::ApplyError;
 pub use available::Receiver;
+pub use browse::{BrowseError, BrowseRequest, Browsed};
 pub use change_invisible_duration::ChangeInvisibleDurationError;
 pub use clients::{
     AskError, ClientAnswer, ClientCommand, ClientIdentity, ClientQuestion, ConsumeFrom,
     ConsumeMode, ConsumerSubscription, Heartbeat, HeartbeatError, MessageModel, RegisteredClient,
     Subscription,
 };
+pub use dead_letters::DeadLetterError;
 pub use due_time::DueTimeError;
 pub use end_transaction::{EndTransactionError, EndTransactionRequest, Resolution};
 pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};
 pub use filter::{Filter, FilterError, SqlError, SqlFilter};
+pub use find::shown_id;
 pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
@@ -129,3 +136,4 @@ pub use sync_lite_subscription::{
 };
 pub use time_span::TimeSpan;
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};
+pub use trend::{TrendError, TrendPoint, TrendRequest};

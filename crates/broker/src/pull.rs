@@ -379,5 +379,6 @@ impl Shard {
         messages
             .iter()
             .for_each(|message| count.add(message.bytes().len()));
+        state.count_in_trend((topic, Some(group)), self.clock.now(), messages.len());
     }
 }

@@ -35,6 +35,14 @@ pub enum QueryError {
         /// The position asked for.
         position: LogPosition,
     },
+    /// No message of that id in the topic.
+    #[error("no message with id `{start}` in topic `{topic}`")]
+    IdNotFound {
+        /// The topic.
+        topic: TopicName,
+        /// The first characters of the id.
+        start: String,
+    },
     /// Reading failed.
     #[error("read message at log position {position}")]
     Read {
@@ -53,7 +61,9 @@ impl QueryError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::TopicNotFound(_) | Self::MessageNotFound { .. } => ErrorKind::NotFound,
+            Self::TopicNotFound(_) | Self::MessageNotFound { .. } | Self::IdNotFound { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Read { .. } | Self::State(_) => ErrorKind::Fault,
         }
     }

@@ -311,6 +311,8 @@ impl Shard {
         received
             .iter()
             .for_each(|received| count.add(received.message.bytes().len()));
+        let series = (topic.id, Some(group.id));
+        state.count_in_trend(series, self.clock.now(), received.len());
     }
 }
 

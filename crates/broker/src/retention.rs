@@ -21,6 +21,7 @@ use crate::{
     keys,
     records::{self, HeldHead, take_u64},
     state::next_key,
+    trend,
 };
 
 /// What is kept at least. Whichever is reached first lets the oldest segments go.
@@ -379,6 +380,15 @@ impl Shard {
             keys::LITE_NAME | keys::LITE_COUNTS => {
                 let topic = keys::topic_of(key).and_then(|id| self.catalogue.topic_by_id(id));
                 topic.is_none()
+            }
+            keys::TREND => {
+                let oldest = trend::oldest_hour(self.clock.now());
+                let topic = keys::topic_of(key).and_then(|id| self.catalogue.topic_by_id(id));
+                let known = keys::group_and_hour_of(key).filter(|_| topic.is_some());
+                known.is_none_or(|(group, hour)| {
+                    let is_gone = |group| !self.catalogue.has_group_id(group);
+                    hour < oldest || group.is_some_and(is_gone)
+                })
             }
             keys::KEPT => is_before(value) || forgotten(None),
             keys::CONSUMPTION | keys::RECEIPT => forgotten(keys::group_of(key)),

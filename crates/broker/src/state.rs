@@ -23,6 +23,7 @@ use crate::{
     keys,
     lite_topic::{LiteTopics, is_lite},
     records::{ReceiptState, take_u64},
+    trend::Trends,
 };
 
 /// One queue of one topic.
@@ -115,6 +116,8 @@ pub(crate) struct State {
     /// Offsets that were reset and that no pull of the group has been told yet.
     pub(crate) resets: HashMap<(StreamKey, GroupId), u64>,
     pub(crate) lite: LiteTopics,
+    /// Messages by the minute.
+    pub(crate) trends: Trends,
 }
 
 impl State {
@@ -140,6 +143,7 @@ impl State {
             turn: 0,
             resets: HashMap::new(),
             lite: LiteTopics::default(),
+            trends: Trends::default(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod access;
 mod ack;
+mod browse;
 mod clients;
+mod dead_letters;
 mod fifo;
 mod held;
 mod lite;
@@ -13,3 +15,4 @@ mod restart;
 mod retention;
 mod send;
 mod support;
+mod trend;

@@ -334,7 +334,7 @@ fn forward_to_dead_letter_code(error: &ForwardToDeadLetterError) -> Code {
 fn query_code(error: &QueryError) -> Code {
     match error {
         QueryError::TopicNotFound(_) => Code::TopicNotFound,
-        QueryError::MessageNotFound { .. } => Code::MessageNotFound,
+        QueryError::MessageNotFound { .. } | QueryError::IdNotFound { .. } => Code::MessageNotFound,
         QueryError::Read { .. } | QueryError::State(_) => Code::InternalServerError,
     }
 }

@@ -143,7 +143,7 @@ fn offset(error: &OffsetError) -> Code {
 fn query(error: &QueryError) -> Code {
     match error {
         QueryError::TopicNotFound(_) => Code::TopicNotExist,
-        QueryError::MessageNotFound { .. } => Code::QueryNotFound,
+        QueryError::MessageNotFound { .. } | QueryError::IdNotFound { .. } => Code::QueryNotFound,
         QueryError::Read { .. } | QueryError::State(_) => Code::SystemError,
     }
 }
@@ -182,7 +182,7 @@ fn send_back(error: &SendBackError) -> Code {
         SendBackError::GroupNotFound(_) => Code::GroupNotExist,
         SendBackError::Read(error) => match error {
             // Apache's code; 22 would be "nothing found" to clients that ask for messages.
-            QueryError::MessageNotFound { .. } => Code::SystemError,
+            QueryError::MessageNotFound { .. } | QueryError::IdNotFound { .. } => Code::SystemError,
             other => query(other),
         },
         SendBackError::CreateTopic(error) => create_topic(error),

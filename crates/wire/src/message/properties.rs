@@ -149,6 +149,8 @@ names! {
     DLQ_ORIGIN_TOPIC = "DLQ_ORIGIN_TOPIC";
     /// Id of the message that became a dead letter.
     DLQ_ORIGIN_MESSAGE_ID = "DLQ_ORIGIN_MESSAGE_ID";
+    /// Queue and offset of a message that became a dead letter while it was received. Ours.
+    DLQ_ORIGIN_PLACE = "DLQ_ORIGIN_PLACE";
     /// Checksum of the whole message.
     CRC32 = "__CRC32#";
 }

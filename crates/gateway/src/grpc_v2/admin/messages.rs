@@ -46,7 +46,7 @@ pub(super) async fn query_message(
     let max = messages_max(&request)?;
     let (messages, scroll_id) = match &request.search_key {
         Some(SearchKey::MessageId(id)) => {
-            let found = find(&call, &instance, &shard, &topic, id).await?;
+            let found = shard.find(&topic, id).await?;
             let stored = Timestamp::from_ms(found.store_timestamp());
             let is_asked = (span.from..=span.to).contains(&stored);
             (Vec::from_iter(is_asked.then_some(found)), String::new())
@@ -125,42 +125,6 @@ async fn by_key(
     Ok(shard.query(request).await?)
 }
 
-/// The message of an id: the one that its sender gave it, or the one of where it is stored.
-async fn find(
-    call: &Call,
-    instance: &Instance,
-    shard: &ShardHandle,
-    topic: &TopicName,
-    id: &str,
-) -> Result<StoredMessage, Refusal> {
-    let always = Span {
-        from: Timestamp::from_ms(i64::MIN),
-        to: Timestamp::from_ms(i64::MAX),
-    };
-    let mut found = by_key(shard, topic, id, 1, &always).await?;
-    if let Some(found) = found.pop() {
-        return Ok(found);
-    }
-    let start: String = id.chars().take(64).collect();
-    let not_found = || {
-        let text = format!("no message with id {start:?} in topic `{topic}`");
-        Refusal::new(Code::MessageNotFound, text)
-    };
-    let id: MessageId = id.parse().map_err(|_| not_found())?;
-    let offset = PhysicalOffset::from_wire(id.physical_offset);
-    let shard = call.front.router.shard_of(instance.id(), offset);
-    let found = shard
-        .map_err(|_| not_found())?
-        .message_at(offset.position())
-        .await;
-    match found {
-        // Rights are on the topic.
-        Ok(found) if found.topic() == topic.as_str() => Ok(found),
-        Ok(_) | Err(QueryError::MessageNotFound { .. }) => Err(not_found()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// All messages of the time in some queues, queue by queue, and where to go on: `queue:offset`,
 /// empty at the end.
 async fn scan(
@@ -234,7 +198,7 @@ pub(super) async fn verify_message(
     names::existing_topic(&instance, &topic)?;
     names::existing_group(&instance, &group)?;
     let shard = shards::any_shard(&call, &instance)?;
-    let message = find(&call, &instance, &shard, &topic, &request.message_id).await?;
+    let message = shard.find(&topic, &request.message_id).await?;
     let question = ClientQuestion::ConsumeDirectly {
         group: group.clone(),
         topic,
