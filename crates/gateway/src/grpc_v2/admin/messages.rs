@@ -5,14 +5,11 @@ use std::{
     time::Duration,
 };
 
-use base::{PhysicalOffset, QueueId, QueueOffset, Timestamp, TopicName, limits};
-use broker::{
-    ClientQuestion, Filter, Instance, PullRequest, QueryError, QueryRequest, ShardHandle,
-    TimeBoundary,
-};
+use base::{QueueId, QueueOffset, Timestamp, TopicName, limits};
+use broker::{ClientQuestion, Filter, PullRequest, QueryRequest, ShardHandle, TimeBoundary};
 use wire::{
     grpc_v2::{self as v2, Code, list_message_request::SearchKey},
-    message::{MessageId, StoredMessage},
+    message::StoredMessage,
     remoting::body::{Body, ConsumeDirectlyResult},
 };
 
