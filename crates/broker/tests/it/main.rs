@@ -7,6 +7,7 @@ mod clients;
 mod dead_letters;
 mod fifo;
 mod held;
+mod instances;
 mod lite;
 mod lock;
 mod offset;

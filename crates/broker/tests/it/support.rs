@@ -37,6 +37,12 @@ pub(crate) struct TestClock {
 }
 
 impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            elapsed: watch::Sender::new(Duration::ZERO),
+        })
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.elapsed.send_modify(|elapsed| *elapsed += by);
     }
@@ -81,9 +87,7 @@ pub(crate) fn group(name: &str) -> GroupName {
 impl Bench {
     /// With a topic `orders` of two queues and a group `billing` of three attempts.
     pub(crate) fn new() -> Self {
-        let clock = Arc::new(TestClock {
-            elapsed: watch::Sender::new(Duration::ZERO),
-        });
+        let clock = TestClock::new();
         let bench = Self::open(
             tempfile::tempdir().expect("the test allows no failure here"),
             clock,

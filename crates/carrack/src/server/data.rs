@@ -121,12 +121,14 @@ impl DataFolder {
         self.path.join("state")
     }
 
+    /// Where the logs of an instance are.
+    pub(super) fn instance(&self, instance: &InstanceId) -> PathBuf {
+        self.path.join("instances").join(instance.as_str())
+    }
+
     /// Where the log of a shard is.
     pub(super) fn log(&self, instance: &InstanceId, shard: ShardId) -> PathBuf {
-        self.path
-            .join("instances")
-            .join(instance.as_str())
-            .join(format!("shard-{shard}"))
+        self.instance(instance).join(format!("shard-{shard}"))
     }
 }
 

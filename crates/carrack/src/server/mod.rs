@@ -5,6 +5,7 @@ mod addresses;
 mod administrator;
 mod clock;
 mod data;
+mod host;
 mod log;
 mod node;
 mod random;
@@ -88,7 +89,7 @@ async fn serve(
     let data = DataFolder::open(&settings.data)?;
     let node = Node::open(
         settings,
-        &data,
+        data,
         Arc::clone(&clock),
         addresses.are_all_loopback(),
     )
@@ -106,6 +107,7 @@ async fn serve(
         message_trace: settings.message_trace,
     };
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
+    let front = front.with_instances(node.instances());
     let mut front = front.with_surroundings(surroundings(settings));
     let mut exporter = None;
     if let Some(endpoint) = spans {

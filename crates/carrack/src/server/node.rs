@@ -1,38 +1,36 @@
-//! The core of the server, opened from the data folder: metadata, state, logs, instance, shards.
+//! The core of the server, opened from the data folder: metadata, state, and all instances.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context;
-use base::{Clock, InstanceId, Random, ShardId};
-use broker::{Instance, InstanceSettings, Router, Shard, ShardParts, ShardState};
+use base::{Clock, Random};
+use broker::{InstanceHost, InstanceSettings, Instances, InstancesParts, Router};
 use store::{
     fs::FolderDisk,
-    kv::{FjallDatabase, StateKv},
-    log::local::{Committer, LocalLog, LocalLogOptions},
+    kv::FjallDatabase,
+    log::local::Committer,
     meta::{EmbeddedMetadata, MetadataStore},
 };
 
-use super::{data::DataFolder, random, series};
+use super::{
+    data::DataFolder,
+    host::{Host, HostParts, log_options},
+    random, series,
+};
 use crate::config::Settings;
-
-/// Longest time that an append nobody waits for stays in memory.
-const RIDE_DELAY: Duration = Duration::from_millis(20);
-
-/// The one shard that an instance has on a single machine.
-const SHARD: ShardId = ShardId::new(0);
 
 /// Everything below the front ends.
 pub(super) struct Node {
     router: Arc<Router>,
-    shards: Vec<Arc<Shard>>,
-    committer: Committer,
+    instances: Arc<Instances>,
+    host: Arc<Host>,
 }
 
 impl Node {
     /// Opens what the data folder holds, or begins anew in an empty one.
     pub(super) async fn open(
         settings: &Settings,
-        data: &DataFolder,
+        data: DataFolder,
         clock: Arc<dyn Clock>,
         is_loopback_only: bool,
     ) -> anyhow::Result<Self> {
@@ -42,34 +40,31 @@ impl Node {
         let state = FjallDatabase::open(&data.state()).context("open state")?;
         let committer =
             Committer::start("committer", Arc::clone(&clock)).context("start thread")?;
-
-        let instance_settings = InstanceSettings {
-            create_automatically: settings.create_automatically.unwrap_or(is_loopback_only),
-            automatic_queues: u32::try_from(settings.automatic_queues)
-                .context("setting `automatic_queues`")?,
-            delay_ms_max: settings.delay_hours_max * 3_600 * 1_000,
-            transaction_timeout_ms: settings.transaction_timeout_ms,
-            transaction_check_interval_ms: settings.transaction_check_interval_ms,
-            transaction_checks_max: u32::try_from(settings.transaction_check_max)
-                .context("setting `transaction_check_max`")?,
-            access_control: settings.access_control,
-            series: series(settings.series),
-            ..InstanceSettings::default()
-        };
-        let id = InstanceId::default_instance();
-        let instance = Instance::open(id, instance_settings, metadata, Arc::clone(&clock))
-            .await
-            .context("read topics and groups")?;
         let random: Arc<dyn Random> = Arc::new(random::from_system().context("read random seed")?);
-        let kv: Arc<dyn StateKv> = Arc::new(state.shard(SHARD).context("open state")?);
-        let shard = open_shard(settings, data, &instance, kv, &committer, clock, random)?;
-
         let router = Arc::new(Router::default());
-        router.add(instance);
+        let host = Arc::new(Host::new(HostParts {
+            data: Arc::new(data),
+            metadata: Arc::clone(&metadata),
+            state,
+            committer,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            settings: instance_settings(settings, is_loopback_only)?,
+            log: log_options(settings),
+        }));
+        let instances = Instances::open(InstancesParts {
+            metadata,
+            router: Arc::clone(&router),
+            host: Arc::clone(&host) as Arc<dyn InstanceHost>,
+            clock,
+            random,
+            default_series: series(settings.series),
+        })
+        .await?;
         Ok(Self {
             router,
-            shards: vec![shard],
-            committer,
+            instances,
+            host,
         })
     }
 
@@ -78,89 +73,42 @@ impl Node {
         Arc::clone(&self.router)
     }
 
-    /// The shards that run here.
-    pub(super) fn shards(&self) -> &[Arc<Shard>] {
-        &self.shards
+    /// Which instances there are, and their life.
+    pub(super) fn instances(&self) -> Arc<Instances> {
+        Arc::clone(&self.instances)
     }
 
     /// Hands out nothing more; what clients have begun may be finished.
     pub(super) fn drain(&self) {
-        for shard in &self.shards {
-            shard.drain();
-        }
-    }
-
-    /// Makes everything durable and writes a last checkpoint, so that the next start replays
-    /// nothing.
-    pub(super) fn close(self) {
-        self.committer.stop();
-        for shard in &self.shards {
-            match shard.checkpoint() {
-                Ok(position) => {
-                    tracing::info!(shard = %shard.id(), %position, "last checkpoint written");
-                }
-                // The log has everything: the next start replays it.
-                Err(error) => {
-                    tracing::error!(shard = %shard.id(), error = ?error, "write last checkpoint");
-                }
+        for instance in self.router.instances() {
+            for shard in instance.shards() {
+                shard.drain();
             }
         }
     }
+
+    /// Makes everything durable and writes last checkpoints, so that the next start replays
+    /// nothing.
+    pub(super) fn close(self) {
+        self.host.close();
+    }
 }
 
-fn open_shard(
+/// What every instance is set to; its series is its own.
+fn instance_settings(
     settings: &Settings,
-    data: &DataFolder,
-    instance: &Instance,
-    kv: Arc<dyn StateKv>,
-    committer: &Committer,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-) -> anyhow::Result<Arc<Shard>> {
-    let folder = data.log(instance.id(), SHARD);
-    if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("create folder `{}`", parent.display()))?;
-    }
-    let disk = FolderDisk::open(&folder)?;
-    let options = LocalLogOptions {
-        segment_bytes_min: settings.segment_bytes_min,
-        segment_bytes_max: settings.segment_bytes_max,
-        pending_bytes_max: settings.pending_bytes_max,
-        recent_bytes_max: settings.recent_bytes_max,
-        ride_delay: RIDE_DELAY,
-    };
-    let opening = || format!("open log in `{}`", folder.display());
-    let mut state = ShardState::open(kv).context("read state")?;
-    let from = state.replay_from();
-    let (log, recovery) = LocalLog::open(
-        disk,
-        SHARD,
-        options,
-        Arc::clone(&clock),
-        from,
-        &mut |record| state.replay(&record),
-    )
-    .with_context(opening)?;
-    tracing::info!(
-        shard = %SHARD,
-        start = %recovery.start,
-        end = %recovery.end,
-        checkpoint = %from,
-        replayed = state.replayed(),
-        epoch = recovery.epoch,
-        cut_bytes = recovery.cut_bytes,
-        "log opened"
-    );
-    let parts = ShardParts {
-        id: SHARD,
-        log: Arc::clone(&log) as _,
-        state,
-        clock,
-        random,
-    };
-    let shard = instance.add_shard(parts).with_context(opening)?;
-    log.observe(Arc::downgrade(&shard.observer()));
-    committer.register(&log);
-    Ok(shard)
+    is_loopback_only: bool,
+) -> anyhow::Result<InstanceSettings> {
+    Ok(InstanceSettings {
+        create_automatically: settings.create_automatically.unwrap_or(is_loopback_only),
+        automatic_queues: u32::try_from(settings.automatic_queues)
+            .context("setting `automatic_queues`")?,
+        delay_ms_max: settings.delay_hours_max * 3_600 * 1_000,
+        transaction_timeout_ms: settings.transaction_timeout_ms,
+        transaction_check_interval_ms: settings.transaction_check_interval_ms,
+        transaction_checks_max: u32::try_from(settings.transaction_check_max)
+            .context("setting `transaction_check_max`")?,
+        access_control: settings.access_control,
+        ..InstanceSettings::default()
+    })
 }

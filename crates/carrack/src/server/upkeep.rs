@@ -1,5 +1,5 @@
-//! What keeps the shards going beside requests: a thread for checkpoints and retention, and a task
-//! per shard that releases held messages when they are due.
+//! What keeps the shards going beside requests: a thread for checkpoints and retention. It asks for
+//! the instances in each turn, as they come and go.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::Clock;
-use broker::{Retention, Shard};
+use broker::{Instance, Retention, Router, Shard};
 use tokio::runtime::Handle;
 
 use super::node::Node;
@@ -38,7 +38,7 @@ impl Upkeep {
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         let worker = Worker {
-            shards: node.shards().to_vec(),
+            router: node.router(),
             runtime: Handle::current(),
             clock,
             checkpoint_interval: Duration::from_millis(settings.checkpoint_interval_ms),
@@ -47,14 +47,6 @@ impl Upkeep {
                 bytes: settings.retention_bytes_max,
             },
         };
-        for shard in &worker.shards {
-            let shard = Arc::clone(shard);
-            // It ends when the shard drains.
-            tokio::spawn(async move {
-                let _guard = AbortOnPanic;
-                shard.release_held().await;
-            });
-        }
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
@@ -77,7 +69,7 @@ impl Upkeep {
 /// Ends the process when such a thread or task panics: without checkpoints the log and the state in
 /// memory would grow for ever, and without releases timed messages would never come, unnoticed. The
 /// next start replays the log.
-struct AbortOnPanic;
+pub(super) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
@@ -89,7 +81,7 @@ impl Drop for AbortOnPanic {
 }
 
 struct Worker {
-    shards: Vec<Arc<Shard>>,
+    router: Arc<Router>,
     runtime: Handle,
     clock: Arc<dyn Clock>,
     checkpoint_interval: Duration,
@@ -106,43 +98,65 @@ impl Worker {
         while stopped.recv_timeout(look_interval) == Err(RecvTimeoutError::Timeout) {
             let now = self.clock.elapsed();
             let is_turn = now >= checkpoint_at;
-            for shard in &self.shards {
+            self.for_all(|instance, shard| {
                 if is_turn || shard.checkpoint_is_due() {
-                    checkpoint(shard);
+                    self.checkpoint(instance, shard);
                 }
-            }
+            });
             if is_turn {
                 checkpoint_at = now + self.checkpoint_interval;
             }
             if now >= retain_at {
                 retain_at = now + RETENTION_INTERVAL;
-                for shard in &self.shards {
-                    self.retain(shard);
-                }
+                self.for_all(|instance, shard| self.retain(instance, shard));
             }
         }
     }
 
-    fn retain(&self, shard: &Shard) {
+    fn for_all(&self, act: impl Fn(&Instance, &Shard)) {
+        for instance in self.router.instances() {
+            for shard in instance.shards() {
+                act(&instance, &shard);
+            }
+        }
+    }
+
+    /// Whether what fails for an instance is worth a word: not if it has been deleted meanwhile.
+    fn is_served(&self, instance: &Instance) -> bool {
+        self.router.instance(instance.id()).is_ok()
+    }
+
+    fn retain(&self, instance: &Instance, shard: &Shard) {
         match self.runtime.block_on(shard.retain(self.retention)) {
             Ok(trimmed) if trimmed.bytes > 0 => tracing::info!(
+                instance = %instance.id(),
                 shard = %shard.id(),
                 start = %trimmed.start,
                 bytes = trimmed.bytes,
                 "old messages removed"
             ),
             Ok(_) => {}
-            Err(error) => {
-                tracing::error!(shard = %shard.id(), error = ?error, "remove old messages")
+            Err(error) if self.is_served(instance) => {
+                let (instance, shard) = (instance.id(), shard.id());
+                tracing::error!(%instance, %shard, error = ?error, "remove old messages");
             }
+            Err(_) => {}
         }
     }
-}
 
-fn checkpoint(shard: &Shard) {
-    match shard.checkpoint() {
-        Ok(position) => tracing::debug!(shard = %shard.id(), %position, "checkpoint written"),
-        // Nothing is lost: the log has it still, and the next turn tries again.
-        Err(error) => tracing::error!(shard = %shard.id(), error = ?error, "write checkpoint"),
+    fn checkpoint(&self, instance: &Instance, shard: &Shard) {
+        let (id, written) = (shard.id(), shard.checkpoint());
+        let instance_id = instance.id();
+        match written {
+            Ok(position) => {
+                tracing::debug!(instance = %instance_id, shard = %id, %position, "checkpoint");
+            }
+            // Nothing is lost: the log has it still, and the next turn tries again.
+            Err(error) if self.is_served(instance) => {
+                let instance = instance_id;
+                tracing::error!(%instance, shard = %id, error = ?error, "write checkpoint");
+            }
+            Err(_) => {}
+        }
     }
 }

@@ -155,7 +155,9 @@ fn append_code(error: &AppendError) -> Code {
     match error {
         AppendError::Busy { .. } => Code::TooManyRequests,
         // Pausing does not help here, a person must make room.
-        AppendError::Full { .. } | AppendError::Poisoned { .. } => Code::InternalServerError,
+        AppendError::Full { .. } | AppendError::Poisoned { .. } | AppendError::Closed { .. } => {
+            Code::InternalServerError
+        }
         AppendError::TooLarge { .. } => Code::PayloadTooLarge,
     }
 }

@@ -181,7 +181,9 @@ fn append_code(error: &AppendError) -> Code {
     match error {
         AppendError::Busy { .. } => Code::TooManyRequests,
         // Pausing does not help here, a person must make room.
-        AppendError::Full { .. } | AppendError::Poisoned { .. } => Code::InternalError,
+        AppendError::Full { .. } | AppendError::Poisoned { .. } | AppendError::Closed { .. } => {
+            Code::InternalError
+        }
         AppendError::TooLarge { .. } => Code::InvalidArgument,
     }
 }

@@ -64,7 +64,9 @@ refusals! {
 fn append(error: &AppendError) -> Code {
     match error {
         AppendError::Busy { .. } => Code::SystemBusy,
-        AppendError::Full { .. } | AppendError::Poisoned { .. } => Code::ServiceNotAvailable,
+        AppendError::Full { .. } | AppendError::Poisoned { .. } | AppendError::Closed { .. } => {
+            Code::ServiceNotAvailable
+        }
         AppendError::TooLarge { .. } => Code::MessageIllegal,
     }
 }

@@ -23,11 +23,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use base::{LogPosition, ShardId, limits};
+use base::{InstanceId, LogPosition, ShardId, limits};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::PartitioningPolicy};
 use parking_lot::{Mutex, RwLock};
@@ -68,7 +68,7 @@ pub struct FjallDatabase {
 
 struct Open {
     database: Database,
-    shards: HashMap<ShardId, Keyspace>,
+    shards: HashMap<Arc<str>, Keyspace>,
 }
 
 impl Open {
@@ -84,15 +84,15 @@ impl Open {
         })
     }
 
-    fn shard(&mut self, shard: ShardId) -> Result<Keyspace, KvError> {
-        if let Some(keyspace) = self.shards.get(&shard) {
+    fn shard(&mut self, name: &Arc<str>) -> Result<Keyspace, KvError> {
+        if let Some(keyspace) = self.shards.get(name) {
             return Ok(keyspace.clone());
         }
         let keyspace = self
             .database
-            .keyspace(&format!("shard-{shard}"), options)
+            .keyspace(name, options)
             .map_err(engine("open"))?;
-        self.shards.insert(shard, keyspace.clone());
+        self.shards.insert(Arc::clone(name), keyspace.clone());
         Ok(keyspace)
     }
 }
@@ -112,15 +112,25 @@ impl FjallDatabase {
         Ok(Arc::new(database))
     }
 
-    /// The state of one shard, of which there must be one handle at a time.
+    /// The state of one shard of the default instance, of which there must be one handle at a time.
     pub fn shard(self: &Arc<Self>, shard: ShardId) -> Result<FjallKv, KvError> {
+        self.shard_of(&InstanceId::default_instance(), shard)
+    }
+
+    /// The state of one shard of an instance, of which there must be one handle at a time.
+    pub fn shard_of(
+        self: &Arc<Self>,
+        instance: &InstanceId,
+        shard: ShardId,
+    ) -> Result<FjallKv, KvError> {
         let kv = FjallKv {
             database: Arc::clone(self),
-            shard,
+            name: name(instance, shard),
             position: AtomicU64::new(0),
             applying: Mutex::new(()),
+            removed: AtomicBool::new(false),
         };
-        let position = self.with(shard, |keyspace| keyspace.get(POSITION_KEY))?;
+        let position = kv.read(|keyspace| keyspace.get(POSITION_KEY))?;
         if let Some(bytes) = position {
             let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| KvError::Engine {
                 operation: "open",
@@ -132,31 +142,29 @@ impl FjallDatabase {
         Ok(kv)
     }
 
-    /// Reads from a shard's keyspace.
-    fn with<T>(
-        &self,
-        shard: ShardId,
-        read: impl FnOnce(&Keyspace) -> fjall::Result<T>,
-    ) -> Result<T, KvError> {
-        let open = self.open.read();
-        if let Some(keyspace) = open.as_ref().and_then(|open| open.shards.get(&shard)) {
-            return read(keyspace).map_err(engine("read"));
-        }
-        drop(open);
+    /// Removes what is stored of a shard that is not open. None at all is a success.
+    pub fn remove(&self, instance: &InstanceId, shard: ShardId) -> Result<(), KvError> {
+        self.remove_named(&name(instance, shard), || ())
+    }
+
+    fn remove_named(&self, name: &str, mark: impl FnOnce()) -> Result<(), KvError> {
         let mut open = self.open.write();
-        if open.is_none() {
-            *open = Some(Open::new(&self.folder)?);
-        }
-        let keyspace = match &mut *open {
-            Some(open) => open.shard(shard)?,
-            None => unreachable!("it has just been opened"),
+        mark();
+        let open = match &mut *open {
+            Some(open) => open,
+            closed => closed.insert(Open::new(&self.folder)?),
         };
-        drop(open);
-        read(&keyspace).map_err(engine("read"))
+        open.shards.remove(name);
+        if !open.database.keyspace_exists(name) {
+            return Ok(());
+        }
+        let keyspace = open.database.keyspace(name, options);
+        let removed = keyspace.and_then(|keyspace| open.database.delete_keyspace(keyspace));
+        removed.map_err(engine("remove from"))
     }
 
     /// Writes `changes` to a shard's keyspace as one table. Nothing of it shows if it fails.
-    fn ingest(&self, shard: ShardId, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
+    fn ingest(&self, kv: &FjallKv, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
         let healthy = || {
             let open = self.open.read();
             let open = open.as_ref().ok_or(fjall::Error::Poisoned)?;
@@ -165,7 +173,7 @@ impl FjallDatabase {
             open.database.persist(PersistMode::Buffer)
         };
         healthy().map_err(engine("apply to"))?;
-        self.with(shard, |keyspace| {
+        kv.read(|keyspace| {
             let mut table = keyspace.start_ingestion()?;
             table.write(POSITION_KEY, position.get().to_le_bytes())?;
             for (key, value) in &batch.changes {
@@ -219,10 +227,60 @@ impl FjallDatabase {
 /// The state of one shard on fjall.
 pub struct FjallKv {
     database: Arc<FjallDatabase>,
-    shard: ShardId,
+    name: Arc<str>,
     position: AtomicU64,
     /// Held while a batch is applied, so that batches follow one another.
     applying: Mutex<()>,
+    /// Set under the database's lock when the shard is removed: reading must not make it anew.
+    removed: AtomicBool,
+}
+
+/// The name of a shard's keyspace. That of the default instance has none of its own in it.
+fn name(instance: &InstanceId, shard: ShardId) -> Arc<str> {
+    if *instance == InstanceId::default_instance() {
+        return format!("shard-{shard}").into();
+    }
+    format!("{instance}/shard-{shard}").into()
+}
+
+impl FjallKv {
+    /// Removes all that is stored. Reads and batches fail from now on.
+    pub fn remove(&self) -> Result<(), KvError> {
+        let _applying = self.applying.lock();
+        let mark = || self.removed.store(true, Ordering::Release);
+        self.database.remove_named(&self.name, mark)
+    }
+
+    fn check(&self) -> Result<(), KvError> {
+        if !self.removed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(KvError::Engine {
+            operation: "use",
+            reason: format!("`{}` has been removed", self.name),
+        })
+    }
+
+    /// Reads from the shard's keyspace.
+    fn read<T>(&self, read: impl FnOnce(&Keyspace) -> fjall::Result<T>) -> Result<T, KvError> {
+        let database = &*self.database;
+        let open = database.open.read();
+        self.check()?;
+        let found = open.as_ref().and_then(|open| open.shards.get(&self.name));
+        if let Some(keyspace) = found {
+            return read(keyspace).map_err(engine("read"));
+        }
+        drop(open);
+        let mut open = database.open.write();
+        self.check()?;
+        let open_now = match &mut *open {
+            Some(open) => open,
+            closed => closed.insert(Open::new(&database.folder)?),
+        };
+        let keyspace = open_now.shard(&self.name)?;
+        drop(open);
+        read(&keyspace).map_err(engine("read"))
+    }
 }
 
 fn prefixed(key: &[u8]) -> Vec<u8> {
@@ -242,9 +300,7 @@ fn unprefixed(pair: fjall::Guard) -> fjall::Result<(Bytes, Bytes)> {
 
 impl StateKv for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        let value = self
-            .database
-            .with(self.shard, |keyspace| keyspace.get(prefixed(key)))?;
+        let value = self.read(|keyspace| keyspace.get(prefixed(key)))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -258,7 +314,7 @@ impl StateKv for FjallKv {
         if from >= to {
             return Ok(Vec::new());
         }
-        self.database.with(self.shard, |keyspace| {
+        self.read(|keyspace| {
             let pairs = keyspace.range(prefixed(from)..prefixed(to));
             if reverse {
                 pairs.rev().take(limit).map(unprefixed).collect()
@@ -275,10 +331,11 @@ impl StateKv for FjallKv {
             position.get() >= applied,
             "state KV at {applied} cannot go back to {position}"
         );
-        if let Err(error) = self.database.ingest(self.shard, batch, position) {
-            tracing::warn!(shard = %self.shard, %error, "state KV opens anew and tries again");
+        self.check()?;
+        if let Err(error) = self.database.ingest(self, batch, position) {
+            tracing::warn!(shard = %self.name, %error, "state KV opens anew and tries again");
             self.database.reopen()?;
-            self.database.ingest(self.shard, batch, position)?;
+            self.database.ingest(self, batch, position)?;
         }
         self.position.store(position.get(), Ordering::Release);
         drop(applying);

@@ -51,6 +51,12 @@ pub enum AppendError {
         /// What the disk said.
         reason: String,
     },
+    /// The shard is being removed, with all that it stored.
+    #[error("log of shard {shard} is closed, its shard is being removed")]
+    Closed {
+        /// The shard, as its number.
+        shard: u16,
+    },
     /// The record is larger than any segment may hold.
     #[error("record of {bytes} bytes exceeds the limit of {limit}")]
     TooLarge {
@@ -65,7 +71,7 @@ impl AppendError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Busy { .. } => ErrorKind::Retry,
+            Self::Busy { .. } | Self::Closed { .. } => ErrorKind::Retry,
             Self::Full { .. } => ErrorKind::Limit,
             Self::Poisoned { .. } => ErrorKind::Fault,
             Self::TooLarge { .. } => ErrorKind::Request,

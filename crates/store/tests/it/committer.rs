@@ -225,3 +225,18 @@ fn a_panic_on_the_thread_ends_all_waits_instead_of_hanging_them() {
         Err(AppendError::Poisoned { .. })
     ));
 }
+
+#[test]
+fn a_closed_log_makes_durable_what_it_has_and_takes_no_more() {
+    let disk = CrashDisk::new();
+    let (log, ..) = open(&disk.as_disk());
+    let committer = committer();
+    committer.register(&log);
+    let end = append(&log, b"last").unwrap().end;
+    log.close();
+    let refused = append(&log, b"late");
+    assert!(matches!(refused, Err(AppendError::Closed { .. })));
+    block_on(log.durable(end)).unwrap();
+    committer.unregister(&log);
+    assert_eq!(log.durable_end(), end);
+}

@@ -291,3 +291,36 @@ fn readers_are_not_disturbed_by_batches() {
         reader.join().unwrap();
     });
 }
+
+#[test]
+fn a_removed_shard_is_gone_and_stays_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = FjallDatabase::open(folder.path()).unwrap();
+    let instance = base::InstanceId::new("mq-1").unwrap();
+    let shard = ShardId::new(0);
+    let kept = database.shard(shard).unwrap();
+    let removed = database.shard_of(&instance, shard).unwrap();
+    for kv in [&kept, &removed] {
+        kv.apply(&batch(&[(b"k", Some(b"1"))]), LogPosition::new(7))
+            .unwrap();
+    }
+    removed.remove().unwrap();
+    removed.remove().unwrap();
+    // Who still has it cannot bring it back.
+    assert!(removed.get(b"k").is_err());
+    let change = batch(&[(b"k", Some(b"2"))]);
+    assert!(removed.apply(&change, LogPosition::new(8)).is_err());
+    assert_eq!(kept.get(b"k").unwrap().as_deref(), Some(&b"1"[..]));
+    drop((kept, removed, database));
+
+    let database = FjallDatabase::open(folder.path()).unwrap();
+    let anew = database.shard_of(&instance, shard).unwrap();
+    assert_eq!(anew.get(b"k").unwrap(), None);
+    assert_eq!(anew.position().unwrap(), LogPosition::new(0));
+    drop(anew);
+    // One that is not open is removed by its name, if there is any.
+    database.remove(&instance, shard).unwrap();
+    database.remove(&instance, shard).unwrap();
+    let kept = database.shard(shard).unwrap();
+    assert_eq!(kept.get(b"k").unwrap().as_deref(), Some(&b"1"[..]));
+}

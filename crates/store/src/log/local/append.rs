@@ -67,6 +67,8 @@ pub(super) struct State {
     pub(super) committing: bool,
     pub(super) chunk_capacity: usize,
     pub(super) poison: Option<Poison>,
+    /// Whether it takes no more appends because its shard is being removed.
+    pub(super) closed: bool,
     /// Ordered by position.
     pub(super) durable_waits: VecDeque<DurableWait>,
     pub(super) writable_waits: Vec<oneshot::Sender<()>>,
@@ -88,6 +90,7 @@ impl State {
             committing: false,
             chunk_capacity: CHUNK_CAPACITY_MIN,
             poison: None,
+            closed: false,
             durable_waits: VecDeque::new(),
             writable_waits: Vec::new(),
             refused_bytes: 0,
@@ -249,6 +252,10 @@ impl LocalLog {
     fn admit(&self, state: &mut State, bytes: u64, urgency: Urgency) -> Result<(), AppendError> {
         if let Some(poison) = &state.poison {
             return Err(self.poisoned(poison));
+        }
+        if state.closed {
+            let shard = self.shard.get();
+            return Err(AppendError::Closed { shard });
         }
         let limit = self.options.pending_bytes_max;
         let busy = AppendError::Busy {

@@ -165,6 +165,19 @@ impl LocalLog {
         }
     }
 
+    /// Takes no more appends; what was appended is still made durable. For a shard that is to be
+    /// removed.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let waits = std::mem::take(&mut state.writable_waits);
+        drop(state);
+        for tell in waits {
+            // Who stopped waiting needs no answer.
+            let _ = tell.send(());
+        }
+    }
+
     /// The shard whose log this is.
     pub fn shard(&self) -> ShardId {
         self.shard

@@ -1,0 +1,257 @@
+//! The registry of instances, over a host that only remembers what it was asked for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use base::{InstanceId, Random, SeededRandom};
+use broker::{
+    CreateInstanceError, DeleteInstanceError, GroupSpec, HostError, Instance, InstanceChange,
+    InstanceHost, InstanceSettings, InstanceSpec, Instances, InstancesParts, Router, Series,
+    TopicSpec, UpdateInstanceError,
+};
+use futures::{executor::block_on, future::BoxFuture};
+use parking_lot::Mutex;
+use store::{
+    fs::FolderDisk,
+    meta::{EmbeddedMetadata, MetadataStore},
+};
+use tempfile::TempDir;
+
+use crate::support::{TestClock, group, topic};
+
+struct Host {
+    metadata: Arc<dyn MetadataStore>,
+    clock: Arc<TestClock>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    open: BTreeSet<InstanceId>,
+    removed: Vec<InstanceId>,
+    refuses: bool,
+}
+
+impl InstanceHost for Host {
+    fn open(
+        &self,
+        id: InstanceId,
+        series: Series,
+    ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>> {
+        let (metadata, clock) = (self.metadata.clone(), self.clock.clone());
+        let refused = std::mem::take(&mut self.seen.lock().refuses);
+        if !refused {
+            self.seen.lock().open.insert(id.clone());
+        }
+        Box::pin(async move {
+            if refused {
+                return Err("no room".into());
+            }
+            let settings = InstanceSettings {
+                series,
+                ..InstanceSettings::default()
+            };
+            Ok(Instance::open(id, settings, metadata, clock).await?)
+        })
+    }
+
+    fn remove(&self, id: InstanceId) -> BoxFuture<'static, Result<(), HostError>> {
+        let mut seen = self.seen.lock();
+        if std::mem::take(&mut seen.refuses) {
+            return Box::pin(async { Err("the disk is gone".into()) });
+        }
+        seen.open.remove(&id);
+        seen.removed.push(id);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        std::thread::spawn(|| block_on(work));
+    }
+}
+
+struct Bench {
+    instances: Arc<Instances>,
+    router: Arc<Router>,
+    host: Arc<Host>,
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap())
+    }
+
+    fn open(folder: TempDir) -> Self {
+        let clock = TestClock::new();
+        let disk = FolderDisk::open(folder.path()).unwrap();
+        let metadata = EmbeddedMetadata::open(disk, clock.clone()).unwrap();
+        let host = Arc::new(Host {
+            metadata: metadata.clone(),
+            clock: clock.clone(),
+            seen: Mutex::default(),
+        });
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(5));
+        let router = Arc::new(Router::default());
+        let parts = InstancesParts {
+            metadata,
+            router: router.clone(),
+            host: host.clone(),
+            clock,
+            random,
+            default_series: Series::Any,
+        };
+        Self {
+            instances: block_on(Instances::open(parts)).unwrap(),
+            router,
+            host,
+            folder,
+        }
+    }
+
+    /// As after a crash.
+    fn reopen(self) -> Self {
+        let folder = self.folder;
+        drop((self.instances, self.router, self.host));
+        Self::open(folder)
+    }
+
+    fn create(&self, series: Series) -> InstanceId {
+        let spec = InstanceSpec {
+            series,
+            display_name: "orders of Europe".to_owned(),
+            ..InstanceSpec::default()
+        };
+        block_on(self.instances.create(spec)).unwrap().id.clone()
+    }
+
+    fn keys(&self, of: &InstanceId) -> usize {
+        let all = block_on(self.host.metadata.range("")).unwrap().0;
+        let of_it = all.iter().filter(|entry| entry.key.contains(of.as_str()));
+        of_it.count()
+    }
+
+    fn ids(&self) -> Vec<InstanceId> {
+        let list = self.instances.list();
+        list.iter().map(|record| record.id.clone()).collect()
+    }
+}
+
+#[test]
+fn instances_are_there_after_a_restart_as_they_were_changed() {
+    let bench = Bench::new();
+    let (four, five) = (bench.create(Series::V4), bench.create(Series::V5));
+    let change = InstanceChange {
+        remark: Some("for the shop".to_owned()),
+        tags: Some(BTreeMap::from([("team".to_owned(), "shop".to_owned())])),
+        ..InstanceChange::default()
+    };
+    block_on(bench.instances.update(&four, change)).unwrap();
+    let (ids, account) = (bench.ids(), bench.instances.account());
+    assert_eq!(ids.len(), 3);
+
+    let bench = bench.reopen();
+    assert_eq!(bench.ids(), ids);
+    assert_eq!(bench.instances.account(), account);
+    let record = bench.instances.get(&four).unwrap();
+    assert_eq!(record.display_name, "orders of Europe");
+    assert_eq!(record.remark, "for the shop");
+    assert_eq!(record.tags["team"], "shop");
+    for (id, series) in [(&four, Series::V4), (&five, Series::V5)] {
+        let instance = bench.router.instance(id).unwrap();
+        assert_eq!(instance.settings().series, series);
+    }
+}
+
+#[test]
+fn what_an_instance_holds_must_be_deleted_first() {
+    let bench = Bench::new();
+    let id = bench.create(Series::V4);
+    let instance = bench.router.instance(&id).unwrap();
+    block_on(instance.create_topic(TopicSpec::new(topic("orders"), 1))).unwrap();
+    block_on(instance.create_group(GroupSpec::new(group("billing")))).unwrap();
+    block_on(instance.retry_topic(&group("billing"))).unwrap();
+    let refused = block_on(bench.instances.delete(&id));
+    assert!(
+        matches!(
+            refused,
+            Err(DeleteInstanceError::NotEmpty {
+                topics: 1,
+                groups: 1,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    // A refusal changes nothing.
+    block_on(instance.create_topic(TopicSpec::new(topic("more"), 1))).unwrap();
+    for name in ["orders", "more"] {
+        block_on(instance.delete_topic(&topic(name))).unwrap();
+    }
+    block_on(instance.delete_group(&group("billing"))).unwrap();
+    block_on(bench.instances.delete(&id)).unwrap();
+
+    assert!(bench.router.instance(&id).is_err());
+    assert!(bench.instances.get(&id).is_err());
+    assert_eq!(bench.host.seen.lock().removed, [id.clone()]);
+    assert_eq!(bench.keys(&id), 0);
+    // Who still holds it cannot bring anything of it back.
+    let late = block_on(instance.create_topic(TopicSpec::new(topic("late"), 1)));
+    assert!(late.is_err());
+    assert_eq!(bench.keys(&id), 0);
+    let again = block_on(bench.instances.delete(&id));
+    assert!(matches!(again, Err(DeleteInstanceError::NotFound(_))));
+}
+
+#[test]
+fn the_default_instance_stays_and_only_the_series_are_created() {
+    let bench = Bench::new();
+    let default = InstanceId::default_instance();
+    let refused = block_on(bench.instances.delete(&default));
+    assert!(matches!(refused, Err(DeleteInstanceError::Default { .. })));
+    let refused = block_on(bench.instances.create(InstanceSpec::default()));
+    assert!(matches!(refused, Err(CreateInstanceError::NoSeries)));
+    let change = InstanceChange {
+        remark: Some("x".repeat(129)),
+        ..InstanceChange::default()
+    };
+    let refused = block_on(bench.instances.update(&default, change));
+    assert!(matches!(refused, Err(UpdateInstanceError::Text(_))));
+    assert_eq!(bench.ids(), [default]);
+}
+
+#[test]
+fn an_instance_that_cannot_be_made_leaves_nothing() {
+    let bench = Bench::new();
+    bench.host.seen.lock().refuses = true;
+    let spec = InstanceSpec {
+        series: Series::V5,
+        ..InstanceSpec::default()
+    };
+    let refused = block_on(bench.instances.create(spec));
+    let Err(CreateInstanceError::Host { instance, .. }) = refused else {
+        panic!("made without room: {refused:?}");
+    };
+    assert_eq!(bench.host.seen.lock().removed, [instance.clone()]);
+    assert_eq!(bench.keys(&instance), 0);
+    assert_eq!(bench.ids().len(), 1);
+}
+
+#[test]
+fn a_removal_that_was_cut_short_is_finished_by_the_next_start() {
+    let bench = Bench::new();
+    let (cut, kept) = (bench.create(Series::V4), bench.create(Series::V4));
+    bench.host.seen.lock().refuses = true;
+    let failed = block_on(bench.instances.delete(&cut));
+    assert!(matches!(failed, Err(DeleteInstanceError::Host { .. })));
+    assert!(bench.router.instance(&cut).is_err());
+    assert_ne!(bench.keys(&cut), 0);
+
+    let bench = bench.reopen();
+    assert_eq!(bench.host.seen.lock().removed, [cut.clone()]);
+    assert!(!bench.host.seen.lock().open.contains(&cut));
+    assert_eq!(bench.keys(&cut), 0);
+    assert!(bench.router.instance(&kept).is_ok());
+}
