@@ -237,9 +237,10 @@ fn create_group_code(error: &CreateGroupError) -> Code {
 fn append_code(error: &AppendError) -> Code {
     match error {
         AppendError::Busy { .. } => Code::ThrottlingUser,
-        AppendError::Full { .. } | AppendError::Poisoned { .. } | AppendError::TooLarge { .. } => {
-            Code::OnsSystemError
-        }
+        AppendError::Full { .. }
+        | AppendError::Poisoned { .. }
+        | AppendError::Closed { .. }
+        | AppendError::TooLarge { .. } => Code::OnsSystemError,
     }
 }
 
