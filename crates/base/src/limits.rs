@@ -359,6 +359,10 @@ pub const CHECKPOINT_INDEX_ENTRIES: usize = 256 * 1024;
 /// State changes in memory at which a checkpoint is due at once: about 20 MiB of them.
 pub const CHECKPOINT_CHANGES: usize = 128 * 1024;
 
+/// Queues, or consumptions, in memory above which those of idle LiteTopics leave it without
+/// waiting for a checkpoint: about 8 MiB of them. A look at as many takes about a millisecond.
+pub const LITE_TOPICS_IN_MEMORY: usize = 32 * 1024;
+
 /// Largest gRPC request: a largest message in an envelope, or a batch of smaller ones. Apache's
 /// proxy takes 130 MiB; no SDK sends more than 4 MiB of bodies at once.
 pub const GRPC_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;

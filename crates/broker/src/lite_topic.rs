@@ -175,7 +175,7 @@ pub(crate) struct LiteTopics {
     /// Queues and consumptions that nobody has used since are let go of, once everything before the
     /// position is applied.
     idle_since: (u32, LogPosition),
-    /// The time by which use is measured: checkpoints.
+    /// The time by which use is measured: calls of [`State::forget_idle_lite_topics`].
     pub(crate) age: u32,
 }
 
@@ -316,9 +316,9 @@ impl State {
         Ok(is_lite(stream) && self.get(&keys::lite_topic(stream))?.is_none())
     }
 
-    /// Lets go of queues and consumptions of LiteTopics that nobody has used for one to two
-    /// checkpoints: the KV has all that there is to know of them. Called after a checkpoint, with
-    /// where the log ends.
+    /// Lets go of queues and consumptions of LiteTopics that nobody has used since the call before
+    /// the last: the KV has all that there is to know of them. Called after a checkpoint, and more
+    /// often while many are in memory, with where the log ends.
     pub(crate) fn forget_idle_lite_topics(&mut self, log_tail: LogPosition) {
         let (since, position) = self.lite.idle_since;
         // A record that is still on its way would be missing from the KV.

@@ -366,7 +366,7 @@ impl Shard {
         Ok((appended, sent))
     }
 
-    /// The queue of messages, and the name of the LiteTopic that has it where that is to be created.
+    /// The queue of messages, and the name of its LiteTopic where that is to be created.
     fn choose_queue(
         &self,
         state: &mut State,

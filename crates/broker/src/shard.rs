@@ -297,6 +297,16 @@ impl Shard {
             || state.pending.len() >= limits::CHECKPOINT_CHANGES
     }
 
+    /// Lets go of LiteTopics that nobody uses, where so many are in memory that it should not wait
+    /// for the next checkpoint: ten thousand clients that subscribe touch a million in seconds.
+    pub fn forget_idle_lite_topics(&self) {
+        let mut state = self.state.lock();
+        let in_memory = state.queues.len().max(state.consumptions.len());
+        if in_memory > limits::LITE_TOPICS_IN_MEMORY {
+            state.forget_idle_lite_topics(self.log.tail());
+        }
+    }
+
     /// Whether a queue is locked, or to be, so that nothing of it is handed out.
     pub(crate) fn is_locked(&self, state: &State, stream: StreamKey, group: GroupId) -> bool {
         state.queue_lock(group, stream, self.clock.now()).is_some()

@@ -107,10 +107,11 @@ pub(crate) fn run(options: &Options, sizes: Sizes) -> Result<()> {
         let began = Instant::now();
         let clients = subscribe_all(&address, sizes).await?;
         println!(
-            "{} consumers subscribed to {} LiteTopics each: {:.1} s",
+            "{} consumers subscribed to {} LiteTopics each: {:.1} s, memory {} MiB",
             sizes.consumers,
             sizes.lite_topics / sizes.consumers,
-            began.elapsed().as_secs_f64()
+            began.elapsed().as_secs_f64(),
+            server.resident_bytes()? >> 20
         );
         let mut receiving = JoinSet::new();
         for (number, client) in clients.into_iter().enumerate() {

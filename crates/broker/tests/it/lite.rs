@@ -475,6 +475,41 @@ fn idle_lite_topics_are_not_in_memory() {
 }
 
 #[test]
+fn many_idle_lite_topics_leave_memory_before_the_next_checkpoint() {
+    let bench = bench();
+    let subscribe = |client: usize| {
+        let name = |n: usize| LiteTopicName::new(&format!("session-{client}-{n}")).unwrap();
+        for first in (0..2_000).step_by(40) {
+            let change = LiteSubscriptionChange::Add {
+                names: (first..first + 40).map(name).collect(),
+                from: Some(LiteStart::Max),
+            };
+            sync(&bench, "agents", &format!("client-{client}"), change).unwrap();
+            bench.commit();
+        }
+    };
+    let forget = || {
+        bench.commit();
+        bench.shard.forget_idle_lite_topics();
+    };
+    subscribe(0);
+    for _ in 0..3 {
+        forget();
+    }
+    assert_eq!(bench.shard.queues_in_memory(), 2_000, "few may stay");
+    (1..17).for_each(subscribe);
+    assert!(bench.shard.queues_in_memory() >= 34_000);
+    for _ in 0..3 {
+        forget();
+    }
+    assert!(bench.shard.queues_in_memory() < 10);
+    // What has left is where it was.
+    let late = message("session-7-7", "late");
+    bench.run(bench.shard.send(late)).unwrap();
+    assert_eq!(keys(&receive(&bench, "agents", "client-7")), ["late"]);
+}
+
+#[test]
 fn where_a_group_goes_on_is_the_subscribers_choice() {
     let bench = bench();
     for key in ["a1", "a2", "a3", "b1"] {

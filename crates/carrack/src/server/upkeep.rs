@@ -18,7 +18,8 @@ use tokio::runtime::Handle;
 use super::node::Node;
 use crate::config::Settings;
 
-/// How often it is looked whether so much has gathered that a checkpoint should not wait.
+/// How often it is looked whether so much has gathered that a checkpoint should not wait, or so
+/// much lies idle that it should leave.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often messages past their retention are given back.
@@ -101,6 +102,8 @@ impl Worker {
             self.for_all(|instance, shard| {
                 if is_turn || shard.checkpoint_is_due() {
                     self.checkpoint(instance, shard);
+                } else {
+                    shard.forget_idle_lite_topics();
                 }
             });
             if is_turn {
