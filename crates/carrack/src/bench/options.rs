@@ -82,6 +82,15 @@ pub(crate) struct BenchOptions {
     #[command(flatten)]
     #[serde(skip)]
     pub(super) keys: Keys,
+    /// When receiving over Remoting: pop and ack instead of pulling
+    #[arg(long)]
+    pub(super) pop: bool,
+    /// When pulling: only this queue [default: all]
+    #[arg(long, value_name = "N")]
+    pub(super) queue: Option<u32>,
+    /// When sending: stop after so many messages, if the time is not over before
+    #[arg(long, value_name = "N")]
+    pub(super) messages: Option<u64>,
     /// When receiving, stop at the messages that were there at the start
     #[arg(long)]
     pub(super) until_end: bool,

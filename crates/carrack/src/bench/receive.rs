@@ -1,6 +1,7 @@
 //! `carrack bench receive`, and receiving for `e2e`.
 
 mod grpc;
+mod pop;
 mod pull;
 
 use std::sync::Arc;
@@ -80,7 +81,7 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
         meter.result(),
         usage,
     );
-    if options.protocol == Protocol::Grpc {
+    if options.protocol == Protocol::Grpc || options.pop {
         let (latency, failures) = acks.result();
         report.ack_latency = Some(latency);
         report.failed += acks.counts().failed;
@@ -89,7 +90,8 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
     report.of_server(target.as_ref()).await.print()
 }
 
-/// Where receiving begins in a queue. Over gRPC the server keeps that, so it has no effect.
+/// Where receiving begins in a queue. Over gRPC and with pop the server keeps that, so it has no
+/// effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// At the first message there.
@@ -103,6 +105,8 @@ pub(super) enum Receivers {
     /// One per queue.
     Pull(Vec<pull::Pull>),
     /// One per request under way.
+    Pop(Vec<pop::Pop>),
+    /// One per request under way.
     Grpc(Vec<grpc::Receive>),
 }
 
@@ -115,6 +119,9 @@ impl Receivers {
         start: Start,
     ) -> Result<Self, ClientError> {
         match (options.protocol, target) {
+            (Protocol::Remoting, Some(target)) if options.pop => {
+                Ok(Self::Pop(pop::connect(options, target).await?))
+            }
             (Protocol::Remoting, Some(target)) => {
                 Ok(Self::Pull(pull::connect(options, target, start).await?))
             }
@@ -135,6 +142,11 @@ impl Receivers {
             Self::Pull(pulls) => {
                 for pull in pulls {
                     lanes.spawn(pull.run(meter.lane(), arrived.clone()));
+                }
+            }
+            Self::Pop(pops) => {
+                for pop in pops {
+                    lanes.spawn(pop.run(meter.lane(), acks.lane(), arrived.clone()));
                 }
             }
             Self::Grpc(receives) => {

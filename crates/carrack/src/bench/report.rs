@@ -32,7 +32,7 @@ pub(super) struct Report<'a> {
     /// Of `send`: until the server confirmed. Of `receive`: until a request was answered with
     /// messages. Of `e2e`: from when a send was due until its message was received.
     pub(super) latency: Latencies,
-    /// Of `receive` over gRPC: until acks were confirmed.
+    /// Of `receive` over gRPC or with pop: until acks were confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ack_latency: Option<Latencies>,
     /// Of `e2e`: until the server confirmed sends.

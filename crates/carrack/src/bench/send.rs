@@ -1,13 +1,19 @@
 //! `carrack bench send`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use client::ClientError;
 use tokio::{
     sync::oneshot,
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -76,10 +82,12 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
     let body = noise(options.size);
     let span = Span::from_now(&options);
     let meter = Meter::new(span);
-    let (_running, stopped) = oneshot::channel();
+    let (running, stopped) = oneshot::channel();
     let usage = tokio::spawn(Usage::watch(span, options.server_pid, stopped));
     let progress = Progress::start(&meter, &options);
     let not_begun = load(&options, &senders, span, &meter, move |_| body.clone()).await?;
+    let finished = Instant::now().min(span.end);
+    drop(running);
     drop(progress);
 
     let counts = meter.counts();
@@ -87,7 +95,9 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
     let mut report = Report::new(
         "send",
         &options,
-        span.seconds(),
+        finished
+            .saturating_duration_since(span.measured)
+            .as_secs_f64(),
         counts,
         meter.result(),
         usage,
@@ -116,13 +126,17 @@ pub(super) async fn load(
     // A request sends `batch` messages; requests are what falls due.
     let rate = options.rate.map(|rate| rate / options.batch as f64);
     let pace = Arc::new(Pace::start(span, rate)?);
+    let left = Arc::new(AtomicU64::new(options.messages.unwrap_or(u64::MAX)));
     let mut lanes = JoinSet::new();
     for sender in &senders.senders {
         for _ in 0..options.in_flight {
             let (sender, pace, body) = (Arc::clone(sender), Arc::clone(&pace), body.clone());
             let (messages, mut lane) = (options.batch as u64, meter.lane());
+            let left = Arc::clone(&left);
             lanes.spawn(async move {
-                while let Some(due) = pace.next().await {
+                while take(&left, messages)
+                    && let Some(due) = pace.next().await
+                {
                     let body = body(due);
                     let bytes = body.len() as u64 * messages;
                     match sender.send(&body).await {
@@ -136,13 +150,25 @@ pub(super) async fn load(
             });
         }
     }
-    super::wait_until(span.end).await;
+    let all_ended = async { while lanes.join_next().await.is_some() {} };
+    if timeout_at(span.end, all_ended).await.is_ok() {
+        // As many messages as were asked for, before the time was over.
+        return Ok(0);
+    }
     let not_begun = pace.finish(PATIENCE).await;
     let all_ended = async { while lanes.join_next().await.is_some() {} };
     if timeout(PATIENCE, all_ended).await.is_err() {
         lanes.shutdown().await;
     }
     Ok(not_begun)
+}
+
+/// Takes a request of `messages` from what is left to send, unless there is nothing.
+fn take(left: &AtomicU64, messages: u64) -> bool {
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        (left > 0).then(|| left.saturating_sub(messages))
+    });
+    taken.is_ok()
 }
 
 /// Bytes that no compression makes smaller, the same in every run.

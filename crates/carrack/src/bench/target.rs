@@ -22,6 +22,8 @@ const ROUTE_PAUSE: Duration = Duration::from_millis(200);
 /// A broker that has the topic.
 #[derive(Clone, Debug)]
 pub(super) struct Broker {
+    /// Its name.
+    pub(super) name: String,
     /// Where it is.
     pub(super) address: String,
     /// Its queues of the topic.
@@ -76,6 +78,7 @@ impl Target {
                 && let Ok(count @ 1..) = u32::try_from(queues.write_queue_count)
             {
                 brokers.push(Broker {
+                    name: queues.broker_name.clone(),
                     address: address.clone(),
                     queues: count,
                 });

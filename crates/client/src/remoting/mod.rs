@@ -5,6 +5,7 @@ mod connection;
 mod group;
 mod heartbeat;
 mod offset;
+mod pop;
 mod pull;
 mod query;
 mod route;
@@ -12,6 +13,7 @@ mod send;
 mod topic;
 
 pub use connection::{RemotingClient, RemotingOptions};
+pub use pop::{PopQueue, PoppedMessage};
 pub use pull::{PullQueue, PullStatus, PulledMessages};
 pub use query::QueryMessages;
 pub use send::{OutgoingMessage, SentMessage, batch_body};

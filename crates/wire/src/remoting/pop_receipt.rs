@@ -1,7 +1,7 @@
 //! Receipts of popped messages: the text that a client puts together from the answer to a pop, and
 //! the parts of the answer that it does so from. Source: `ExtraInfoUtil` of RocketMQ 5.5.0.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt, fmt::Write as _};
 
 /// Between the parts of a receipt.
 const SEPARATOR: char = ' ';
@@ -68,6 +68,52 @@ impl<'a> PopReceipt<'a> {
     }
 }
 
+/// As clients write it.
+impl fmt::Display for PopReceipt<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            start_offset,
+            pop_timestamp,
+            invisible_ms,
+            revive_queue_id,
+            retry,
+            broker_name,
+            queue_id,
+            queue_offset,
+        } = self;
+        write!(
+            out,
+            "{start_offset} {pop_timestamp} {invisible_ms} {revive_queue_id} "
+        )?;
+        write!(out, "{retry} {broker_name} {queue_id}")?;
+        queue_offset.map_or(Ok(()), |offset| write!(out, " {offset}"))
+    }
+}
+
+/// Reads the field `startOffsetInfo` of the answer to a pop: the least offset per queue. Where
+/// queues of a retry topic are told as well, those of the topic itself count.
+///
+/// # Errors
+/// When parts are missing or no numbers.
+pub fn start_offsets(text: &str) -> Result<BTreeMap<u32, i64>, PopReceiptError> {
+    let mut starts = BTreeMap::new();
+    for queue in text.split(';').filter(|queue| !queue.is_empty()) {
+        let parse = || {
+            let mut parts = queue.split(SEPARATOR);
+            let flag = parts.next()?;
+            let start = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            parts.next().is_none().then_some((flag, start))
+        };
+        let (flag, (queue_id, offset)) = parse().ok_or_else(|| PopReceiptError {
+            start: text.chars().take(SHOWN_CHARACTERS_MAX).collect(),
+        })?;
+        if flag == "0" {
+            starts.insert(queue_id, offset);
+        }
+    }
+    Ok(starts)
+}
+
 /// How receipts tell a retry topic from others: `1`, and `0`.
 pub fn retry_flag(topic: &str) -> char {
     if topic.starts_with("%RETRY%") {
@@ -116,8 +162,13 @@ mod tests {
             queue_offset: Some(7),
         };
         assert_eq!(receipt, wanted);
+        assert_eq!(receipt.to_string(), text);
         let short = PopReceipt::parse("5 1700000000000 60000 2147483647 0 default-0 3").unwrap();
         assert_eq!(short.queue_offset, None);
+        assert_eq!(
+            short.to_string(),
+            "5 1700000000000 60000 2147483647 0 default-0 3"
+        );
         for bad in [
             "",
             "5",
@@ -139,6 +190,14 @@ mod tests {
         let offsets = BTreeMap::from([(0, vec![7, 5, 9]), (2, vec![1]), (3, Vec::new())]);
         let (starts, all) = offset_info("orders", &offsets);
         assert_eq!(starts, "0 0 5;0 2 1");
+        assert_eq!(
+            start_offsets(&starts).unwrap(),
+            BTreeMap::from([(0, 5), (2, 1)])
+        );
+        assert_eq!(start_offsets("1 0 3;0 0 7").unwrap(), [(0, 7)].into());
+        for bad in ["0 0", "0 0 5 6", "0 x 5", "5"] {
+            assert!(start_offsets(bad).is_err(), "{bad}");
+        }
         assert_eq!(all, "0 0 7,5,9;0 2 1");
         let (starts, _) = offset_info("%RETRY%billing", &offsets);
         assert_eq!(starts, "1 0 5;1 2 1");

@@ -47,7 +47,7 @@ pub(super) async fn connect(
             let connected = RemotingClient::connect(&broker.address, remoting_options(options));
             clients.push(connected.await?);
         }
-        for queue in 0..broker.queues {
+        for queue in (0..broker.queues).filter(|queue| options.queue.is_none_or(|q| q == *queue)) {
             let client = clients[queue as usize % clients.len()].clone();
             let end = client.max_offset(&options.topic, queue).await?;
             let offset = match start {
