@@ -5,6 +5,7 @@
 )]
 
 mod ci;
+mod compare;
 mod conformance;
 mod crash;
 mod differential;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long)]
         fix: bool,
     },
+    /// Measure Carrack and Apache RocketMQ side by side.
+    Compare(compare::Arguments),
     /// Compare what is to be seen of the same operations on Apache RocketMQ and here.
     Differential(differential::Arguments),
     /// Kill a server under load, again and again, and look for what it lost.
@@ -91,6 +94,7 @@ fn main() -> Result<()> {
         Command::Ci => ci::ci(),
         Command::Verify => ci::verify(),
         Command::Tidy { fix } => tidy::run(fix),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Differential(arguments) => differential::run(&arguments),
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),

@@ -112,7 +112,7 @@ pub(crate) fn java(products: &Path, home: &Path, heap: &str, class: &str) -> Com
 }
 
 /// Builds what starts Apache and returns the folder with it and with Apache's artifacts.
-fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     let root = workspace::root();
     maven::package(&root.join("conformance/apache"))?;
     Ok(root.join("target/apache"))

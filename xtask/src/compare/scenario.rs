@@ -1,0 +1,329 @@
+//! What is compared: scenarios as data, with the ratio that each figure should reach.
+
+use serde::Serialize;
+
+/// Servers that are started for a row of scenarios: both on empty stores, with the same ports open
+/// and with the durability named here. Carrack always answers a send after `fdatasync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Setup {
+    /// Apache answers from memory and flushes every 500 ms.
+    Asynchronous,
+    /// Apache answers after a flush.
+    Synchronous,
+    /// Apache with its proxy in the same process (local mode); answers from memory.
+    Proxy,
+}
+
+impl Setup {
+    /// All, in the order in which they run.
+    pub(super) const ALL: [Self; 3] = [Self::Asynchronous, Self::Synchronous, Self::Proxy];
+
+    /// Whether the load speaks gRPC.
+    pub(super) fn is_grpc(self) -> bool {
+        self == Self::Proxy
+    }
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Load {
+    /// Nothing: how long the start took until a send was acknowledged.
+    Start,
+    /// Nothing for some seconds, then a look at the memory.
+    Idle,
+    /// Sends, as fast as they are acknowledged.
+    Send(Sending),
+    /// Sends at a fixed rate: a share of what Apache reached in another scenario.
+    SendAtShare {
+        /// How it sends.
+        sending: Sending,
+        /// The scenario that found the rate.
+        of: &'static str,
+        /// The share of it.
+        share: f64,
+    },
+    /// Reading what was stored before, warm.
+    Consume(Reading),
+    /// Reading one queue of many, after a restart and with the page cache emptied of the store.
+    ColdQueue {
+        /// Queues that the messages are spread over, one by one.
+        queues: u32,
+    },
+    /// Open connections that do nothing, and a look at the memory.
+    Connections(usize),
+    /// Killing the server, and starting it on what it stored until then.
+    Restart,
+}
+
+impl Load {
+    /// Whether code paths of the server should have been compiled before.
+    pub(super) fn needs_warm_server(self) -> bool {
+        match self {
+            Self::Start | Self::Idle => false,
+            Self::Send(_)
+            | Self::SendAtShare { .. }
+            | Self::Consume(_)
+            | Self::ColdQueue { .. }
+            | Self::Connections(_)
+            | Self::Restart => true,
+        }
+    }
+}
+
+/// How to send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sending {
+    /// Connections.
+    pub(super) connections: usize,
+    /// Requests under way on each.
+    pub(super) in_flight: usize,
+    /// Messages per request.
+    pub(super) batch: usize,
+}
+
+/// How to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Pull, one request under way per queue.
+    Pull,
+    /// Pop, and an ack per message.
+    Pop,
+    /// Receive over gRPC, and an ack per answer.
+    Receive,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Metric {
+    /// Processor time of the server per million messages, in s.
+    CpuSeconds,
+    /// Messages per second.
+    Rate,
+    /// 50th percentile of latency, in ms.
+    P50,
+    /// 99th percentile of latency, in ms.
+    P99,
+    /// Resident memory of the server that is no file, in MiB.
+    AnonymousMemory,
+    /// Time from the start of the process to the first acknowledged send, in ms.
+    FirstSend,
+}
+
+impl Metric {
+    /// What it is called in tables, with its unit.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::CpuSeconds => "CPU s/M",
+            Self::Rate => "msg/s",
+            Self::P50 => "p50 ms",
+            Self::P99 => "p99 ms",
+            Self::AnonymousMemory => "MiB",
+            Self::FirstSend => "start ms",
+        }
+    }
+}
+
+/// The ratio of Carrack's figure to Apache's that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Target {
+    /// At most `1/n`.
+    OneIn(f64),
+    /// At least `n` times.
+    Times(f64),
+}
+
+impl Target {
+    /// Whether a ratio reaches it.
+    pub(super) fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Self::OneIn(n) => ratio <= 1.0 / n,
+            Self::Times(n) => ratio >= n,
+        }
+    }
+}
+
+/// One scenario.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scenario {
+    /// Its name on the command line.
+    pub(super) name: &'static str,
+    /// Servers it runs against.
+    pub(super) setup: Setup,
+    /// What is done.
+    pub(super) load: Load,
+    /// Figures that have a target; others are shown without.
+    pub(super) targets: &'static [(Metric, Target)],
+}
+
+const fn sending(connections: usize, in_flight: usize, batch: usize) -> Sending {
+    Sending {
+        connections,
+        in_flight,
+        batch,
+    }
+}
+
+const fn scenario(
+    name: &'static str,
+    setup: Setup,
+    load: Load,
+    targets: &'static [(Metric, Target)],
+) -> Scenario {
+    Scenario {
+        name,
+        setup,
+        load,
+        targets,
+    }
+}
+
+use Load::{ColdQueue, Connections, Consume, Idle, Restart, Send, SendAtShare, Start};
+use Metric::{AnonymousMemory, CpuSeconds, FirstSend, P99, Rate};
+use Setup::{Asynchronous, Proxy, Synchronous};
+use Target::{OneIn, Times};
+
+/// All scenarios; those of one setup run in this order on the same servers.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    scenario("start", Asynchronous, Start, &[(FirstSend, OneIn(20.0))]),
+    scenario(
+        "idle",
+        Asynchronous,
+        Idle,
+        &[(AnonymousMemory, OneIn(20.0))],
+    ),
+    scenario("send-1", Asynchronous, Send(sending(1, 1, 1)), &[]),
+    scenario("send-16", Asynchronous, Send(sending(1, 16, 1)), &[]),
+    scenario(
+        "send-64",
+        Asynchronous,
+        Send(sending(1, 64, 1)),
+        &[(CpuSeconds, OneIn(6.0)), (AnonymousMemory, OneIn(5.0))],
+    ),
+    scenario("send-512", Asynchronous, Send(sending(1, 512, 1)), &[]),
+    scenario(
+        "send-16x64",
+        Asynchronous,
+        Send(sending(16, 64, 1)),
+        &[(Rate, Times(4.0))],
+    ),
+    scenario("batch-32", Asynchronous, Send(sending(1, 16, 32)), &[]),
+    scenario(
+        "latency",
+        Asynchronous,
+        SendAtShare {
+            sending: sending(1, 512, 1),
+            of: "send-64",
+            share: 0.5,
+        },
+        &[(P99, OneIn(3.0))],
+    ),
+    scenario(
+        "pull",
+        Asynchronous,
+        Consume(Reading::Pull),
+        &[(CpuSeconds, OneIn(6.0))],
+    ),
+    scenario(
+        "pop-ack",
+        Asynchronous,
+        Consume(Reading::Pop),
+        &[(CpuSeconds, OneIn(10.0))],
+    ),
+    scenario("connections", Asynchronous, Connections(4_000), &[]),
+    scenario("restart", Asynchronous, Restart, &[]),
+    scenario(
+        "cold-queue",
+        Asynchronous,
+        ColdQueue { queues: 1_000 },
+        &[(Rate, Times(2.0))],
+    ),
+    scenario("sync-send-1", Synchronous, Send(sending(1, 1, 1)), &[]),
+    scenario("sync-send-16", Synchronous, Send(sending(1, 16, 1)), &[]),
+    scenario(
+        "sync-send-64",
+        Synchronous,
+        Send(sending(1, 64, 1)),
+        &[(Rate, Times(4.0))],
+    ),
+    scenario(
+        "sync-send-16x64",
+        Synchronous,
+        Send(sending(16, 64, 1)),
+        &[(Rate, Times(10.0))],
+    ),
+    scenario("grpc-send-1", Proxy, Send(sending(1, 1, 1)), &[]),
+    scenario("grpc-send-16", Proxy, Send(sending(1, 16, 1)), &[]),
+    scenario(
+        "grpc-send-64",
+        Proxy,
+        Send(sending(1, 64, 1)),
+        &[(CpuSeconds, OneIn(10.0))],
+    ),
+    scenario(
+        "grpc-receive-ack",
+        Proxy,
+        Consume(Reading::Receive),
+        &[(CpuSeconds, OneIn(10.0))],
+    ),
+];
+
+/// The scenarios to run: those named, or all, and those that they take figures from.
+pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    for name in names {
+        if SCENARIOS.iter().all(|scenario| scenario.name != name) {
+            let all: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            anyhow::bail!("no scenario `{name}`, expected one of {}", all.join(", "));
+        }
+    }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let needed = |name: &str| {
+        SCENARIOS.iter().any(|scenario| {
+            matches!(scenario.load, SendAtShare { of, .. } if of == name) && wanted(scenario.name)
+        })
+    };
+    let chosen = SCENARIOS.iter().copied();
+    Ok(chosen
+        .filter(|scenario| wanted(scenario.name) || needed(scenario.name))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_brings_those_it_takes_figures_from() {
+        let names = |wanted: &[&str]| -> Vec<&'static str> {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            let chosen = chosen(&wanted).unwrap();
+            chosen.iter().map(|scenario| scenario.name).collect()
+        };
+        assert_eq!(names(&["latency"]), ["send-64", "latency"]);
+        assert_eq!(names(&["pull", "start"]), ["start", "pull"]);
+        assert_eq!(names(&[]).len(), SCENARIOS.len());
+        assert!(chosen(&["pul".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_rate_is_found_before_it_is_used() {
+        for (index, scenario) in SCENARIOS.iter().enumerate() {
+            if let SendAtShare { of, .. } = scenario.load {
+                let before = &SCENARIOS[..index];
+                assert!(
+                    before
+                        .iter()
+                        .any(|b| b.name == of && b.setup == scenario.setup)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn targets_are_reached_from_their_side() {
+        assert!(OneIn(6.0).is_met(0.16) && !OneIn(6.0).is_met(0.17));
+        assert!(Times(4.0).is_met(4.0) && !Times(4.0).is_met(3.9));
+    }
+}
