@@ -511,3 +511,13 @@ pub const TREND_HOURS_MAX: u32 = 72;
 /// Topics, and groups on topics, whose messages are counted by the minute at the same time, per
 /// shard: about 300 bytes each. What is new beyond that is not counted in that hour.
 pub const TREND_SERIES_MAX: usize = 10_000;
+
+/// Pages of messages by time that the OpenAPI has, as its documentation says.
+pub const OPENAPI_PAGES_MAX: i64 = 50;
+
+/// Most messages of one of these pages, as its documentation says.
+pub const OPENAPI_PAGE_MESSAGES_MAX: i64 = 50;
+
+/// Queries for traces that are remembered until their results are fetched, each of about 500 bytes;
+/// the oldest is forgotten for a new one.
+pub const OPENAPI_TRACE_QUERIES_MAX: usize = 1_000;

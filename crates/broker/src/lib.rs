@@ -16,6 +16,7 @@ mod ack;
 mod agenda;
 mod apply;
 mod available;
+mod backlog;
 mod browse;
 mod change_invisible_duration;
 mod checkpoint;
@@ -74,12 +75,14 @@ mod sync_lite_subscription;
 pub mod system_names;
 mod time_span;
 mod topic;
+mod track;
 mod trend;
 mod wait;
 
 pub use ack::AckError;
 pub use apply::ApplyError;
 pub use available::Receiver;
+pub use backlog::Backlog;
 pub use browse::{BrowseError, BrowseRequest, Browsed};
 pub use change_invisible_duration::ChangeInvisibleDurationError;
 pub use clients::{
@@ -136,4 +139,5 @@ pub use sync_lite_subscription::{
 };
 pub use time_span::TimeSpan;
 pub use topic::{CreateTopicError, DeleteTopicError, Permission, Topic, TopicSpec, TopicType};
+pub use track::Track;
 pub use trend::{TrendError, TrendPoint, TrendRequest};

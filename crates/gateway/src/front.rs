@@ -18,8 +18,12 @@ use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
 
 use crate::{
-    client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
-    metrics::FrontMetrics, ons_openapi::Nonces, surroundings::Surroundings,
+    client_metrics::ClientMetrics,
+    grpc::clients::Clients,
+    message_trace::MessageTraces,
+    metrics::FrontMetrics,
+    ons_openapi::{Nonces, TraceQueries},
+    surroundings::Surroundings,
 };
 
 /// Name of the cluster that Remoting clients and administration tools see, as Apache's default.
@@ -187,6 +191,8 @@ pub struct Front {
     pub instances: Option<Arc<Instances>>,
     /// Which requests of the OpenAPI have been made.
     pub(crate) openapi_nonces: Nonces,
+    /// Queries for traces that the OpenAPI was asked.
+    pub(crate) openapi_trace_queries: TraceQueries,
     log_level: OnceLock<ChangeLogLevel>,
     pub(crate) surroundings: Option<Surroundings>,
     started_at: Duration,
@@ -215,6 +221,7 @@ impl Front {
             grpc_clients: Clients::default(),
             instances: None,
             openapi_nonces: Nonces::default(),
+            openapi_trace_queries: TraceQueries::default(),
             log_level: OnceLock::new(),
             surroundings: None,
             started_at,

@@ -6,6 +6,7 @@
 //! them out, writes them to the trace topic (`topic.rs`), and makes spans of them (`spans.rs`).
 
 mod deliveries;
+mod read;
 mod recorder;
 mod spans;
 mod topic;
@@ -26,7 +27,11 @@ use tokio::sync::mpsc;
 use wire::{message::properties, otlp::trace::v1::Span};
 
 use self::spans::Parent;
-pub(crate) use self::{recorder::start, topic::TRACE_TOPIC};
+pub(crate) use self::{
+    read::{Step, steps},
+    recorder::start,
+    topic::TRACE_TOPIC,
+};
 
 /// Where instrumented applications put the context of a message: W3C Trace Context.
 const TRACE_PARENT: &str = "traceparent";

@@ -1,11 +1,7 @@
 //! `carrack message trace`: what the SDKs told of a message's way.
 
-use std::io::Read;
-
-use base::limits;
-use flate2::read::ZlibDecoder;
 use serde::Serialize;
-use wire::message::{StoredMessage, TraceKind, TraceRecord, sys_flag, trace_records};
+use wire::message::{StoredMessage, TraceKind, TraceRecord, trace_records};
 
 use super::{
     message::by_key,
@@ -62,16 +58,10 @@ pub(super) async fn run(id: &str, topic: &str, options: &ServerOptions) -> Resul
 
 /// The body as text; SDKs compress the larger ones.
 fn text(message: &StoredMessage) -> Result<String, Failure> {
-    let body = message.body();
-    if message.sys_flag() & sys_flag::COMPRESSED == 0 {
-        return Ok(String::from_utf8_lossy(&body).into_owned());
-    }
-    let mut inflated = Vec::new();
-    ZlibDecoder::new(&body[..])
-        .take(limits::INFLATED_BODY_BYTES_MAX)
-        .read_to_end(&mut inflated)
+    let content = message
+        .content()
         .map_err(|error| Failure::Refused(anyhow::anyhow!("inflate a trace message: {error}")))?;
-    Ok(String::from_utf8_lossy(&inflated).into_owned())
+    Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
 fn step(servers: &Servers, record: &TraceRecord<'_>, host: &str) -> Step {

@@ -8,11 +8,19 @@
 
 mod access;
 mod call;
+mod consumer_offset;
+mod consumer_status;
+mod dead_letter;
+mod message;
+mod message_pages;
+mod message_query;
 mod nonces;
 mod operations;
 mod regions;
 mod signature;
 mod status;
+mod trace;
+mod trend;
 
 use std::sync::Arc;
 
@@ -28,12 +36,12 @@ use wire::openapi::{
     json_document, xml_document,
 };
 
-pub(crate) use self::nonces::Nonces;
 use self::{
     call::Call,
     operations::Operation,
     status::{Code, Refusal},
 };
+pub(crate) use self::{nonces::Nonces, trace::TraceQueries};
 use crate::{ConnectionInfo, Front, metrics::RpcKey, request_body};
 
 /// The one version of the API.

@@ -4,7 +4,10 @@
 
 use futures::future::BoxFuture;
 
-use super::{Fields, call::Call, regions, status::Refusal};
+use super::{
+    Fields, call::Call, consumer_offset, consumer_status, dead_letter, message_query, regions,
+    status::Refusal, trace, trend,
+};
 
 /// What a parameter holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,53 @@ macro_rules! operations {
 operations! {
     OpenOnsService() about Account => regions::open;
     OnsRegionList() about Account => regions::list;
+
+    OnsConsumerStatus(InstanceId: Text, GroupId: Text required, Detail: Boolean,
+        NeedJstack: Boolean) about Group => consumer_status::status;
+    OnsConsumerAccumulate(InstanceId: Text, GroupId: Text required, Detail: Boolean)
+        about Group => consumer_offset::accumulate;
+    OnsConsumerGetConnection(InstanceId: Text, GroupId: Text required)
+        about Group => consumer_status::connections;
+    OnsConsumerTimeSpan(InstanceId: Text, GroupId: Text required, Topic: Text required)
+        about Group => consumer_offset::time_span;
+    OnsConsumerResetOffset(InstanceId: Text, GroupId: Text required, Topic: Text required,
+        Type: Integer required, ResetTimestamp: Integer) about Group => consumer_offset::reset;
+
+    OnsMessageGetByMsgId(InstanceId: Text, Topic: Text required, MsgId: Text required)
+        about Topic => message_query::by_id;
+    OnsMessageGetByKey(InstanceId: Text, Topic: Text required, Key: Text required)
+        about Topic => message_query::by_key;
+    OnsMessagePageQueryByTopic(InstanceId: Text, Topic: Text required,
+        BeginTime: Integer required, EndTime: Integer required, CurrentPage: Integer required,
+        PageSize: Integer, TaskId: Text) about Topic => message_query::page;
+    OnsMessageDetail(InstanceId: Text required, Topic: Text required, MsgId: Text required)
+        about Topic => message_query::detail;
+    OnsMessageTrace(InstanceId: Text, Topic: Text required, MsgId: Text required)
+        about Topic => message_query::track;
+    OnsMessagePush(InstanceId: Text, Topic: Text required, GroupId: Text required,
+        ClientId: Text required, MsgId: Text required) about Topic => message_query::push;
+
+    OnsDLQMessageGetById(InstanceId: Text, GroupId: Text required, MsgId: Text required)
+        about Group => dead_letter::by_id;
+    OnsDLQMessagePageQueryByGroupId(InstanceId: Text, GroupId: Text required,
+        BeginTime: Integer required, EndTime: Integer required, CurrentPage: Integer required,
+        PageSize: Integer, TaskId: Text) about Group => dead_letter::page;
+    OnsDLQMessageResendById(InstanceId: Text, GroupId: Text required, MsgId: Text required)
+        about Group => dead_letter::resend;
+
+    OnsTraceQueryByMsgId(InstanceId: Text, Topic: Text required, MsgId: Text required,
+        BeginTime: Integer required, EndTime: Integer required) about Topic => trace::by_id;
+    OnsTraceQueryByMsgKey(InstanceId: Text, Topic: Text required, MsgKey: Text required,
+        BeginTime: Integer required, EndTime: Integer required) about Topic => trace::by_key;
+    OnsTraceGetResult(InstanceId: Text, QueryId: Text required, Topic: Text)
+        about Instance => trace::result;
+
+    OnsTrendTopicInputTps(InstanceId: Text, Topic: Text required, BeginTime: Integer required,
+        EndTime: Integer required, Type: Integer required, Period: Integer)
+        about Topic => trend::topic_input;
+    OnsTrendGroupOutputTps(InstanceId: Text, GroupId: Text required, Topic: Text required,
+        BeginTime: Integer required, EndTime: Integer required, Type: Integer required,
+        Period: Integer) about Group => trend::group_output;
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::{borrow::Cow, error::Error, fmt::Display};
 
 use base::ErrorKind;
 use broker::{
-    CreateGroupError, CreateTopicError, DeleteTopicError, InstanceNotFound, OffsetError,
-    ProgressError, ShardNotHere, access::NotAuthenticated,
+    AskError, BrowseError, CreateGroupError, CreateTopicError, DeadLetterError, DeleteTopicError,
+    InstanceNotFound, OffsetError, ProgressError, QueryError, ResetOffsetError, ShardNotHere,
+    TrendError, access::NotAuthenticated,
 };
 use http::StatusCode;
 use store::log::AppendError;
@@ -90,6 +91,12 @@ codes! {
     BizSubscriptionNotFound = "BIZ_SUBSCRIPTION_NOT_FOUND", BAD_REQUEST;
     /// There is such a group already.
     BizSubscriptionExisted = "BIZ_SUBSCRIPTION_EXISTED", BAD_REQUEST;
+    /// No message is what was asked for.
+    BizNoMessage = "BIZ_NO_MESSAGE", BAD_REQUEST;
+    /// The consumer is not connected.
+    BizConsumerNotOnline = "BIZ_CONSUMER_NOT_ONLINE", BAD_REQUEST;
+    /// A client did not do what it was asked for.
+    OnsInvokeError = "ONS_INVOKE_ERROR", BAD_REQUEST;
     /// The fault is the server's.
     OnsSystemError = "ONS_SYSTEM_ERROR", INTERNAL_SERVER_ERROR;
 }
@@ -262,6 +269,64 @@ fn progress_code(error: &ProgressError) -> Code {
     }
 }
 
+fn query_code(error: &QueryError) -> Code {
+    match error {
+        QueryError::TopicNotFound(_) => Code::BizTopicNotFound,
+        QueryError::MessageNotFound { .. } | QueryError::IdNotFound { .. } => Code::BizNoMessage,
+        QueryError::Read { .. } | QueryError::State(_) => Code::OnsSystemError,
+    }
+}
+
+fn browse_code(error: &BrowseError) -> Code {
+    match error {
+        BrowseError::Offset(error) => offset_code(error),
+        BrowseError::Pull(error) => by_kind(error.kind()),
+    }
+}
+
+fn dead_letter_code(error: &DeadLetterError) -> Code {
+    match error {
+        DeadLetterError::GroupNotFound(_) => Code::BizSubscriptionNotFound,
+        DeadLetterError::NotFound { .. } => Code::BizNoMessage,
+        DeadLetterError::Read(error) => query_code(error),
+        DeadLetterError::Browse(error) => browse_code(error),
+        DeadLetterError::NoOrigin { .. } | DeadLetterError::NeverReceived { .. } => {
+            Code::BizFieldCheckInvalid
+        }
+        DeadLetterError::TooMany { .. } => Code::ThrottlingUser,
+        DeadLetterError::CreateTopic(error) => create_topic_code(error),
+        DeadLetterError::Send(error) => by_kind(error.kind()),
+        DeadLetterError::Log { source, .. } => append_code(source),
+        DeadLetterError::Message { .. } | DeadLetterError::State(_) => Code::OnsSystemError,
+    }
+}
+
+fn reset_offset_code(error: &ResetOffsetError) -> Code {
+    match error {
+        ResetOffsetError::Offset(error) => offset_code(error),
+        ResetOffsetError::GroupNotFound(_) => Code::BizSubscriptionNotFound,
+        ResetOffsetError::OutOfRange { .. } | ResetOffsetError::NoQueue { .. } => {
+            Code::BizFieldCheckInvalid
+        }
+        ResetOffsetError::Progress(error) => progress_code(error),
+    }
+}
+
+fn trend_code(error: &TrendError) -> Code {
+    match error {
+        TrendError::TopicNotFound(_) => Code::BizTopicNotFound,
+        TrendError::GroupNotFound(_) => Code::BizSubscriptionNotFound,
+        TrendError::State { .. } => Code::OnsSystemError,
+    }
+}
+
+fn ask_code(error: &AskError) -> Code {
+    match error {
+        AskError::NotConnected { .. } => Code::BizConsumerNotOnline,
+        AskError::Unreachable { .. } | AskError::Silent { .. } => Code::OnsInvokeError,
+    }
+}
+
 fn instance_code(_: &InstanceNotFound) -> Code {
     Code::InstanceNotFound
 }
@@ -290,6 +355,12 @@ from! {
     CreateGroupError => create_group_code;
     OffsetError => offset_code;
     ProgressError => progress_code;
+    QueryError => query_code;
+    BrowseError => browse_code;
+    DeadLetterError => dead_letter_code;
+    ResetOffsetError => reset_offset_code;
+    TrendError => trend_code;
+    AskError => ask_code;
     InstanceNotFound => instance_code;
     ShardNotHere => shard_code;
 }

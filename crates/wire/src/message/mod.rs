@@ -26,6 +26,7 @@
 //! only, which is why version 2 is written for long topics alone.
 
 pub mod batch;
+mod content;
 mod encode;
 mod error;
 pub mod id;

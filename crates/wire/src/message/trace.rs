@@ -38,6 +38,8 @@ pub struct TraceRecord<'a> {
     pub topic: Option<&'a str>,
     /// Id that the sender gave the message.
     pub message_id: &'a str,
+    /// Tag of the message; only its producer says it.
+    pub tag: &'a str,
     /// Keys, separated by blanks.
     pub keys: &'a str,
     /// How long it took, ms.
@@ -74,6 +76,7 @@ fn record(text: &str) -> Option<TraceRecord<'_>> {
         group: field(3),
         topic: field(4),
         message_id: field(5).unwrap_or_default(),
+        tag: "",
         keys: field(7).unwrap_or_default(),
         took_ms: None,
         success: None,
@@ -82,6 +85,7 @@ fn record(text: &str) -> Option<TraceRecord<'_>> {
     };
     Some(match kind {
         TraceKind::Send => TraceRecord {
+            tag: field(6).unwrap_or_default(),
             took_ms: number(10),
             // Before 4.4 there was no id of the server in front of it.
             success: field(if fields.len() == 13 { 12 } else { 13 }).map(truth),
@@ -168,6 +172,7 @@ mod tests {
             (TraceKind::Send, Some("orders"))
         );
         assert_eq!((found[0].took_ms, found[0].success), (Some(12), Some(true)));
+        assert_eq!((found[0].tag, found[1].tag), ("tag", ""));
         assert_eq!(found[1].request_id, found[2].request_id);
         assert_eq!(
             (found[2].at_ms, found[2].group),

@@ -130,16 +130,9 @@ fn accumulation(
     now: Timestamp,
 ) -> Result<GroupAccumulation, Refusal> {
     let Asked { shard, group, .. } = asked;
-    let mut behind = 0;
-    for queue in names::existing_topic(&asked.instance, topic)?.queues() {
-        let range = shard.queue_range(topic, queue)?;
-        let committed = shard.committed_offset(group, topic, queue)?;
-        let committed = committed.unwrap_or(range.min).max(range.min);
-        behind += range.max.get().saturating_sub(committed.get());
-    }
-    let spans = shard.time_spans(group, topic)?;
-    let oldest = spans.iter().filter_map(|span| span.next).min();
-    let consumed = spans.iter().filter_map(|span| span.consumed).max();
+    names::existing_topic(&asked.instance, topic)?;
+    let backlog = shard.backlog(group, topic)?;
+    let behind = backlog.messages;
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     // What is in flight counts as not consumed; the two are not read in one moment.
     let in_flight = in_flight.min(behind);
@@ -147,8 +140,10 @@ fn accumulation(
         inflight_messages: number(in_flight),
         ready_messages: number(behind - in_flight),
         accumulation: number(behind),
-        deliver_delay_time: oldest.map(|stored| from_duration(now.since(stored))),
-        last_consume_timestamp: consumed.map_or(0, Timestamp::ms),
+        deliver_delay_time: backlog
+            .oldest
+            .map(|stored| from_duration(now.since(stored))),
+        last_consume_timestamp: backlog.last_finished.map_or(0, Timestamp::ms),
     })
 }
 
