@@ -324,11 +324,11 @@ pub const OPENAPI_RESOURCES_MAX: usize = 50;
 /// Most tags of one request of the OpenAPI, and of one resource, as its documentation has it.
 pub const OPENAPI_TAGS_MAX: usize = 20;
 
-/// Longest key and longest value of a tag, in characters, as the OpenAPI's documentation has it.
-pub const OPENAPI_TAG_CHARACTERS_MAX: usize = 128;
+/// Most tags in one page of an answer of the OpenAPI.
+pub const OPENAPI_TAGS_PER_PAGE_MAX: usize = 100;
 
-/// Longest remark of a topic, a group or an instance, in characters.
-pub const REMARK_CHARACTERS_MAX: usize = 256;
+/// Longest remark of a topic or a group, in characters, as that of an instance.
+pub const REMARK_CHARACTERS_MAX: usize = INSTANCE_REMARK_CHARACTERS_MAX;
 
 /// Time for the head of an HTTP/1.1 request, in milliseconds; also the longest pause between two.
 pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
@@ -437,19 +437,6 @@ pub const ACCESS_USERS_MAX: usize = 10_000;
 /// Policy entries of one user. Every request of the user looks at all of them, and they are one
 /// metadata entry.
 pub const ACCESS_ENTRIES_PER_USER_MAX: usize = 1_000;
-
-/// Bytes of a RAM-style policy document: what RAM takes. Every request of its users looks at all of
-/// it.
-pub const RAM_POLICY_BYTES_MAX: usize = 6_144;
-
-/// Bytes of the name of a RAM-style policy, as in RAM.
-pub const RAM_POLICY_NAME_BYTES_MAX: usize = 128;
-
-/// RAM-style policies of one instance, as in RAM. All are in memory.
-pub const RAM_POLICIES_MAX: usize = 1_500;
-
-/// RAM-style policies of one user. Every request of the user looks at all of them.
-pub const RAM_POLICIES_PER_USER_MAX: usize = 30;
 
 /// Sources of one policy entry. Every request that the entry is about looks at all of them.
 pub const ACCESS_SOURCES_PER_ENTRY_MAX: usize = 64;

@@ -6,7 +6,7 @@ use base::{ErrorKind, GroupId, GroupName, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
 
-use crate::RequestMode;
+use crate::{Description, RequestMode};
 
 /// When a message that failed is delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct Group {
     pub spec: GroupSpec,
     /// How it asks for messages, for topics where that was said.
     pub(crate) request_modes: BTreeMap<TopicName, RequestMode>,
+    /// What people know of it.
+    pub description: Description,
 }
 
 impl Group {

@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
-    DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
-    RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic, TopicSpec,
-    access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
+    DeleteTopicError, Description, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics,
+    OpenShardError, RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic,
+    TopicSpec, access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
 };
 
 /// What an operator sets for an instance.
@@ -87,7 +87,8 @@ impl Instance {
     ) -> Result<Arc<Self>, MetadataError> {
         let on = settings.access_control;
         let access = Access::open(id.clone(), on, metadata.clone()).await?;
-        let catalogue = Arc::new(Catalogue::open(id, settings, metadata).await?);
+        let catalogue = Catalogue::open(id, settings, metadata, clock.clone()).await?;
+        let catalogue = Arc::new(catalogue);
         let (clients, shards) = (Arc::default(), RwLock::default());
         Ok(Arc::new(Self {
             access,
@@ -405,20 +406,14 @@ impl Catalogue {
         &self,
         mut spec: TopicSpec,
     ) -> Result<Arc<Topic>, CreateTopicError> {
-        let (queues, topic) = (spec.queues, spec.name.clone());
-        if queues == 0 || queues > limits::TOPIC_QUEUES_MAX {
-            return Err(CreateTopicError::Queues { topic, queues });
-        }
+        check_queues(&spec)?;
         let _change = self.change().await;
-        let before = self.topic(&spec.name);
+        let topic = spec.name.clone();
+        let before = self.topic(&topic);
         if let Some(before) = &before {
-            let have = before.spec.queues;
-            if queues < have {
-                return Err(CreateTopicError::Shrink {
-                    topic,
-                    have,
-                    asked: queues,
-                });
+            let (have, asked) = (before.spec.queues, spec.queues);
+            if asked < have {
+                return Err(CreateTopicError::Shrink { topic, have, asked });
             }
             match (before.spec.topic_type, spec.topic_type) {
                 (Some(have), Some(asked)) if have != asked => {
@@ -431,16 +426,42 @@ impl Catalogue {
             if before.spec == spec {
                 return Ok(before.clone());
             }
-        } else if self.topic_count() >= limits::TOPICS_PER_INSTANCE_MAX {
-            let (count, limit) = (self.topic_count(), limits::TOPICS_PER_INSTANCE_MAX);
+        }
+        match before {
+            Some(before) => {
+                let description = before.description.clone().changed(self.clock.now());
+                let put = self.put_topic(Topic {
+                    id: before.id,
+                    spec,
+                    description,
+                });
+                put.await
+                    .map_err(|source| CreateTopicError::Metadata { topic, source })
+            }
+            None => self.put_new_topic(spec, Description::default()).await,
+        }
+    }
+
+    /// The caller holds off other changes, and has seen that there is no topic of that name.
+    pub(crate) async fn put_new_topic(
+        &self,
+        spec: TopicSpec,
+        description: Description,
+    ) -> Result<Arc<Topic>, CreateTopicError> {
+        let (count, limit) = (self.topic_count(), limits::TOPICS_PER_INSTANCE_MAX);
+        if count >= limit {
             return Err(CreateTopicError::TooMany { count, limit });
         }
+        let topic = spec.name.clone();
         let put = async {
-            let id = match &before {
-                Some(before) => before.id,
-                None => TopicId::new(self.new_id().await?),
-            };
-            self.put_topic(Topic { id, spec }).await
+            let id = TopicId::new(self.new_id().await?);
+            let description = description.created(self.clock.now());
+            self.put_topic(Topic {
+                id,
+                spec,
+                description,
+            })
+            .await
         };
         put.await
             .map_err(|source| CreateTopicError::Metadata { topic, source })
@@ -460,20 +481,14 @@ impl Catalogue {
         match self.group(name) {
             Some(group) => Ok(Some(group)),
             None => self
-                .put_new_group(GroupSpec::new(name.clone()))
+                .put_new_group(GroupSpec::new(name.clone()), Description::default())
                 .await
                 .map(Some),
         }
     }
 
     async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
-        let attempts = spec.max_attempts;
-        if attempts == 0 || attempts > limits::DELIVERY_ATTEMPTS_MAX {
-            return Err(CreateGroupError::Attempts {
-                group: spec.name,
-                attempts,
-            });
-        }
+        check_attempts(&spec)?;
         let _change = self.change().await;
         match self.group(&spec.name) {
             Some(before) if before.spec == spec => Ok(before),
@@ -483,16 +498,21 @@ impl Catalogue {
                     id: before.id,
                     spec,
                     request_modes: before.request_modes.clone(),
+                    description: before.description.clone().changed(self.clock.now()),
                 })
                 .await
                 .map_err(|source| CreateGroupError::Metadata { group, source })
             }
-            None => self.put_new_group(spec).await,
+            None => self.put_new_group(spec, Description::default()).await,
         }
     }
 
-    /// The caller holds off other changes.
-    async fn put_new_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
+    /// The caller holds off other changes, and has seen that there is no group of that name.
+    pub(crate) async fn put_new_group(
+        &self,
+        spec: GroupSpec,
+        description: Description,
+    ) -> Result<Arc<Group>, CreateGroupError> {
         let (count, limit) = (self.group_count(), limits::GROUPS_PER_INSTANCE_MAX);
         if count >= limit {
             return Err(CreateGroupError::TooMany { count, limit });
@@ -505,10 +525,27 @@ impl Catalogue {
                 id,
                 spec,
                 request_modes,
+                description: description.created(self.clock.now()),
             })
             .await
         };
         put.await
             .map_err(|source| CreateGroupError::Metadata { group, source })
     }
+}
+
+pub(crate) fn check_queues(spec: &TopicSpec) -> Result<(), CreateTopicError> {
+    let (queues, topic) = (spec.queues, spec.name.clone());
+    if queues == 0 || queues > limits::TOPIC_QUEUES_MAX {
+        return Err(CreateTopicError::Queues { topic, queues });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_attempts(spec: &GroupSpec) -> Result<(), CreateGroupError> {
+    let (attempts, group) = (spec.max_attempts, spec.name.clone());
+    if attempts == 0 || attempts > limits::DELIVERY_ATTEMPTS_MAX {
+        return Err(CreateGroupError::Attempts { group, attempts });
+    }
+    Ok(())
 }

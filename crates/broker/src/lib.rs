@@ -25,6 +25,7 @@ mod claims;
 mod clients;
 mod consumption;
 mod dead_letters;
+mod describe;
 mod due_time;
 mod end_transaction;
 mod errors;
@@ -91,6 +92,7 @@ pub use clients::{
     Subscription,
 };
 pub use dead_letters::DeadLetterError;
+pub use describe::{Description, GroupProtocol};
 pub use due_time::DueTimeError;
 pub use end_transaction::{EndTransactionError, EndTransactionRequest, Resolution};
 pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};

@@ -3,10 +3,11 @@
 //! | key | value |
 //! | --- | --- |
 //! | `instances/<id>/last-id` | the last topic or group id given out, as decimal text |
-//! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes |
+//! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes, |
+//! | | description |
 //! | `instances/<id>/access/...` | users and policies, see `access/mod.rs` |
 //! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic, |
-//! | | `request_modes`, `settings` |
+//! | | `request_modes`, `settings`, description |
 //! | `instances/<id>/kv-config/<namespace>` | JSON: values by key |
 //!
 //! Fields are only ever added, with a default.
@@ -19,7 +20,7 @@ use std::{
     },
 };
 
-use base::{GroupId, GroupName, InstanceId, NameError, TopicId, TopicName};
+use base::{Clock, GroupId, GroupName, InstanceId, NameError, TopicId, TopicName};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use store::meta::{Entry, Expected, MetadataError, MetadataStore};
@@ -27,6 +28,7 @@ use store::meta::{Entry, Expected, MetadataError, MetadataStore};
 use crate::{
     Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RequestMode, RetryPolicy, Topic,
     TopicNotFound, TopicSpec, TopicType,
+    describe::StoredDescription,
     release::UNRESOLVED_TOPIC,
     system_names::{is_system_group, is_system_topic},
 };
@@ -40,6 +42,8 @@ struct StoredTopic {
     topic_type: Option<TopicType>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, String>,
+    #[serde(default)]
+    description: StoredDescription,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +58,8 @@ struct StoredGroup {
     request_modes: BTreeMap<String, RequestMode>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     settings: BTreeMap<String, String>,
+    #[serde(default)]
+    description: StoredDescription,
 }
 
 #[derive(Default)]
@@ -70,6 +76,7 @@ pub(crate) struct Catalogue {
     pub(crate) instance: InstanceId,
     pub(crate) settings: InstanceSettings,
     store: Arc<dyn MetadataStore>,
+    pub(crate) clock: Arc<dyn Clock>,
     tables: RwLock<Tables>,
     /// One change at a time from this node; other nodes are met by compare-and-set.
     changes: tokio::sync::Mutex<()>,
@@ -90,6 +97,7 @@ impl Catalogue {
         instance: InstanceId,
         settings: InstanceSettings,
         store: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, MetadataError> {
         let mut tables = Tables::default();
         let topics = format!("instances/{instance}/topics/");
@@ -107,6 +115,7 @@ impl Catalogue {
                     topic_type: topic.topic_type,
                     attributes: topic.attributes,
                 },
+                description: topic.description.read(),
             });
         }
         let groups = format!("instances/{instance}/groups/");
@@ -130,6 +139,7 @@ impl Catalogue {
                     settings: group.settings,
                 },
                 request_modes: modes.map_err(|error| unreadable(&entry, error))?,
+                description: group.description.read(),
             });
         }
         let kv_configs = format!("instances/{instance}/kv-config/");
@@ -144,6 +154,7 @@ impl Catalogue {
             instance,
             settings,
             store,
+            clock,
             tables,
             changes: tokio::sync::Mutex::default(),
             sealed: AtomicBool::new(false),
@@ -289,6 +300,7 @@ impl Catalogue {
             permission: topic.spec.permission,
             topic_type: topic.spec.topic_type,
             attributes: topic.spec.attributes.clone(),
+            description: StoredDescription::of(&topic.description),
         };
         let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
         self.put(&self.topic_key(topic.name()), Some(value)).await?;
@@ -316,6 +328,7 @@ impl Catalogue {
                 .map(|(topic, mode)| (topic.to_string(), *mode))
                 .collect(),
             settings: group.spec.settings.clone(),
+            description: StoredDescription::of(&group.description),
         };
         let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
         self.put(&self.group_key(group.name()), Some(value)).await?;

@@ -6,7 +6,7 @@ use base::{ErrorKind, QueueId, TopicId, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
 
-use crate::{MessageType, QueueNotFound, TopicNotFound, lite_topic};
+use crate::{Description, MessageType, QueueNotFound, TopicNotFound, lite_topic};
 
 /// The kind of messages that a topic was declared to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -174,6 +174,8 @@ pub struct Topic {
     pub id: TopicId,
     /// What it was created or last changed to be.
     pub spec: TopicSpec,
+    /// What people know of it.
+    pub description: Description,
 }
 
 impl Topic {
