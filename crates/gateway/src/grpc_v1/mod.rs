@@ -282,10 +282,7 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match request {
-            Ok(request) => {
-                let work = async |request| receive::receive(&call, &self.unread, request).await;
-                access::while_allowed(&call, request, work).await
-            }
+            Ok(request) => receive::receive(&call, &self.unread, request).await,
             Err(refusal) => Err(refusal),
         };
         let code = result
@@ -357,10 +354,7 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match request {
-            Ok(request) => {
-                let work = async |request| pull::pull(&call, &self.unread, request).await;
-                access::while_allowed(&call, request, work).await
-            }
+            Ok(request) => pull::pull(&call, &self.unread, request).await,
             Err(refusal) => Err(refusal),
         };
         let code = result
@@ -381,10 +375,7 @@ impl MessagingService for Messaging {
         let result = match request {
             Ok(request) => {
                 let (questions, parted) = (&self.questions, &self.parted);
-                let work = async |request| {
-                    poll_command::poll_command(&call, questions, parted, request).await
-                };
-                access::while_allowed(&call, request, work).await
+                poll_command::poll_command(&call, questions, parted, request).await
             }
             Err(refusal) => Err(refusal),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{GroupName, InstanceId, ShardId, Timestamp, TopicName, limits};
-use broker::{Group, Instance, Place, ShardHandle, Topic, access::User};
+use broker::{Group, Instance, Instances, Place, Series, ShardHandle, Topic, access::User};
 use wire::openapi::Parameters;
 
 use super::{
@@ -73,15 +73,35 @@ impl Call {
     }
 
     fn find_instance(&self) -> Result<Arc<Instance>, Refusal> {
-        let Some(id) = self.text(INSTANCE) else {
-            return Ok(self
-                .front
-                .router
-                .instance(&self.front.settings.default_instance)?);
+        let default = &self.front.settings.default_instance;
+        let instance = match self.text(INSTANCE) {
+            None => self.front.router.instance(default)?,
+            Some(id) => {
+                let id = InstanceId::new(id);
+                let id = id.map_err(|error| Refusal::of(Code::InstanceNotFound, &error))?;
+                self.front.router.instance(&id)?
+            }
         };
-        let id =
-            InstanceId::new(id).map_err(|error| Refusal::of(Code::InstanceNotFound, &error))?;
-        Ok(self.front.router.instance(&id)?)
+        if instance.settings().series == Series::V5 {
+            let id = instance.id();
+            let text = format!("instance `{id}` is of the 5.x series, which has another API");
+            return Err(Refusal::new(Code::InstanceNotFound, text));
+        }
+        Ok(instance)
+    }
+
+    /// All instances and their life.
+    pub(super) fn instances(&self) -> Result<&Arc<Instances>, Refusal> {
+        self.front.instances.as_ref().ok_or_else(|| {
+            let text = "this server keeps no registry of instances";
+            Refusal::new(Code::OnsServiceUnsupported, text)
+        })
+    }
+
+    /// The number of the account that owns everything here; empty where there is none.
+    pub(super) fn account(&self) -> String {
+        let instances = self.front.instances.as_ref();
+        instances.map_or(String::new(), |instances| instances.account().to_string())
     }
 
     /// Now.

@@ -11,6 +11,8 @@ mod call;
 mod consumer_offset;
 mod consumer_status;
 mod dead_letter;
+mod group;
+mod instance;
 mod message;
 mod message_pages;
 mod message_query;
@@ -19,6 +21,9 @@ mod operations;
 mod regions;
 mod signature;
 mod status;
+mod tags;
+mod text;
+mod topic;
 mod trace;
 mod trend;
 

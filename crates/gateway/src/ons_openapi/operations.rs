@@ -5,8 +5,8 @@
 use futures::future::BoxFuture;
 
 use super::{
-    Fields, call::Call, consumer_offset, consumer_status, dead_letter, message_query, regions,
-    status::Refusal, trace, trend,
+    Fields, call::Call, consumer_offset, consumer_status, dead_letter, group, instance,
+    message_query, regions, status::Refusal, tags, topic, trace, trend,
 };
 
 /// What a parameter holds.
@@ -81,6 +81,42 @@ operations! {
     OpenOnsService() about Account => regions::open;
     OnsRegionList() about Account => regions::list;
 
+    OnsInstanceCreate(InstanceName: Text required, Remark: Text)
+        about Account => instance::create;
+    OnsInstanceUpdate(InstanceId: Text required, InstanceName: Text, Remark: Text)
+        about Instance => instance::update;
+    OnsInstanceDelete(InstanceId: Text required) about Instance => instance::delete;
+    OnsInstanceBaseInfo(InstanceId: Text required) about Instance => instance::base_info;
+    OnsInstanceInServiceList(NeedResourceInfo: Boolean, Tag: Tags)
+        about Account => instance::list;
+
+    OnsTopicCreate(InstanceId: Text, MessageType: Integer required, Remark: Text,
+        Topic: Text required) about Topic => topic::create;
+    OnsTopicUpdate(InstanceId: Text, Perm: Integer required, Topic: Text required)
+        about Topic => topic::update;
+    OnsTopicDelete(InstanceId: Text, Topic: Text required) about Topic => topic::delete;
+    OnsTopicList(InstanceId: Text, Tag: Tags, Topic: Text) about Instance => topic::list;
+    OnsTopicStatus(InstanceId: Text, Topic: Text required) about Topic => topic::status;
+    OnsTopicSubDetail(InstanceId: Text required, Topic: Text required)
+        about Topic => topic::sub_detail;
+
+    OnsGroupCreate(GroupId: Text required, GroupType: Text, InstanceId: Text, Remark: Text)
+        about Group => group::create;
+    OnsGroupConsumerUpdate(GroupId: Text required, InstanceId: Text, ReadEnable: Boolean required)
+        about Group => group::consumer_update;
+    OnsGroupDelete(GroupId: Text required, InstanceId: Text) about Group => group::delete;
+    OnsGroupList(GroupId: Text, GroupType: Text, InstanceId: Text, Tag: Tags)
+        about Instance => group::list;
+    OnsGroupSubDetail(GroupId: Text required, InstanceId: Text required)
+        about Group => group::sub_detail;
+
+    TagResources(InstanceId: Text, ResourceId: List required, ResourceType: Text required,
+        Tag: Tags required) about Instance => tags::tag;
+    UntagResources(All: Boolean, InstanceId: Text, ResourceId: List required,
+        ResourceType: Text required, TagKey: List) about Instance => tags::untag;
+    ListTagResources(InstanceId: Text, NextToken: Text, ResourceId: List,
+        ResourceType: Text required, Tag: Tags) about Instance => tags::list;
+
     OnsConsumerStatus(InstanceId: Text, GroupId: Text required, Detail: Boolean,
         NeedJstack: Boolean) about Group => consumer_status::status;
     OnsConsumerAccumulate(InstanceId: Text, GroupId: Text required, Detail: Boolean)
@@ -138,6 +174,6 @@ mod tests {
     #[test]
     fn every_operation_is_there_once() {
         let names: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
-        assert_eq!(names.len(), OPERATIONS.len());
+        assert_eq!((names.len(), OPERATIONS.len()), (40, 40));
     }
 }

@@ -8,9 +8,10 @@ use std::{borrow::Cow, error::Error, fmt::Display};
 
 use base::ErrorKind;
 use broker::{
-    AskError, BrowseError, CreateGroupError, CreateTopicError, DeadLetterError, DeleteTopicError,
-    InstanceNotFound, OffsetError, ProgressError, QueryError, ResetOffsetError, ShardNotHere,
-    TrendError, access::NotAuthenticated,
+    AskError, BrowseError, CreateGroupError, CreateInstanceError, CreateTopicError,
+    DeadLetterError, DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError,
+    ProgressError, QueryError, ResetOffsetError, ShardNotHere, TrendError, UpdateInstanceError,
+    access::NotAuthenticated,
 };
 use http::StatusCode;
 use store::log::AppendError;
@@ -83,6 +84,10 @@ codes! {
     BizFieldCheckInvalid = "BIZ_FIELD_CHECK_INVALID", BAD_REQUEST;
     /// There is no such instance.
     InstanceNotFound = "INSTANCE_NOT_FOUND", BAD_REQUEST;
+    /// An instance is deleted only when nothing is in it.
+    InstanceNotEmpty = "INSTANCE_NOT_EMPTY", BAD_REQUEST;
+    /// The server has not what the operation is about.
+    OnsServiceUnsupported = "ONS_SERVICE_UNSUPPORTED", BAD_REQUEST;
     /// There is no such topic.
     BizTopicNotFound = "BIZ_TOPIC_NOT_FOUND", BAD_REQUEST;
     /// There is such a topic already.
@@ -331,6 +336,37 @@ fn instance_code(_: &InstanceNotFound) -> Code {
     Code::InstanceNotFound
 }
 
+fn create_instance_code(error: &CreateInstanceError) -> Code {
+    match error {
+        CreateInstanceError::NoSeries
+        | CreateInstanceError::Text(_)
+        | CreateInstanceError::TooMany { .. }
+        | CreateInstanceError::Stopping
+        | CreateInstanceError::Host { .. }
+        | CreateInstanceError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
+fn update_instance_code(error: &UpdateInstanceError) -> Code {
+    match error {
+        UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
+        UpdateInstanceError::Text(_)
+        | UpdateInstanceError::Stopping
+        | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
+fn delete_instance_code(error: &DeleteInstanceError) -> Code {
+    match error {
+        DeleteInstanceError::NotFound(_) => Code::InstanceNotFound,
+        DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
+        DeleteInstanceError::Default { .. }
+        | DeleteInstanceError::Stopping
+        | DeleteInstanceError::Host { .. }
+        | DeleteInstanceError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
 fn shard_code(_: &ShardNotHere) -> Code {
     Code::OnsSystemError
 }
@@ -353,6 +389,9 @@ from! {
     CreateTopicError => create_topic_code;
     DeleteTopicError => delete_topic_code;
     CreateGroupError => create_group_code;
+    CreateInstanceError => create_instance_code;
+    UpdateInstanceError => update_instance_code;
+    DeleteInstanceError => delete_instance_code;
     OffsetError => offset_code;
     ProgressError => progress_code;
     QueryError => query_code;

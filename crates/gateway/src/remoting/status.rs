@@ -242,15 +242,9 @@ fn access(error: &AccessError) -> Code {
         | AccessError::NoPolicies
         | AccessError::LastSuper { .. }
         | AccessError::Policy(_) => Code::NoPermission,
-        AccessError::Name { .. }
-        | AccessError::SecretTooLong { .. }
-        | AccessError::Ram(_)
-        | AccessError::RamExists { .. }
-        | AccessError::RamNotFound { .. }
-        | AccessError::RamAttached { .. }
-        | AccessError::RamNotAttached { .. } => Code::InvalidParameter,
+        AccessError::Name { .. } | AccessError::SecretTooLong { .. } => Code::InvalidParameter,
         AccessError::TooMany { .. } => Code::FlowControl,
-        AccessError::Metadata { .. } | AccessError::RamMetadata { .. } => Code::SystemError,
+        AccessError::Metadata { .. } => Code::SystemError,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod access;
 mod bad_input;
+mod tags;
+mod topics;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -1,0 +1,133 @@
+//! The texts that people choose: names, remarks and tags.
+
+use base::limits;
+
+use super::{call::Call, status::Refusal};
+
+/// The tags that an answer shows of a thing.
+pub(super) fn shown_tags(tags: &std::collections::BTreeMap<String, String>) -> serde_json::Value {
+    let tags = tags.iter();
+    let tags = tags.map(|(key, value)| serde_json::json!({ "Key": key, "Value": value }));
+    serde_json::json!({ "Tag": tags.collect::<Vec<_>>() })
+}
+
+/// Checks a name by the API's rule: so many letters, digits, `-` and `_`.
+pub(super) fn check_name(
+    parameter: &'static str,
+    name: &str,
+    least: usize,
+    is_allowed: impl Fn(char) -> bool,
+) -> Result<(), Refusal> {
+    const MOST: usize = 64;
+    let length = name.chars().count();
+    if !(least..=MOST).contains(&length) {
+        let reason = format!("{length} characters, expected {least} to {MOST}");
+        return Err(Refusal::field(parameter, reason));
+    }
+    match name.chars().find(|c| !is_allowed(*c)) {
+        None => Ok(()),
+        Some(other) => {
+            let reason = format!("holds {other:?}, expected letters, digits, `-` and `_`");
+            Err(Refusal::field(parameter, reason))
+        }
+    }
+}
+
+/// What a name of a topic or group is made of.
+pub(super) fn is_name_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_')
+}
+
+/// The remark of a new thing; empty where there is none.
+pub(super) fn remark(call: &Call) -> Result<String, Refusal> {
+    let remark = call.text("Remark").unwrap_or_default();
+    let (length, max) = (remark.chars().count(), limits::REMARK_CHARACTERS_MAX);
+    if length > max {
+        let reason = format!("{length} characters, expected at most {max}");
+        return Err(Refusal::field("Remark", reason));
+    }
+    if let Some(control) = remark.chars().find(|c| c.is_control()) {
+        let reason = format!("holds the control character {control:?}");
+        return Err(Refusal::field("Remark", reason));
+    }
+    Ok(remark.to_owned())
+}
+
+/// Checks a tag that is to be put on something.
+pub(super) fn check_tag(key: &str, value: &str) -> Result<(), Refusal> {
+    for (what, text) in [("key", key), ("value", value)] {
+        let (length, max) = (text.chars().count(), limits::TAG_CHARACTERS_MAX);
+        if length > max {
+            let reason = format!("{what} has {length} characters, expected at most {max}");
+            return Err(Refusal::field("Tag", reason));
+        }
+        if ["http://", "https://"]
+            .iter()
+            .any(|part| text.contains(part))
+        {
+            let reason = format!("{what} `{text}` holds `http://` or `https://`");
+            return Err(Refusal::field("Tag", reason));
+        }
+        if ["acs:", "aliyun"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            let reason = format!("{what} `{text}` begins with `acs:` or `aliyun`");
+            return Err(Refusal::field("Tag", reason));
+        }
+        if let Some(control) = text.chars().find(|c| c.is_control()) {
+            let reason = format!("{what} holds the control character {control:?}");
+            return Err(Refusal::field("Tag", reason));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_keep_away_from_what_is_reserved() {
+        let long = "\u{4e2d}".repeat(limits::TAG_CHARACTERS_MAX);
+        for (key, value) in [
+            ("env", ""),
+            ("a:b", "v w"),
+            (&long, &long),
+            ("my-aliyun", ""),
+        ] {
+            check_tag(key, value).unwrap();
+        }
+        let longer = format!("{long}x");
+        for (key, value) in [
+            ("acs:x", ""),
+            ("k", "acs:x"),
+            ("aliyun", ""),
+            ("k", "see http://x"),
+            ("https://", "v"),
+            ("k\n", "v"),
+            (&longer, ""),
+            ("k", &longer),
+        ] {
+            assert!(check_tag(key, value).is_err(), "{key} {value}");
+        }
+    }
+
+    #[test]
+    fn names_are_of_the_length_and_letters_of_the_api() {
+        let check = |name: &str| check_name("Topic", name, 3, is_name_letter);
+        for name in ["abc", "A-b_9", &"x".repeat(64)] {
+            check(name).unwrap();
+        }
+        for name in [
+            "",
+            "ab",
+            &"x".repeat(65),
+            "a b",
+            "a%b",
+            "\u{4e2d}\u{4e2d}\u{4e2d}",
+        ] {
+            assert!(check(name).is_err(), "{name}");
+        }
+    }
+}
