@@ -8,6 +8,22 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 127;
 /// We keep to 120 so that `%RETRY%` + name fits the one-byte layout that every client reads.
 pub const GROUP_NAME_BYTES_MAX: usize = 120;
 
+/// Longest name of a topic and id of a group on instances of the 4.x series, as the service has it.
+pub const SERIES_4_NAME_BYTES_MAX: usize = 64;
+
+/// Groups of one instance of the 4.x series, as the service has it.
+pub const SERIES_4_GROUPS_MAX: usize = 1_000;
+
+/// Largest body of a timed or half message on instances of the 4.x series, as the service has it.
+pub const SERIES_4_SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest properties of a message on instances of the 4.x series, as the service has it.
+pub const SERIES_4_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
+
+/// How far back a group may be reset on instances of the 4.x series, in milliseconds: the service
+/// keeps messages for three days.
+pub const SERIES_4_RESET_MS_MAX: u64 = 3 * 24 * 60 * 60 * 1_000;
+
 /// Longest LiteTopic name: Apache's proxy `maxLiteTopicSize` and the managed service, 64.
 pub const LITE_TOPIC_NAME_BYTES_MAX: usize = 64;
 

@@ -157,6 +157,14 @@ pub enum CreateGroupError {
         /// Attempts asked for.
         attempts: u32,
     },
+    /// The name is longer than the series of the instance allows.
+    #[error("name of group `{group}` has {} bytes, expected at most {max}", group.as_str().len())]
+    Name {
+        /// The group.
+        group: GroupName,
+        /// The limit.
+        max: usize,
+    },
     /// The instance has as many groups as it may.
     #[error("instance has {count} groups, limit {limit}")]
     TooMany {
@@ -180,7 +188,7 @@ impl CreateGroupError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Attempts { .. } => ErrorKind::Request,
+            Self::Attempts { .. } | Self::Name { .. } => ErrorKind::Request,
             Self::TooMany { .. } => ErrorKind::Limit,
             Self::Metadata { .. } => ErrorKind::Retry,
         }

@@ -448,11 +448,15 @@ impl Catalogue {
         spec: TopicSpec,
         description: Description,
     ) -> Result<Arc<Topic>, CreateTopicError> {
+        let topic = spec.name.clone();
+        let max = self.settings.series.limits_of(&topic).topic_name_bytes;
+        if topic.as_str().len() > max {
+            return Err(CreateTopicError::Name { topic, max });
+        }
         let (count, limit) = (self.topic_count(), limits::TOPICS_PER_INSTANCE_MAX);
         if count >= limit {
             return Err(CreateTopicError::TooMany { count, limit });
         }
-        let topic = spec.name.clone();
         let put = async {
             let id = TopicId::new(self.new_id().await?);
             let description = description.created(self.clock.now());
@@ -513,7 +517,13 @@ impl Catalogue {
         spec: GroupSpec,
         description: Description,
     ) -> Result<Arc<Group>, CreateGroupError> {
-        let (count, limit) = (self.group_count(), limits::GROUPS_PER_INSTANCE_MAX);
+        let of_series = self.settings.series.limits();
+        let max = of_series.group_name_bytes;
+        if spec.name.as_str().len() > max {
+            let group = spec.name;
+            return Err(CreateGroupError::Name { group, max });
+        }
+        let (count, limit) = (self.group_count(), of_series.groups);
         if count >= limit {
             return Err(CreateGroupError::TooMany { count, limit });
         }

@@ -133,7 +133,7 @@ pub use retention::{RetainError, Retention, Trimmed};
 pub use router::{Place, Router, ShardHandle};
 pub use send::{QueueChoice, SendError, SendRequest, Sent};
 pub use send_back::{SendBackError, SendBackRequest};
-pub use series::Series;
+pub use series::{Series, SeriesLimits};
 pub use shard::{OpenShardError, Shard, ShardParts, ShardState};
 pub use sync_lite_subscription::{
     LiteBindingError, LiteStart, LiteSubscriptionChange, SyncLiteSubscriptionError,

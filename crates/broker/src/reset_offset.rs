@@ -46,6 +46,14 @@ pub enum ResetOffsetError {
         /// The offset asked for.
         offset: QueueOffset,
     },
+    /// The time is longer ago than the series of the instance allows.
+    #[error("time to reset to is {ago_ms} ms ago, expected at most {max_ms} ms")]
+    TooLongAgo {
+        /// Milliseconds since that time.
+        ago_ms: u128,
+        /// Most milliseconds.
+        max_ms: u64,
+    },
     /// What the source has committed could not be read.
     #[error(transparent)]
     Progress(#[from] ProgressError),
@@ -57,7 +65,8 @@ impl Shard {
     /// next pull is told too, see [`Shard::take_reset`].
     ///
     /// # Errors
-    /// When topic, group or queue are not there, or the offset is outside the queue.
+    /// When topic, group or queue are not there, the offset is outside the queue, or the time
+    /// longer ago than the series of the instance allows.
     pub async fn reset_offset(
         &self,
         group: &GroupName,
@@ -70,6 +79,7 @@ impl Shard {
             .known_topic(topic)
             .map_err(OffsetError::from)?;
         let group_id = self.catalogue.known_group(group)?.id;
+        self.check_reset(to)?;
         let queues: Vec<QueueId> = match queue {
             Some(queue) => vec![known.queue(queue).map_err(OffsetError::from)?],
             None => known.queues().collect(),
@@ -111,6 +121,17 @@ impl Shard {
             }
         }
         Ok(targets)
+    }
+
+    fn check_reset(&self, to: ResetTo) -> Result<(), ResetOffsetError> {
+        let max_ms = self.catalogue.settings.series.limits().reset_ms;
+        if let (ResetTo::Time(time), Some(max_ms)) = (to, max_ms) {
+            let ago_ms = self.clock.now().since(time).as_millis();
+            if ago_ms > u128::from(max_ms) {
+                return Err(ResetOffsetError::TooLongAgo { ago_ms, max_ms });
+            }
+        }
+        Ok(())
     }
 
     fn reset_place(

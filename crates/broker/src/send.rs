@@ -137,12 +137,14 @@ pub enum SendError {
         topic: TopicName,
     },
     /// No message, or more than a batch may hold.
-    #[error("send to topic `{topic}` holds {count} messages, expected 1 to {max}", max = base::limits::SEND_BATCH_MESSAGES_MAX)]
+    #[error("send to topic `{topic}` holds {count} messages, expected 1 to {max}")]
     Count {
         /// The topic.
         topic: TopicName,
         /// Messages in the request.
         count: usize,
+        /// Most messages in a request to this instance.
+        max: usize,
     },
     /// The message breaks a limit or its properties are malformed.
     #[error("message to topic `{topic}` refused")]
@@ -405,11 +407,14 @@ impl Shard {
         if !topic.spec.permission.writable() {
             return Err(SendError::NotWritable { topic: name() });
         }
+        let of_series = self.catalogue.settings.series.limits_of(topic.name());
+        let max = of_series.batch_messages;
         let count = request.messages.len();
-        if count == 0 || count > limits::SEND_BATCH_MESSAGES_MAX {
+        if count == 0 || count > max {
             return Err(SendError::Count {
                 topic: name(),
                 count,
+                max,
             });
         }
         let mut queue = request.queue;
@@ -417,6 +422,10 @@ impl Shard {
         let mut lite: Option<LiteTopicName> = None;
         for (index, message) in request.messages.iter().enumerate() {
             let found = MessageType::of(message);
+            of_series.check(message, found).map_err(|source| {
+                let topic = name();
+                SendError::Message { topic, source }
+            })?;
             let checks = self.catalogue.settings.series.checks_message_types();
             let declared = topic.spec.topic_type.filter(|_| checks);
             // What is declared to be nothing takes what a mixed topic takes.
@@ -462,7 +471,9 @@ impl Shard {
     /// Held until it is due, or visible if that is now.
     pub(crate) fn how_timed(&self, topic: &Topic, message: &Message) -> Result<How, SendError> {
         let raw = str::from_utf8(&message.properties).unwrap_or_default();
-        let max_ms = self.catalogue.settings.delay_ms_max;
+        let settings = &self.catalogue.settings;
+        let of_series = settings.series.limits().delay_ms;
+        let max_ms = of_series.unwrap_or(settings.delay_ms_max);
         let due = due_time::of(raw, self.clock.now(), max_ms);
         let due = due.map_err(|source| SendError::DueTime {
             topic: topic.name().clone(),

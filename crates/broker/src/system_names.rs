@@ -1,5 +1,7 @@
 //! Names that servers keep for themselves, which applications may not use.
 
+use base::TopicName;
+
 /// Topics. Source: Apache's `TopicValidator`.
 const TOPICS: [&str; 3] = ["TBW102", "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT"];
 const TOPIC_PREFIX: &str = "rmq_sys_";
@@ -14,6 +16,14 @@ pub fn is_system_topic(name: &str) -> bool {
 /// Whether a group is the system's own.
 pub fn is_system_group(name: &str) -> bool {
     name.starts_with(GROUP_PREFIX)
+}
+
+/// Whether applications name the topic themselves: it is neither the system's own nor one of those
+/// that come into being for a group.
+pub(crate) fn is_of_application(topic: &TopicName) -> bool {
+    topic.retry_group().is_none()
+        && topic.dead_letter_group().is_none()
+        && !is_system_topic(topic.as_str())
 }
 
 #[cfg(test)]

@@ -213,6 +213,14 @@ pub enum CreateTopicError {
         /// Queues asked for.
         queues: u32,
     },
+    /// The name is longer than the series of the instance allows.
+    #[error("name of topic `{topic}` has {} bytes, expected at most {max}", topic.as_str().len())]
+    Name {
+        /// The topic.
+        topic: TopicName,
+        /// The limit.
+        max: usize,
+    },
     /// Queues hold messages; their number can only grow.
     #[error("topic `{topic}` has {have} queues and cannot shrink to {asked}")]
     Shrink {
@@ -256,9 +264,10 @@ impl CreateTopicError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Queues { .. } | Self::Shrink { .. } | Self::OtherType { .. } => {
-                ErrorKind::Request
-            }
+            Self::Queues { .. }
+            | Self::Name { .. }
+            | Self::Shrink { .. }
+            | Self::OtherType { .. } => ErrorKind::Request,
             Self::TooMany { .. } => ErrorKind::Limit,
             Self::Metadata { .. } => ErrorKind::Retry,
         }

@@ -15,5 +15,6 @@ mod receive;
 mod restart;
 mod retention;
 mod send;
+mod series;
 mod support;
 mod trend;

@@ -16,7 +16,8 @@ use base::{
 };
 use broker::{
     Filter, GroupSpec, Instance, InstanceSettings, Message, PullRequest, QueueChoice, ReceiveError,
-    ReceiveRequest, Received, SendRequest, Sent, Shard, ShardParts, ShardState, Start, TopicSpec,
+    ReceiveRequest, Received, SendRequest, Sent, Series, Shard, ShardParts, ShardState, Start,
+    TopicSpec,
 };
 use store::{
     fs::FolderDisk,
@@ -72,6 +73,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) shard: Arc<Shard>,
+    series: Series,
     log: Arc<LocalLog>,
     folder: TempDir,
 }
@@ -87,10 +89,16 @@ pub(crate) fn group(name: &str) -> GroupName {
 impl Bench {
     /// With a topic `orders` of two queues and a group `billing` of three attempts.
     pub(crate) fn new() -> Self {
+        Self::of(Series::Any)
+    }
+
+    /// The same, of that series.
+    pub(crate) fn of(series: Series) -> Self {
         let clock = TestClock::new();
         let bench = Self::open(
             tempfile::tempdir().expect("the test allows no failure here"),
             clock,
+            series,
         );
         bench.create_topic("orders");
         let mut spec = GroupSpec::new(group("billing"));
@@ -107,7 +115,7 @@ impl Bench {
             .expect("the test allows no failure here");
     }
 
-    fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
+    fn open(folder: TempDir, clock: Arc<TestClock>, series: Series) -> Self {
         let path = folder.path();
         let kv = FjallDatabase::open(&path.join("kv")).expect("the test allows no failure here");
         let mut state = ShardState::open(Arc::new(
@@ -138,6 +146,7 @@ impl Bench {
             create_automatically: false,
             automatic_queues: 1,
             access_control: true,
+            series,
             ..InstanceSettings::default()
         };
         let id = InstanceId::default_instance();
@@ -160,6 +169,7 @@ impl Bench {
             clock,
             instance,
             shard,
+            series,
             log,
             folder,
         }
@@ -172,11 +182,12 @@ impl Bench {
             clock,
             instance,
             shard,
+            series,
             log,
             folder,
         } = self;
         drop((instance, shard, log));
-        Self::open(folder, clock)
+        Self::open(folder, clock, series)
     }
 
     /// Makes durable what waits for it.

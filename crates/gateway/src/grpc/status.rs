@@ -188,6 +188,7 @@ fn message_code(error: &MessageError) -> Code {
 fn create_topic_code(error: &CreateTopicError) -> Code {
     match error {
         CreateTopicError::Queues { .. }
+        | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. } => Code::IllegalTopic,
         CreateTopicError::TooMany { .. } | CreateTopicError::Metadata { .. } => {
@@ -198,7 +199,9 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
 
 fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
-        CreateGroupError::Attempts { .. } => Code::IllegalConsumerGroup,
+        CreateGroupError::Attempts { .. } | CreateGroupError::Name { .. } => {
+            Code::IllegalConsumerGroup
+        }
         CreateGroupError::TooMany { .. } | CreateGroupError::Metadata { .. } => {
             by_kind(error.kind())
         }
@@ -352,9 +355,9 @@ fn reset_offset_code(error: &ResetOffsetError) -> Code {
     match error {
         ResetOffsetError::Offset(error) => offset_code(error),
         ResetOffsetError::GroupNotFound(_) => Code::ConsumerGroupNotFound,
-        ResetOffsetError::OutOfRange { .. } | ResetOffsetError::NoQueue { .. } => {
-            Code::IllegalOffset
-        }
+        ResetOffsetError::OutOfRange { .. }
+        | ResetOffsetError::NoQueue { .. }
+        | ResetOffsetError::TooLongAgo { .. } => Code::IllegalOffset,
         ResetOffsetError::Progress(error) => progress_code(error),
     }
 }

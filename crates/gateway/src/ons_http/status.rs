@@ -191,6 +191,7 @@ fn append_code(error: &AppendError) -> Code {
 fn create_topic_code(error: &CreateTopicError) -> Code {
     match error {
         CreateTopicError::Queues { .. }
+        | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. }
         | CreateTopicError::TooMany { .. }
@@ -201,6 +202,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
 fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
         CreateGroupError::Attempts { .. }
+        | CreateGroupError::Name { .. }
         | CreateGroupError::TooMany { .. }
         | CreateGroupError::Metadata { .. } => by_kind(error.kind()),
     }

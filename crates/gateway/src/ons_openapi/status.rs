@@ -225,6 +225,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
     match error {
         CreateTopicError::OtherType { .. } => Code::BizTopicExisted,
         CreateTopicError::Queues { .. }
+        | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::TooMany { .. }
         | CreateTopicError::Metadata { .. } => by_kind(error.kind()),
@@ -241,6 +242,7 @@ fn delete_topic_code(error: &DeleteTopicError) -> Code {
 fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
         CreateGroupError::Attempts { .. }
+        | CreateGroupError::Name { .. }
         | CreateGroupError::TooMany { .. }
         | CreateGroupError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -310,9 +312,9 @@ fn reset_offset_code(error: &ResetOffsetError) -> Code {
     match error {
         ResetOffsetError::Offset(error) => offset_code(error),
         ResetOffsetError::GroupNotFound(_) => Code::BizSubscriptionNotFound,
-        ResetOffsetError::OutOfRange { .. } | ResetOffsetError::NoQueue { .. } => {
-            Code::BizFieldCheckInvalid
-        }
+        ResetOffsetError::OutOfRange { .. }
+        | ResetOffsetError::NoQueue { .. }
+        | ResetOffsetError::TooLongAgo { .. } => Code::BizFieldCheckInvalid,
         ResetOffsetError::Progress(error) => progress_code(error),
     }
 }

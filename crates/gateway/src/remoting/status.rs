@@ -208,6 +208,7 @@ fn heartbeat(error: &HeartbeatError) -> Code {
 fn create_topic(error: &CreateTopicError) -> Code {
     match error {
         CreateTopicError::Queues { .. }
+        | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. } => Code::InvalidParameter,
         CreateTopicError::TooMany { .. } => Code::FlowControl,
@@ -224,7 +225,7 @@ fn delete_topic(error: &DeleteTopicError) -> Code {
 
 fn create_group(error: &CreateGroupError) -> Code {
     match error {
-        CreateGroupError::Attempts { .. } => Code::InvalidParameter,
+        CreateGroupError::Attempts { .. } | CreateGroupError::Name { .. } => Code::InvalidParameter,
         CreateGroupError::TooMany { .. } => Code::FlowControl,
         CreateGroupError::Metadata { .. } => Code::SystemError,
     }
@@ -269,7 +270,9 @@ fn reset_offset(error: &ResetOffsetError) -> Code {
         ResetOffsetError::GroupNotFound(_) => Code::GroupNotExist,
         // As on Apache.
         ResetOffsetError::OutOfRange { .. } => Code::SystemError,
-        ResetOffsetError::NoQueue { .. } => Code::InvalidParameter,
+        ResetOffsetError::NoQueue { .. } | ResetOffsetError::TooLongAgo { .. } => {
+            Code::InvalidParameter
+        }
         ResetOffsetError::Progress(error) => progress(error),
     }
 }

@@ -13,4 +13,5 @@ mod ons_http;
 mod ons_openapi;
 mod remoting;
 mod series;
+mod series_limits;
 mod support;

@@ -226,6 +226,20 @@ pub(crate) async fn send_plain(server: &Server) -> u16 {
     request.call(server).await.status
 }
 
+/// Sends a timed message; why its argument is not valid, or nothing if it was taken.
+pub(crate) async fn send_timed(server: &Server, body: &str) -> String {
+    let soon = now() + Duration::from_secs(60);
+    let due = soon.duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let properties = format!("__STARTDELIVERTIME:{due}|");
+    let request = Request::new("POST", SEND_TO).body(&message(body, "", &properties));
+    let answer = request.call(server).await;
+    if answer.status == 201 {
+        return String::new();
+    }
+    answer.refused(400, "InvalidArgument");
+    answer.first("Message")
+}
+
 /// Asks for messages; `more` are further parameters.
 async fn receive(server: &Server, more: &str) -> Answer {
     let target = format!("/topics/orders/messages?consumer=GID_a&numOfMessages=16{more}");
