@@ -11,7 +11,7 @@ mod lite;
 pub(crate) mod message_trace;
 mod produce;
 mod pull;
-mod session;
+pub(crate) mod session;
 mod transactions;
 
 use std::task::{Context, Poll};

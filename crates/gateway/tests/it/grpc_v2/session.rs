@@ -37,7 +37,7 @@ impl Sdk {
         assert_eq!(code(&answer.unwrap().into_inner().status), Code::Ok);
     }
 
-    pub(super) async fn telemetry(&mut self) -> Talk {
+    pub(crate) async fn telemetry(&mut self) -> Talk {
         let (say, commands) = mpsc::unbounded();
         let request = self.request(commands);
         let answer = soon("telemetry", self.client.telemetry(request))
@@ -51,7 +51,7 @@ impl Sdk {
 }
 
 /// A Telemetry stream.
-pub(super) struct Talk {
+pub(crate) struct Talk {
     pub(super) say: Option<mpsc::UnboundedSender<v2::TelemetryCommand>>,
     pub(super) hear: tonic::Streaming<v2::TelemetryCommand>,
 }
@@ -61,7 +61,7 @@ impl Talk {
         self.say(None, Command::Settings(settings));
     }
 
-    pub(super) fn say(&self, status: Option<v2::Status>, command: Command) {
+    pub(crate) fn say(&self, status: Option<v2::Status>, command: Command) {
         let command = v2::TelemetryCommand {
             status,
             command: Some(command),
@@ -74,14 +74,14 @@ impl Talk {
     }
 
     /// The next command, which must come.
-    pub(super) async fn told(&mut self) -> Command {
+    pub(crate) async fn told(&mut self) -> Command {
         let command = self.heard().await.unwrap().expect("a command comes");
         assert_eq!(code(&command.status), Code::Ok);
         command.command.expect("a command is something")
     }
 
     /// Tells settings and returns those that come back.
-    pub(super) async fn settle(&mut self, settings: v2::Settings) -> v2::Settings {
+    pub(crate) async fn settle(&mut self, settings: v2::Settings) -> v2::Settings {
         self.tell(settings);
         match self.told().await {
             Command::Settings(settings) => settings,
@@ -90,7 +90,7 @@ impl Talk {
     }
 }
 
-pub(super) fn consumer_settings(group: &str, topic: &str) -> v2::Settings {
+pub(crate) fn consumer_settings(group: &str, topic: &str) -> v2::Settings {
     v2::Settings {
         client_type: Some(ClientType::PushConsumer.into()),
         pub_sub: Some(PubSub::Subscription(v2::Subscription {

@@ -2,6 +2,8 @@
 
 mod access;
 mod bad_input;
+mod consumers;
+mod messages;
 mod tags;
 mod topics;
 
