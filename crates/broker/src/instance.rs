@@ -119,6 +119,12 @@ impl Instance {
         &self.catalogue.settings
     }
 
+    /// Topics and groups that applications have made: without the system's own, and without the
+    /// topics that groups have for themselves.
+    pub fn application_counts(&self) -> (usize, usize) {
+        self.catalogue.application_counts()
+    }
+
     /// Takes no change of topics and groups any more, if there is none but the system's own and
     /// those that groups had for themselves. Otherwise says how many topics and groups there are.
     pub(crate) async fn seal(&self) -> Result<(), (usize, usize)> {

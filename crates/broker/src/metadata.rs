@@ -216,21 +216,22 @@ impl Catalogue {
     /// how many there are.
     pub(crate) async fn seal(&self) -> Result<(), (usize, usize)> {
         let _change = self.change().await;
-        let (topics, groups) = {
-            let tables = self.tables.read();
-            let topics = tables
-                .topics
-                .keys()
-                .filter(|name| is_application_topic(name));
-            let groups = tables.groups.keys().map(GroupName::as_str);
-            let groups = groups.filter(|name| !is_system_group(name));
-            (topics.count(), groups.count())
-        };
+        let (topics, groups) = self.application_counts();
         if topics + groups > 0 {
             return Err((topics, groups));
         }
         self.sealed.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Topics and groups without the system's own and the topics that groups have for themselves.
+    pub(crate) fn application_counts(&self) -> (usize, usize) {
+        let tables = self.tables.read();
+        let topics = tables.topics.keys();
+        let topics = topics.filter(|name| is_application_topic(name));
+        let groups = tables.groups.keys().map(GroupName::as_str);
+        let groups = groups.filter(|name| !is_system_group(name));
+        (topics.count(), groups.count())
     }
 
     pub(crate) fn unseal(&self) {

@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Run the server
     #[command(after_long_help = crate::config::server_help())]
     Server(ServerFlags),
+    /// Create, list, describe, change and delete instances
+    #[command(subcommand)]
+    Instance(admin::InstanceCommand),
     /// Create, list, describe and delete topics
     #[command(subcommand)]
     Topic(admin::TopicCommand),

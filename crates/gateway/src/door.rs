@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsAcceptor;
-use tonic::{Status, body::Body};
+use tonic::body::Body;
 use tower::Service;
 use wire::{
     grpc_v1::messaging_service_server::MessagingServiceServer as MessagingServiceV1,
@@ -34,7 +34,6 @@ use crate::{
     ons_http, ons_openapi,
     prefixed::Prefixed,
     remoting,
-    series::Family,
     sniff::{Protocol, Sniffed, sniff},
 };
 
@@ -268,9 +267,6 @@ impl HttpRequests {
             return plain.map(Body::new);
         }
         let path = request.uri().path();
-        if let Some(refusal) = refusal(&self.front, path) {
-            return Status::failed_precondition(refusal).into_http();
-        }
         let Ok(answer) = if path.starts_with(grpc_v2::admin::PATH) {
             self.admin.clone().call(request).await
         } else if path.starts_with(grpc_v2::client_metrics::PATH) {
@@ -305,19 +301,6 @@ where
         return ons_openapi::answer(front, connection, request).await;
     }
     plain_http::answer(front, connection, &request)
-}
-
-/// Why a gRPC call is not for this series, by the service that it is to. Administration and what
-/// clients report of themselves are of no series.
-fn refusal(front: &Front, path: &str) -> Option<&'static str> {
-    let family = if path.starts_with(grpc_v1::PATH) {
-        Family::GrpcV1
-    } else if path.starts_with(grpc_v2::PATH) {
-        Family::GrpcV2
-    } else {
-        return None;
-    };
-    family.refusal(front.settings.series)
 }
 
 fn is_grpc<B>(request: &Request<B>) -> bool {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::{Clock, InstanceId, ShardId};
-use broker::{Instances, Router, Series};
+use broker::{Instances, Router};
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
@@ -77,8 +77,6 @@ pub struct FrontSettings {
     pub client_metrics: bool,
     /// Whether traces of messages are written for gRPC clients.
     pub message_trace: bool,
-    /// Which families of clients are taken.
-    pub series: Series,
 }
 
 impl Default for FrontSettings {
@@ -90,7 +88,6 @@ impl Default for FrontSettings {
             region: DEFAULT_REGION.to_owned(),
             client_metrics: true,
             message_trace: false,
-            series: Series::Any,
         }
     }
 }

@@ -9,9 +9,12 @@
 //! | ONS TCP 2.x | gRPC v1 | yes | yes | no |
 //! | ONS HTTP | HTTP | yes | yes | no |
 //!
+//! An instance is checked once a request has named it, so that one server has instances of both
+//! series. Administration and what clients report of themselves are of no family.
+//!
 //! Source: the service's "Differences and compatibility between versions 4.x and 5.x".
 
-use broker::Series;
+use broker::{Instance, Series};
 
 /// A protocol that not every series takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +25,9 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// What a client of this family is told by an instance of that series, if it is not taken.
-    pub(crate) fn refusal(self, series: Series) -> Option<&'static str> {
-        match (series, self) {
+    /// What a client of this family is told by an instance that does not take it.
+    pub(crate) fn refusal(self, instance: &Instance) -> Option<&'static str> {
+        match (instance.settings().series, self) {
             (Series::Any, _)
             | (Series::V4, Self::GrpcV1 | Self::OnsHttp)
             | (Series::V5, Self::GrpcV2) => None,

@@ -81,13 +81,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap())
+        Self::open(tempfile::tempdir().expect("the test allows no failure here"))
     }
 
     fn open(folder: TempDir) -> Self {
         let clock = TestClock::new();
-        let disk = FolderDisk::open(folder.path()).unwrap();
-        let metadata = EmbeddedMetadata::open(disk, clock.clone()).unwrap();
+        let disk = FolderDisk::open(folder.path()).expect("the test allows no failure here");
+        let metadata =
+            EmbeddedMetadata::open(disk, clock.clone()).expect("the test allows no failure here");
         let host = Arc::new(Host {
             metadata: metadata.clone(),
             clock: clock.clone(),
@@ -104,7 +105,7 @@ impl Bench {
             default_series: Series::Any,
         };
         Self {
-            instances: block_on(Instances::open(parts)).unwrap(),
+            instances: block_on(Instances::open(parts)).expect("the test allows no failure here"),
             router,
             host,
             folder,
@@ -124,11 +125,16 @@ impl Bench {
             display_name: "orders of Europe".to_owned(),
             ..InstanceSpec::default()
         };
-        block_on(self.instances.create(spec)).unwrap().id.clone()
+        block_on(self.instances.create(spec))
+            .expect("the test allows no failure here")
+            .id
+            .clone()
     }
 
     fn keys(&self, of: &InstanceId) -> usize {
-        let all = block_on(self.host.metadata.range("")).unwrap().0;
+        let all = block_on(self.host.metadata.range(""))
+            .expect("the test allows no failure here")
+            .0;
         let of_it = all.iter().filter(|entry| entry.key.contains(of.as_str()));
         of_it.count()
     }
@@ -195,7 +201,7 @@ fn what_an_instance_holds_must_be_deleted_first() {
 
     assert!(bench.router.instance(&id).is_err());
     assert!(bench.instances.get(&id).is_err());
-    assert_eq!(bench.host.seen.lock().removed, [id.clone()]);
+    assert_eq!(bench.host.seen.lock().removed, std::slice::from_ref(&id));
     assert_eq!(bench.keys(&id), 0);
     // Who still holds it cannot bring anything of it back.
     let late = block_on(instance.create_topic(TopicSpec::new(topic("late"), 1)));
@@ -234,7 +240,10 @@ fn an_instance_that_cannot_be_made_leaves_nothing() {
     let Err(CreateInstanceError::Host { instance, .. }) = refused else {
         panic!("made without room: {refused:?}");
     };
-    assert_eq!(bench.host.seen.lock().removed, [instance.clone()]);
+    assert_eq!(
+        bench.host.seen.lock().removed,
+        std::slice::from_ref(&instance)
+    );
     assert_eq!(bench.keys(&instance), 0);
     assert_eq!(bench.ids().len(), 1);
 }
@@ -250,7 +259,7 @@ fn a_removal_that_was_cut_short_is_finished_by_the_next_start() {
     assert_ne!(bench.keys(&cut), 0);
 
     let bench = bench.reopen();
-    assert_eq!(bench.host.seen.lock().removed, [cut.clone()]);
+    assert_eq!(bench.host.seen.lock().removed, std::slice::from_ref(&cut));
     assert!(!bench.host.seen.lock().open.contains(&cut));
     assert_eq!(bench.keys(&cut), 0);
     assert!(bench.router.instance(&kept).is_ok());

@@ -1,9 +1,12 @@
-//! The administration commands: topics, groups, messages, users and policies of a running server.
+//! The administration commands: instances, topics, groups, messages, users and policies of a
+//! running server.
 //!
-//! They speak Remoting's administration codes, so they work against Apache RocketMQ as well.
+//! They speak Remoting's administration codes, so they work against Apache RocketMQ as well, except
+//! for what that does not have.
 
 mod acl;
 mod group;
+mod instance;
 mod message;
 mod reset_offset;
 mod servers;
@@ -15,6 +18,7 @@ mod user;
 
 pub(crate) use acl::AclCommand;
 pub(crate) use group::GroupCommand;
+pub(crate) use instance::InstanceCommand;
 pub(crate) use message::MessageCommand;
 pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
@@ -28,6 +32,8 @@ pub(crate) enum AdminCommand {
     Topic(TopicCommand),
     /// On groups.
     Group(GroupCommand),
+    /// On instances.
+    Instance(InstanceCommand),
     /// On messages.
     Message(MessageCommand),
     /// On users.
@@ -41,6 +47,7 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
     match command {
         AdminCommand::Topic(command) => topic::run(command).await,
         AdminCommand::Group(command) => group::run(command).await,
+        AdminCommand::Instance(command) => instance::run(command).await,
         AdminCommand::Message(command) => message::run(command).await,
         AdminCommand::User(command) => user::run(command).await,
         AdminCommand::Acl(command) => acl::run(command).await,

@@ -25,6 +25,7 @@ impl Servers {
     pub(super) async fn connect(options: &ServerOptions) -> Result<Self, Failure> {
         let remoting = RemotingOptions {
             credentials: options.keys.credentials(),
+            instance: options.instance.clone(),
             ..RemotingOptions::default()
         };
         let entry = RemotingClient::connect(&options.server, remoting.clone()).await?;

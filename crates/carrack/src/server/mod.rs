@@ -100,7 +100,6 @@ async fn serve(
     let front_settings = FrontSettings {
         advertise: addresses.advertise.clone(),
         default_instance: InstanceId::default_instance(),
-        series: series(settings.series),
         http_invisible: Duration::from_millis(settings.http_invisible_ms),
         region: settings.region.clone(),
         client_metrics: settings.client_metrics,

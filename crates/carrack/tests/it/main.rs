@@ -9,6 +9,8 @@ mod bench;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod instance;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;

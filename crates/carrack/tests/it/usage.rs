@@ -9,6 +9,7 @@ fn help_names_every_command() {
     let help = run(&["--help"]).ok();
     for command in [
         "server",
+        "instance",
         "topic",
         "group",
         "message",

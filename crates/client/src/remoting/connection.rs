@@ -37,6 +37,9 @@ pub struct RemotingOptions {
     pub tls: bool,
     /// Who sends the requests; `None` signs nothing.
     pub credentials: Option<Credentials>,
+    /// The instance that lists of topics and groups are asked of; `None` is the default one. All
+    /// other requests name theirs before the topic or group.
+    pub instance: Option<String>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest wait for an answer. Long polls add what they ask the server to wait.
@@ -54,6 +57,7 @@ impl Default for RemotingOptions {
             serialize_type: SerializeType::RocketMq,
             tls: false,
             credentials: None,
+            instance: None,
             connect_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(5),
             in_flight_max: 1_024,
@@ -151,6 +155,11 @@ impl RemotingClient {
     /// The server's address as it was given.
     pub fn address(&self) -> &str {
         &self.handle.0.address
+    }
+
+    /// The instance that lists are asked of.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.handle.0.options.instance.as_deref()
     }
 
     /// Longest wait for an answer to a plain request.

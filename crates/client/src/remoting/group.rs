@@ -69,7 +69,7 @@ impl RemotingClient {
                 max_group_count: Some(PAGE_GROUPS),
             };
             let command = Command::request(RequestCode::GetAllGroupConfig, &header);
-            let page: GroupConfigTable = self.body(command).await?;
+            let page: GroupConfigTable = self.body(self.in_instance(command)).await?;
             let is_short = page.groups.len() < PAGE_GROUPS as usize;
             version = serde_json::to_string(&page.data_version).ok();
             groups.extend(page.groups);

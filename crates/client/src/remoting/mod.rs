@@ -4,6 +4,7 @@ mod access;
 mod connection;
 mod group;
 mod heartbeat;
+mod instance;
 mod offset;
 mod pop;
 mod pull;

@@ -3,7 +3,7 @@
 use wire::remoting::{
     Command, RequestCode,
     body::{Body, ClusterInfo, TextTable, TopicList, TopicRouteData},
-    header::GetRouteRequest,
+    header::{GetRouteRequest, RequestContext},
 };
 
 use super::RemotingClient;
@@ -48,8 +48,22 @@ impl RemotingClient {
     /// When the server refuses or does not answer.
     pub async fn topic_names(&self) -> Result<Vec<String>, ClientError> {
         let command = Command::request(RequestCode::GetTopicListFromNameServer, &());
-        let list: TopicList = self.body(command).await?;
+        let list: TopicList = self.body(self.in_instance(command)).await?;
         Ok(list.topics)
+    }
+
+    /// A request that names nothing, to the instance of the options.
+    pub(super) fn in_instance(&self, command: Command) -> Command {
+        let Some(instance) = self.namespace() else {
+            return command;
+        };
+        command.with_header(&RequestContext {
+            namespace: Some(instance),
+            is_namespaced: None,
+            broker_name: None,
+            is_oneway: None,
+            is_logical: None,
+        })
     }
 
     /// Calls, and reads the body of the answer.

@@ -6,12 +6,12 @@ use std::{
 };
 
 use base::{InstanceId, Timestamp, limits};
-use broker::ClientIdentity;
+use broker::{ClientIdentity, Instance};
 use tonic::metadata::MetadataMap;
 use wire::grpc_v2::{self as v2, Code};
 
 use super::{digest::DigestForm, status::Refusal, time::parse_grpc_timeout};
-use crate::{ConnectionInfo, Front};
+use crate::{ConnectionInfo, Front, series::Family};
 
 const CLIENT_ID: &str = "x-mq-client-id";
 const LANGUAGE: &str = "x-mq-language";
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     deployment: Option<String>,
     /// The client, where its message names it (protocol v1).
     client: OnceLock<String>,
+    /// The family of its client, where not every instance takes that.
+    family: Option<Family>,
 }
 
 impl Call {
@@ -47,7 +49,24 @@ impl Call {
             metadata,
             deployment: None,
             client: OnceLock::new(),
+            family: None,
         }
+    }
+
+    /// The same, from a client of that family.
+    pub(crate) fn of_family(self, family: Family) -> Self {
+        Self {
+            family: Some(family),
+            ..self
+        }
+    }
+
+    /// Checks that the instance takes clients like this one.
+    pub(crate) fn check_family(&self, instance: &Instance) -> Result<(), Refusal> {
+        let refusal = self.family.and_then(|family| family.refusal(instance));
+        refusal.map_or(Ok(()), |text| {
+            Err(Refusal::new(Code::PreconditionFailed, text))
+        })
     }
 
     /// The same, about the instance of that id.

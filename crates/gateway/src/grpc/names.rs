@@ -66,7 +66,11 @@ pub(crate) fn parts<R: Resource>(resource: Option<&R>) -> (&str, &str) {
 /// The instance that a client works in when it names no resource.
 pub(crate) fn instance(call: &Call) -> Result<Arc<Instance>, Refusal> {
     let (named, _) = parse(call, ("", ""));
-    Ok(call.front.settle([named])?)
+    if named.is_none() {
+        // Who names nothing may be about to name another instance than the default one.
+        return Ok(call.front.settle([])?);
+    }
+    settle(call, [named])
 }
 
 /// The topic of a request.
@@ -75,7 +79,7 @@ pub(crate) fn topic<R: Resource>(
     resource: Option<&R>,
 ) -> Result<(Arc<Instance>, TopicName), Refusal> {
     let (named, name) = parse(call, parts(resource));
-    Ok((call.front.settle([named])?, topic_name(&name)?))
+    Ok((settle(call, [named])?, topic_name(&name)?))
 }
 
 /// The group of a request.
@@ -84,7 +88,7 @@ pub(crate) fn group<R: Resource>(
     resource: Option<&R>,
 ) -> Result<(Arc<Instance>, GroupName), Refusal> {
     let (named, name) = parse(call, parts(resource));
-    Ok((call.front.settle([named])?, group_name(&name)?))
+    Ok((settle(call, [named])?, group_name(&name)?))
 }
 
 /// The topic and the group of a request, which must not name different instances.
@@ -95,8 +99,18 @@ pub(crate) fn topic_and_group<R: Resource>(
 ) -> Result<(Arc<Instance>, TopicName, GroupName), Refusal> {
     let (named_by_topic, topic) = parse(call, parts(topic));
     let (named_by_group, group) = parse(call, parts(group));
-    let instance = call.front.settle([named_by_topic, named_by_group])?;
+    let instance = settle(call, [named_by_topic, named_by_group])?;
     Ok((instance, topic_name(&topic)?, group_name(&group)?))
+}
+
+/// The one instance of these that is named, if it takes clients like this one.
+fn settle<const N: usize>(
+    call: &Call,
+    named: [Option<Arc<Instance>>; N],
+) -> Result<Arc<Instance>, Refusal> {
+    let instance = call.front.settle(named)?;
+    call.check_family(&instance)?;
+    Ok(instance)
 }
 
 fn topic_name(name: &str) -> Result<TopicName, Refusal> {

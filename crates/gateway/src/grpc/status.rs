@@ -72,6 +72,7 @@ impl Refusal {
             40_100..40_200 => tonic::Code::Unauthenticated,
             40_300..40_400 => tonic::Code::PermissionDenied,
             40_400..40_500 => tonic::Code::NotFound,
+            42_800..42_900 => tonic::Code::FailedPrecondition,
             42_900..43_000 => tonic::Code::ResourceExhausted,
             40_000..50_000 => tonic::Code::InvalidArgument,
             50_100..50_200 | 50_500..50_600 => tonic::Code::Unimplemented,

@@ -44,6 +44,7 @@ use crate::{
         unread::{Counted, Unread},
     },
     metrics::RpcKey,
+    series::Family,
 };
 
 /// What the paths of this service start with.
@@ -154,6 +155,7 @@ impl Messaging {
     fn call<T: Guarded>(&self, request: Request<T>) -> (Call, Result<T, Refusal>) {
         let (metadata, _, message) = request.into_parts();
         let call = Call::new(self.front.clone(), self.connection, metadata);
+        let call = call.of_family(Family::GrpcV1);
         let allowed = access::check(&call, &message);
         (call, allowed.map(|()| message))
     }

@@ -48,10 +48,8 @@ use crate::{
         call, clients, digest, inbox, names, shards, status, time, traced, transaction_id, unread,
     },
     metrics::RpcKey,
+    series::Family,
 };
-
-/// What the path of every call starts with.
-pub(crate) const PATH: &str = "/apache.rocketmq.v2.MessagingService/";
 
 /// The service for one connection. Clones share it; the connection counts as gone when the last
 /// clone and the last call on it are.
@@ -141,10 +139,8 @@ impl Messaging {
     /// A call that is looked at later.
     fn open<T>(&self, request: Request<T>) -> (Call, T) {
         let (metadata, _, message) = request.into_parts();
-        (
-            Call::new(self.front.clone(), self.connection, metadata),
-            message,
-        )
+        let call = Call::new(self.front.clone(), self.connection, metadata);
+        (call.of_family(Family::GrpcV2), message)
     }
 
     /// Does the work of a call whose client has an id, and answers.

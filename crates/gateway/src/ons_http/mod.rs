@@ -117,10 +117,10 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
-    if let Some(refusal) = Family::OnsHttp.refusal(front.settings.series) {
+    let call = Call::new(front, connection, verb, head)?;
+    if let Some(refusal) = Family::OnsHttp.refusal(&call.instance) {
         return Err(Refusal::new(Code::AccessDenied, refusal));
     }
-    let call = Call::new(front, connection, verb, head)?;
     access::check(&call, head)?;
     let body = match head.method {
         Method::GET => Bytes::new(),

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::{io::AsyncReadExt, sync::mpsc};
-use wire::remoting::ResponseCode;
+use wire::remoting::{Command, ResponseCode};
 
 use super::{
     exchange::{End, Exchange},
@@ -20,6 +20,9 @@ use crate::{
     front::{ConnectionInfo, Front, broker_name},
     instance::{InstanceError, prefixed},
 };
+
+/// Field of the namespace that a client works in.
+const NAMESPACE: &str = "ns";
 
 /// What handlers know of their connection.
 pub(super) struct Connection {
@@ -105,6 +108,18 @@ impl Connection {
             instance,
             topic: TopicName::new(&name.plain)?,
         })
+    }
+
+    /// The instance of a request that names no topic and no group, and whether the request names it
+    /// as its namespace: then names in the answer have it in front.
+    pub(super) fn instance_of_all(
+        &self,
+        request: &Command,
+    ) -> Result<(Arc<Instance>, bool), InstanceError> {
+        let id = request.fields.get(NAMESPACE).map(InstanceId::new);
+        let named = id.and_then(|id| self.front.router.instance(&id.ok()?).ok());
+        let is_named = named.is_some();
+        Ok((self.front.settle([named])?, is_named))
     }
 
     /// The topic of a request that also names a group, of which only the instance counts.

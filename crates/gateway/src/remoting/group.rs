@@ -23,7 +23,7 @@ use super::{
     connection::{Connection, GroupIn},
     reply::{Answer, Refusal, Reply},
     route::queue_names,
-    topic::check_count,
+    topic::{self, check_count},
 };
 
 /// The attribute that makes a group one of LiteTopics; of a change it begins with `+`.
@@ -182,11 +182,13 @@ pub(super) async fn delete(connection: &Connection, request: &Command) -> Answer
 
 /// Code 201.
 pub(super) fn all(connection: &Connection, request: &Command) -> Answer {
-    let instance = connection.front.settle([])?;
+    let (instance, is_named) = connection.instance_of_all(request)?;
     let groups = instance.groups();
-    let groups = groups
-        .iter()
-        .map(|group| (group.name().to_string(), config(group, None)));
+    let groups = groups.iter().map(|group| {
+        let name = topic::shown(&instance, is_named, group.name().as_str());
+        let config = config(group, Some(&name));
+        (name, config)
+    });
     Ok(Reply::body(
         request,
         &GroupConfigTable {

@@ -17,6 +17,7 @@ mod end_transaction;
 mod exchange;
 mod group;
 mod heartbeat;
+mod instance;
 mod lock;
 mod notification;
 mod offset;

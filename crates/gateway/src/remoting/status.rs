@@ -7,10 +7,11 @@
 //! another code.
 
 use broker::{
-    AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
-    DeleteTopicError, EndTransactionError, HeartbeatError, KvConfigError, LockError, OffsetError,
-    ProgressError, PullError, QueryError, RecallError, ReceiveError, ResetOffsetError,
-    SendBackError, SendError, SetRequestModeError, access::AccessError,
+    AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateInstanceError,
+    CreateTopicError, DeleteInstanceError, DeleteTopicError, EndTransactionError, HeartbeatError,
+    KvConfigError, LockError, OffsetError, ProgressError, PullError, QueryError, RecallError,
+    ReceiveError, ResetOffsetError, SendBackError, SendError, SetRequestModeError,
+    UpdateInstanceError, access::AccessError,
 };
 use store::log::AppendError;
 use wire::remoting::{
@@ -54,11 +55,42 @@ refusals! {
     ProgressError => progress,
     ResetOffsetError => reset_offset,
     KvConfigError => kv_config,
+    CreateInstanceError => create_instance,
+    UpdateInstanceError => update_instance,
+    DeleteInstanceError => delete_instance,
     InstanceError => instance,
     HeaderError => header,
     BodyError => body,
     PopReceiptError => pop_receipt,
     BitSetError => bit_set,
+}
+
+fn create_instance(error: &CreateInstanceError) -> Code {
+    match error {
+        CreateInstanceError::NoSeries | CreateInstanceError::Text(_) => Code::InvalidParameter,
+        CreateInstanceError::TooMany { .. } => Code::IllegalOperation,
+        CreateInstanceError::Stopping | CreateInstanceError::Metadata { .. } => Code::SystemBusy,
+        CreateInstanceError::Host { .. } => Code::SystemError,
+    }
+}
+
+fn update_instance(error: &UpdateInstanceError) -> Code {
+    match error {
+        UpdateInstanceError::NotFound(_) => Code::QueryNotFound,
+        UpdateInstanceError::Text(_) => Code::InvalidParameter,
+        UpdateInstanceError::Stopping | UpdateInstanceError::Metadata { .. } => Code::SystemBusy,
+    }
+}
+
+fn delete_instance(error: &DeleteInstanceError) -> Code {
+    match error {
+        DeleteInstanceError::NotFound(_) => Code::QueryNotFound,
+        DeleteInstanceError::Default { .. } | DeleteInstanceError::NotEmpty { .. } => {
+            Code::IllegalOperation
+        }
+        DeleteInstanceError::Stopping | DeleteInstanceError::Metadata { .. } => Code::SystemBusy,
+        DeleteInstanceError::Host { .. } => Code::SystemError,
+    }
 }
 
 fn append(error: &AppendError) -> Code {

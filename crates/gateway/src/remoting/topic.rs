@@ -18,7 +18,7 @@ use super::{
     reply::{Answer, Refusal, Reply},
     route::{TEMPLATE_TOPIC, queue_names},
 };
-use crate::front::CLUSTER_NAME;
+use crate::{front::CLUSTER_NAME, instance::prefixed};
 
 /// The attribute that declares a topic's type.
 const TYPE_ATTRIBUTE: &str = "message.type";
@@ -146,11 +146,13 @@ pub(super) fn delete_in_name_server(request: &Command) -> Answer {
 
 /// Code 21. Everything in one answer: a client that asks in pages sees that it has got all.
 pub(super) fn all(connection: &Connection, request: &Command) -> Answer {
-    let instance = connection.front.settle([])?;
+    let (instance, is_named) = connection.instance_of_all(request)?;
     let topics = instance.topics();
-    let topics = topics
-        .iter()
-        .map(|topic| (topic.name().to_string(), config(&instance, topic, None)));
+    let topics = topics.iter().map(|topic| {
+        let name = shown(&instance, is_named, topic.name().as_str());
+        let config = config(&instance, topic, Some(&name));
+        (name, config)
+    });
     let table = TopicConfigTable {
         data_version: DataVersion::default(),
         topics: topics.collect(),
@@ -167,6 +169,14 @@ pub(super) fn get(connection: &Connection, request: &Command) -> Answer {
     };
     let config = config(&instance, &found, Some(header.topic));
     Ok(Reply::body(request, &config))
+}
+
+/// A name in an answer to who named the instance, or did not.
+pub(super) fn shown(instance: &Instance, is_named: bool, name: &str) -> String {
+    if is_named {
+        return prefixed(instance.id(), name);
+    }
+    name.to_owned()
 }
 
 fn config(instance: &Instance, topic: &Topic, shown: Option<&str>) -> TopicConfig {
@@ -191,11 +201,11 @@ fn config(instance: &Instance, topic: &Topic, shown: Option<&str>) -> TopicConfi
 
 /// Codes 206 and 224.
 pub(super) fn list(connection: &Connection, request: &Command) -> Answer {
-    let instance = connection.front.settle([])?;
-    let topics = instance
-        .topics()
+    let (instance, is_named) = connection.instance_of_all(request)?;
+    let topics = instance.topics();
+    let topics = topics
         .iter()
-        .map(|topic| topic.name().to_string())
+        .map(|topic| shown(&instance, is_named, topic.name().as_str()))
         .collect();
     Ok(Reply::body(
         request,

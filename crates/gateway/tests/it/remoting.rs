@@ -95,7 +95,7 @@ pub(crate) async fn send_some(server: &Server, topic: &str, count: usize) {
     }
 }
 
-async fn send_one(peer: &mut Peer, topic: &str, index: usize) -> Command {
+pub(crate) async fn send_one(peer: &mut Peer, topic: &str, index: usize) -> Command {
     let tag = if index.is_multiple_of(2) {
         "even"
     } else {

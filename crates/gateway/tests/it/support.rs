@@ -7,19 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base::{Clock, InstanceId, Random, SeededRandom, ShardId, Sleep, Timestamp};
-use broker::{Instance, InstanceSettings, Router, ShardParts, ShardState};
+use crate::host::{TestHost, open};
+use base::{Clock, InstanceId, SeededRandom, Sleep, Timestamp};
+use broker::{Instance, InstanceSettings, Instances, InstancesParts, Router};
 use bytes::BytesMut;
 use gateway::{
     Advertise, DiskSpace, Drained, Front, FrontSettings, ListenAddress, Running, Series,
     Surroundings, TlsSetup,
 };
-use store::{
-    fs::FolderDisk,
-    kv::{FjallDatabase, StateKv},
-    log::local::{Committer, LocalLog, LocalLogOptions},
-    meta::EmbeddedMetadata,
-};
+use store::{fs::FolderDisk, log::local::Committer, meta::EmbeddedMetadata};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -145,7 +141,7 @@ pub(crate) struct Server {
     pub(crate) trusted_address: SocketAddr,
     pub(crate) vip_address: Option<SocketAddr>,
     running: Option<Running>,
-    committer: Committer,
+    committer: Arc<Committer>,
     _folder: TempDir,
 }
 
@@ -158,32 +154,45 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let test_clock = TestClock::start();
         let clock: Arc<dyn Clock> = test_clock.clone();
-        let committer = Committer::start("committer", clock.clone()).unwrap();
+        let committer = Arc::new(Committer::start("committer", clock.clone()).unwrap());
         let router = Arc::new(Router::default());
-        let mut first = None;
-        for id in ["default"]
-            .into_iter()
-            .chain(setup.instances.iter().copied())
-        {
+        let settings = |series| InstanceSettings {
+            create_automatically: setup.create_automatically,
+            automatic_queues: 8,
+            access_control: setup.access_control,
+            series,
+            ..InstanceSettings::default()
+        };
+        let metadata_disk = FolderDisk::open(&folder.path().join("metadata")).unwrap();
+        let metadata = EmbeddedMetadata::open(metadata_disk, clock.clone()).unwrap();
+        let parts = InstancesParts {
+            metadata: metadata.clone(),
+            router: router.clone(),
+            host: TestHost::new(
+                folder.path(),
+                metadata,
+                clock.clone(),
+                committer.clone(),
+                settings(setup.series),
+            ),
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(11)),
+            default_series: setup.series,
+        };
+        let instances = Instances::open(parts).await.unwrap();
+        let default = InstanceId::default_instance();
+        let first = router.instance(&default).unwrap();
+        for id in setup.instances.iter().copied() {
             let path = folder.path().join(id);
             std::fs::create_dir_all(&path).unwrap();
-            let settings = InstanceSettings {
-                create_automatically: setup.create_automatically,
-                automatic_queues: 8,
-                access_control: setup.access_control,
-                series: setup.series,
-                ..InstanceSettings::default()
-            };
-            let instance = open(&path, id, settings, &committer, &clock).await;
-            router.add(instance.clone());
-            first.get_or_insert(instance);
+            let instance = open(&path, id, settings(setup.series), &committer, &clock).await;
+            router.add(instance);
         }
         let settings = FrontSettings {
             advertise: setup.advertise,
             default_instance: InstanceId::default_instance(),
             client_metrics: setup.client_metrics,
             message_trace: setup.message_trace,
-            series: setup.series,
             ..FrontSettings::default()
         };
         let surroundings = Surroundings {
@@ -197,7 +206,9 @@ impl Server {
                 })
             }),
         };
-        let mut front = Front::new(router, clock, settings).with_surroundings(surroundings);
+        let mut front = Front::new(router, clock, settings)
+            .with_instances(instances)
+            .with_surroundings(surroundings);
         if let Some(out) = setup.spans {
             front = front.with_spans(100, out);
         }
@@ -221,7 +232,7 @@ impl Server {
             .unwrap();
         Self {
             front,
-            instance: first.unwrap(),
+            instance: first,
             clock: test_clock,
             address: running.addresses()[0],
             trusted_address: running.addresses()[1],
@@ -230,6 +241,17 @@ impl Server {
             committer,
             _folder: folder,
         }
+    }
+
+    /// Creates an instance of that series.
+    pub(crate) async fn create_instance(&self, series: Series) -> Arc<Instance> {
+        let spec = broker::InstanceSpec {
+            series,
+            ..broker::InstanceSpec::default()
+        };
+        let instances = self.front.instances.as_ref().unwrap();
+        let record = instances.create(spec).await.unwrap();
+        self.front.router.instance(&record.id).unwrap()
     }
 
     /// Stops it as a server is stopped.
@@ -272,43 +294,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.committer.stop();
     }
-}
-
-/// An instance with one shard on the disk at `path`: log, state and metadata.
-pub(crate) async fn open(
-    path: &std::path::Path,
-    id: &str,
-    settings: InstanceSettings,
-    committer: &Committer,
-    clock: &Arc<dyn Clock>,
-) -> Arc<Instance> {
-    let metadata_disk = FolderDisk::open(&path.join("metadata")).unwrap();
-    let metadata = EmbeddedMetadata::open(metadata_disk, clock.clone()).unwrap();
-    let id = InstanceId::new(id).unwrap();
-    let instance = Instance::open(id, settings, metadata, clock.clone())
-        .await
-        .unwrap();
-    let shard = ShardId::new(0);
-    let database = FjallDatabase::open(&path.join("state")).unwrap();
-    let kv: Arc<dyn StateKv> = Arc::new(database.shard(shard).unwrap());
-    let mut state = ShardState::open(kv).unwrap();
-    let disk = FolderDisk::open(&path.join("log")).unwrap();
-    let from = state.replay_from();
-    let mut replay = |record| state.replay(&record);
-    let options = LocalLogOptions::default();
-    let (log, _) = LocalLog::open(disk, shard, options, clock.clone(), from, &mut replay).unwrap();
-    let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
-    let parts = ShardParts {
-        id: shard,
-        log: log.clone(),
-        state,
-        clock: clock.clone(),
-        random,
-    };
-    let shard = instance.add_shard(parts).unwrap();
-    log.observe(Arc::downgrade(&shard.observer()));
-    committer.register(&log);
-    instance
 }
 
 /// A Remoting client that writes and reads frames, and knows nothing more.

@@ -188,6 +188,12 @@ request_codes! {
     AuthGetAcl = 3009 "auth_get_acl";
     AuthListAcl = 3010 "auth_list_acl";
     SwitchTimerEngine = 5001 "switch_timer_engine";
+    /// This server's own; so the next ones.
+    CreateInstance = 31011 "create_instance";
+    UpdateInstance = 31012 "update_instance";
+    DeleteInstance = 31013 "delete_instance";
+    GetInstance = 31014 "get_instance";
+    ListInstances = 31015 "list_instances";
     PopMessage = 200050 "pop_message";
     AckMessage = 200051 "ack_message";
     PeekMessage = 200052 "peek_message";

@@ -251,6 +251,9 @@ fn caller(
             Ok(())
         })?;
     }
+    if RequestCode::from_i32(request.code).is_some_and(rules::is_of_namespace) {
+        return Ok((connection.instance_of_all(request)?.0, None));
+    }
     let instance = front.settle([settled.filter(|_| disagreement.is_none())])?;
     let caller = caller_in(connection, &instance, request)?;
     match disagreement {

@@ -103,6 +103,17 @@ const fn consumer_group(any_of: ActionSet) -> Field {
     field("consumerGroup", Names::Group, any_of)
 }
 
+/// Whether a request is about the instance that its namespace names, as it names nothing in it.
+pub(super) const fn is_of_namespace(code: Code) -> bool {
+    matches!(
+        code,
+        Code::GetAllTopicConfig
+            | Code::GetTopicListFromNameServer
+            | Code::GetTopicsByCluster
+            | Code::GetAllGroupConfig
+    )
+}
+
 /// The rule of a request.
 pub(super) const fn of(code: Code) -> Rule {
     use Names::Instance;
@@ -269,10 +280,16 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::AuthDeleteUser
         | Code::AuthCreateAcl
         | Code::AuthUpdateAcl
-        | Code::AuthDeleteAcl => Rule::Cluster(UPDATE),
-        Code::AuthGetUser | Code::AuthListUser | Code::AuthGetAcl | Code::AuthListAcl => {
-            Rule::Cluster(GET)
-        }
+        | Code::AuthDeleteAcl
+        | Code::CreateInstance
+        | Code::UpdateInstance
+        | Code::DeleteInstance => Rule::Cluster(UPDATE),
+        Code::AuthGetUser
+        | Code::AuthListUser
+        | Code::AuthGetAcl
+        | Code::AuthListAcl
+        | Code::GetInstance
+        | Code::ListInstances => Rule::Cluster(GET),
 
         // About the server as a whole. Stricter than Apache's broker for those whose header has no
         // annotation, such as 25, 26, 28 and 318.

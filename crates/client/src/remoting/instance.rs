@@ -1,0 +1,66 @@
+//! Administration of instances, with codes of this server's own.
+
+use wire::remoting::{
+    Command, RequestCode,
+    body::{Body, InstanceInfo, InstanceList},
+    header::InstanceRequest,
+};
+
+use super::RemotingClient;
+use crate::ClientError;
+
+impl RemotingClient {
+    /// Creates an instance (31011), and returns what is known of it.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn create_instance(&self, spec: &InstanceInfo) -> Result<InstanceInfo, ClientError> {
+        let command = Command::request(RequestCode::CreateInstance, &());
+        self.body(command.with_body(spec.encode())).await
+    }
+
+    /// Changes what is given of an instance (31012).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn update_instance(
+        &self,
+        instance_id: &str,
+        change: &InstanceInfo,
+    ) -> Result<InstanceInfo, ClientError> {
+        let header = InstanceRequest { instance_id };
+        let command = Command::request(RequestCode::UpdateInstance, &header);
+        self.body(command.with_body(change.encode())).await
+    }
+
+    /// Deletes an instance that has no topics and groups (31013).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn delete_instance(&self, instance_id: &str) -> Result<(), ClientError> {
+        let header = InstanceRequest { instance_id };
+        self.call(Command::request(RequestCode::DeleteInstance, &header))
+            .await?;
+        Ok(())
+    }
+
+    /// What is known of an instance (31014).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn instance(&self, instance_id: &str) -> Result<InstanceInfo, ClientError> {
+        let header = InstanceRequest { instance_id };
+        self.body(Command::request(RequestCode::GetInstance, &header))
+            .await
+    }
+
+    /// All instances (31015), by id.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn instances(&self) -> Result<Vec<InstanceInfo>, ClientError> {
+        let command = Command::request(RequestCode::ListInstances, &());
+        let list: InstanceList = self.body(command).await?;
+        Ok(list.0)
+    }
+}

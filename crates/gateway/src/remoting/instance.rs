@@ -1,0 +1,98 @@
+//! Instances (codes 31011 to 31015, which are this server's own): created, changed, deleted and
+//! listed by its command line.
+
+use std::sync::Arc;
+
+use base::InstanceId;
+use broker::{InstanceChange, InstanceRecord, InstanceSpec, Instances, Series};
+use wire::remoting::{
+    Command, ResponseCode,
+    body::{Body, InstanceInfo, InstanceList},
+    header::InstanceRequest,
+};
+
+use super::{
+    connection::Connection,
+    reply::{Answer, Refusal, Reply},
+};
+
+/// Code 31011.
+pub(super) async fn create(connection: &Connection, request: &Command) -> Answer {
+    let said = InstanceInfo::decode(&request.body)?;
+    let name = said.series.unwrap_or_default();
+    let series = Series::named(&name).ok_or_else(|| {
+        let start: String = name.chars().take(32).collect();
+        let text = format!("series `{start}` is not known, expected 4.x or 5.x");
+        Refusal::new(ResponseCode::InvalidParameter, text)
+    })?;
+    let created = instances(connection)?.create(InstanceSpec {
+        series,
+        display_name: said.display_name.unwrap_or_default(),
+        remark: said.remark.unwrap_or_default(),
+        tags: said.tags.unwrap_or_default(),
+    });
+    let record = created.await?;
+    Ok(Reply::body(request, &info(connection, &record)))
+}
+
+/// Code 31012.
+pub(super) async fn update(connection: &Connection, request: &Command) -> Answer {
+    let id = id(request)?;
+    let said = InstanceInfo::decode(&request.body)?;
+    let change = InstanceChange {
+        display_name: said.display_name,
+        remark: said.remark,
+        tags: said.tags,
+    };
+    let record = instances(connection)?.update(&id, change).await?;
+    Ok(Reply::body(request, &info(connection, &record)))
+}
+
+/// Code 31013.
+pub(super) async fn delete(connection: &Connection, request: &Command) -> Answer {
+    instances(connection)?.delete(&id(request)?).await?;
+    Ok(Reply::success(request))
+}
+
+/// Code 31014.
+pub(super) fn get(connection: &Connection, request: &Command) -> Answer {
+    let found = instances(connection)?.get(&id(request)?);
+    let record = found.map_err(|error| Refusal::of(ResponseCode::QueryNotFound, &error))?;
+    Ok(Reply::body(request, &info(connection, &record)))
+}
+
+/// Code 31015.
+pub(super) fn list(connection: &Connection, request: &Command) -> Answer {
+    let records = instances(connection)?.list();
+    let list = records.iter().map(|record| info(connection, record));
+    Ok(Reply::body(request, &InstanceList(list.collect())))
+}
+
+fn instances(connection: &Connection) -> Result<&Arc<Instances>, Refusal> {
+    let instances = connection.front.instances.as_ref();
+    instances.ok_or_else(|| {
+        let text = "this server has no registry of instances";
+        Refusal::new(ResponseCode::RequestCodeNotSupported, text)
+    })
+}
+
+fn id(request: &Command) -> Result<InstanceId, Refusal> {
+    let header: InstanceRequest<'_> = request.header()?;
+    InstanceId::new(header.instance_id)
+        .map_err(|error| Refusal::of(ResponseCode::InvalidParameter, &error))
+}
+
+fn info(connection: &Connection, record: &InstanceRecord) -> InstanceInfo {
+    let instance = connection.front.router.instance(&record.id).ok();
+    let counts = instance.map(|instance| instance.application_counts());
+    InstanceInfo {
+        instance_id: Some(record.id.to_string()),
+        series: Some(record.series.name().to_owned()),
+        display_name: Some(record.display_name.clone()),
+        remark: Some(record.remark.clone()),
+        tags: Some(record.tags.clone()),
+        created_at_ms: Some(record.created_at.ms()),
+        topic_count: counts.map(|(topics, _)| topics as u64),
+        group_count: counts.map(|(_, groups)| groups as u64),
+    }
+}
