@@ -163,6 +163,11 @@ impl ClientMetrics {
         }
     }
 
+    /// Forgets what was reported for other instances than these.
+    pub(crate) fn keep(&self, is_here: impl Fn(&InstanceId) -> bool) {
+        self.tables.lock().retain(|instance, _| is_here(instance));
+    }
+
     /// Counts a value that is left out.
     pub(crate) fn leave_out(&self, reason: LeftOut) {
         self.left_out[reason as usize].fetch_add(1, Ordering::Relaxed);

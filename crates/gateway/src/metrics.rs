@@ -170,6 +170,9 @@ impl FrontMetrics {
 impl Front {
     /// The metrics page.
     pub(crate) fn scrape(self: &Arc<Self>) -> String {
+        // What clients of deleted instances measured goes with them.
+        let is_here = |instance: &_| self.router.instance(instance).is_ok();
+        self.client_metrics.keep(is_here);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scrape(Arc::clone(self))));
         let mut page = String::new();
