@@ -176,4 +176,27 @@ mod tests {
         let names: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
         assert_eq!((names.len(), OPERATIONS.len()), (40, 40));
     }
+
+    #[test]
+    fn the_reference_page_has_every_operation_and_its_parameters() {
+        let page = include_str!("../../../../docs/reference/ons-openapi.md");
+        for operation in OPERATIONS {
+            let name = operation.name;
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not on the page"));
+            let parameters = row.split('|').nth(2).unwrap();
+            let shown: BTreeSet<&str> = parameters
+                .split(',')
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .collect();
+            let known = operation.parameters.iter().map(|parameter| {
+                let mark = if parameter.is_required { "\\*" } else { "" };
+                format!("`{}`{mark}", parameter.name)
+            });
+            let known: Vec<String> = known.collect();
+            let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+            assert_eq!(shown, known, "{name}");
+        }
+    }
 }
