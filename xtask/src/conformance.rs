@@ -12,6 +12,7 @@ mod event;
 mod features;
 mod inbox;
 mod ledger;
+mod openapi;
 pub(crate) mod process;
 mod report;
 mod scenarios;
@@ -43,7 +44,8 @@ const ALL: &str = "all";
 /// Command line of `cargo xtask conformance`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to run: clients one by one, `cross` for all of them together, or `all`.
+    /// What to run: clients one by one, `cross` for all of them together, `openapi` for those
+    /// that administer, or `all`.
     #[arg(default_value = ALL, value_parser = selections())]
     selections: Vec<String>,
     /// Only the scenario of this name, for clients one by one.
@@ -76,7 +78,8 @@ pub(crate) struct Arguments {
 }
 
 fn selections() -> PossibleValuesParser {
-    PossibleValuesParser::new(CLIENTS.iter().map(|client| client.name).chain([CROSS, ALL]))
+    let clients = CLIENTS.iter().map(|client| client.name);
+    PossibleValuesParser::new(clients.chain([CROSS, openapi::SELECTION, ALL]))
 }
 
 /// What a run needs to know everywhere.
@@ -119,6 +122,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Vec::new()
     };
     build_drivers(&root, single.iter().chain(&together).copied())?;
+    // They need keys that a server which runs already may not have.
+    let administers =
+        chosen(openapi::SELECTION) && arguments.scenario.is_none() && arguments.against.is_none();
+    if administers {
+        openapi::build(&root)?;
+    }
     if arguments.build_only {
         return Ok(());
     }
@@ -135,6 +144,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     second_attempt::of_all(&run, &cases, &mut lines, &together, &mut pairs)?;
     lines.extend(pairs);
+    if administers {
+        lines.extend(openapi::run(&run));
+    }
     println!("{}", report::table(&lines));
     report::write_results(&run.root.join("target/conformance/results.json"), &lines)?;
     let path = run.root.join("COMPAT.md");

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::clients::{CLIENTS, Protocol};
+use super::openapi::{CHECKS, OPENAPI_CLIENTS};
 use super::scenarios::{PairResult, SCENARIOS, Scenario};
 
 /// The scenario that all clients run together.
@@ -152,7 +153,12 @@ pub(crate) fn failures(lines: &[Line], logs: &Path) -> Result<String> {
     {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "\n{}", progress(line));
-        let (driver, server) = if line.scenario == ACROSS_PROTOCOLS {
+        let administers = OPENAPI_CLIENTS
+            .iter()
+            .any(|client| client.name == line.client);
+        let (driver, server) = if administers {
+            (line.client.to_owned(), line.client.to_owned())
+        } else if line.scenario == ACROSS_PROTOCOLS {
             (
                 format!("{ACROSS_PROTOCOLS}-{}", line.consumer),
                 ACROSS_PROTOCOLS.to_owned(),
@@ -206,6 +212,7 @@ pub(crate) fn compat(lines: &[Line]) -> String {
     clients(&mut text, "gRPC clients", Protocol::Grpc, lines);
     clients(&mut text, "gRPC v1 clients", Protocol::GrpcV1, lines);
     clients(&mut text, "ONS HTTP clients", Protocol::OnsHttp, lines);
+    openapi_clients(&mut text, lines);
     text.push_str("\n## Across protocols\n\n| sent by \\ received by |");
     for client in CLIENTS {
         let _ = write!(text, " {} |", client.name);
@@ -266,6 +273,31 @@ fn clients(text: &mut String, title: &str, protocol: Protocol, lines: &[Line]) {
     }
 }
 
+/// The table of the clients that administer.
+fn openapi_clients(text: &mut String, lines: &[Line]) {
+    text.push_str("\n## OpenAPI clients\n\n");
+    for (check, shows) in CHECKS {
+        let _ = writeln!(text, "- **{check}**: {shows}.");
+    }
+    text.push_str("\n| client |");
+    for (check, _) in CHECKS {
+        let _ = write!(text, " {check} |");
+    }
+    text.push_str("\n| --- |");
+    text.push_str(&" --- |".repeat(CHECKS.len()));
+    text.push('\n');
+    for client in &OPENAPI_CLIENTS {
+        let _ = write!(text, "| {} |", client.package);
+        for (check, _) in CHECKS {
+            let found = lines
+                .iter()
+                .find(|line| (line.client, line.scenario) == (client.name, check));
+            let _ = write!(text, " {} |", shown(found));
+        }
+        text.push('\n');
+    }
+}
+
 /// The number of a reason, from 1; each is said once.
 fn note<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) -> usize {
     let known = reasons.iter().position(|other| *other == reason);
@@ -277,14 +309,20 @@ fn note<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) -> usize {
 }
 
 fn cell(lines: &[Line], client: &str, consumer: &str, scenario: &str) -> &'static str {
-    lines
-        .iter()
-        .find(|line| (line.client, line.consumer, line.scenario) == (client, consumer, scenario))
-        .map_or("not run", |line| match line.outcome {
-            Outcome::Passed => "yes",
-            Outcome::Failed { .. } => "**no**",
-            Outcome::NotApplicable { .. } | Outcome::NotRun => "not run",
-        })
+    let mut lines = lines.iter();
+    shown(
+        lines.find(|line| {
+            (line.client, line.consumer, line.scenario) == (client, consumer, scenario)
+        }),
+    )
+}
+
+fn shown(line: Option<&Line>) -> &'static str {
+    line.map_or("not run", |line| match line.outcome {
+        Outcome::Passed => "yes",
+        Outcome::Failed { .. } => "**no**",
+        Outcome::NotApplicable { .. } | Outcome::NotRun => "not run",
+    })
 }
 
 #[cfg(test)]

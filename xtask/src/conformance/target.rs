@@ -138,6 +138,11 @@ impl Target {
         self.administer(&[create.as_slice(), options.as_slice()].concat())
     }
 
+    /// Creates a user who may do nothing yet.
+    pub(crate) fn create_user(&self, name: &str, secret_key: &str) -> Result<()> {
+        self.administer(&["user", "create", name, "--user-secret-key", secret_key])
+    }
+
     /// Whether this server can be restarted here.
     pub(crate) fn can_restart(&self) -> bool {
         self.own.is_some()

@@ -1,0 +1,183 @@
+//! The clients of the OpenAPI: they administer, so that their checks are their own and not the
+//! scenarios that messaging clients share.
+//!
+//! One driver (`conformance/ons-openapi-python`) runs all checks of one client against one server
+//! and writes a line for each.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use super::Run;
+use super::build;
+use super::clients::{Language, Protocol};
+use super::deadline::{COMMAND, Deadline, START, Stopwatch};
+use super::process::Process;
+use super::report::{Line, Outcome};
+use super::target::{ADMIN_ACCESS_KEY, ADMIN_SECRET_KEY, Setting};
+
+/// The selection of these clients.
+pub(crate) const SELECTION: &str = "openapi";
+
+/// Where their driver is, below `conformance/`.
+const FOLDER: &str = "ons-openapi-python";
+
+/// What stands where messaging clients have a kind of consumer.
+const NO_CONSUMER: &str = "-";
+
+/// A released client of the OpenAPI.
+pub(crate) struct OpenApiClient {
+    /// The name in results.
+    pub(crate) name: &'static str,
+    /// The package and version.
+    pub(crate) package: &'static str,
+    /// What the driver calls it.
+    generation: &'static str,
+}
+
+/// All of them.
+pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 2] = [
+    OpenApiClient {
+        name: "openapi-modern",
+        package: "Python alibabacloud-ons20190214 3.0.0",
+        generation: "modern",
+    },
+    OpenApiClient {
+        name: "openapi-classic",
+        package: "Python aliyun-python-sdk-ons 3.2.3",
+        generation: "classic",
+    },
+];
+
+/// The checks of the driver, with what each shows.
+pub(crate) const CHECKS: [(&str, &str); 11] = [
+    (
+        "regions",
+        "the service is open, and the server is its region",
+    ),
+    (
+        "instances",
+        "an instance is created, described, changed, found full, emptied and deleted",
+    ),
+    (
+        "topics",
+        "topics of every type are created, listed, counted, made read-only and deleted",
+    ),
+    (
+        "groups",
+        "groups are created, listed, switched off and on again, and deleted",
+    ),
+    (
+        "tags",
+        "instances, topics and groups are tagged, found by tag, and untagged",
+    ),
+    (
+        "consumers",
+        "what waits for a group is told, and its offsets are set by time and to the end",
+    ),
+    (
+        "messages",
+        "messages are found by id, key and time, page by page, with body and track",
+    ),
+    (
+        "dead-letters",
+        "a dead letter is found and sent to its group again",
+    ),
+    (
+        "traces",
+        "a trace is asked for by id and by key, and its result is fetched",
+    ),
+    (
+        "trends",
+        "messages that came in and went out are counted minute by minute",
+    ),
+    (
+        "access",
+        "who signs wrongly, again, too late or without a permission is refused",
+    ),
+];
+
+/// A server with access control, whose deliveries over HTTP come again soon.
+const SETTINGS: &[Setting] = &[
+    ("access_control", "true"),
+    ("admin_access_key", ADMIN_ACCESS_KEY),
+    ("admin_secret_key", ADMIN_SECRET_KEY),
+    ("http_invisible_ms", "1500"),
+];
+
+/// A line of the driver.
+#[derive(Deserialize)]
+struct Check {
+    check: String,
+    error: Option<String>,
+}
+
+/// Installs the driver.
+pub(super) fn build(run_root: &std::path::Path) -> Result<()> {
+    println!("building what is in {FOLDER}");
+    build::build(run_root, Language::Python, FOLDER).with_context(|| format!("build {FOLDER}"))
+}
+
+/// Runs every check of every client; a check that no line came of has failed.
+pub(super) fn run(run: &Run) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for client in &OPENAPI_CLIENTS {
+        let mut done = Vec::new();
+        let end = run_client(run, client, &mut done);
+        let reason = end
+            .err()
+            .map_or("it was not run".to_owned(), |why| format!("{why:#}"));
+        for (check, _) in CHECKS {
+            let found = done.iter().position(|line: &Line| line.scenario == check);
+            let line = match found {
+                Some(index) => done.swap_remove(index),
+                None => line(client, check, Some(reason.clone())),
+            };
+            println!("{}", super::report::progress(&line));
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn line(client: &OpenApiClient, check: &'static str, error: Option<String>) -> Line {
+    Line {
+        client: client.name,
+        consumer: NO_CONSUMER,
+        scenario: check,
+        outcome: error.map_or(Outcome::Passed, |reason| Outcome::Failed { reason }),
+        first_failure: None,
+        milliseconds: 0,
+        note: None,
+    }
+}
+
+fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result<()> {
+    let target = run.target(client.name, SETTINGS)?;
+    target.create_group_with_attempts("GID_dead", 1)?;
+    target.create_user("alice", "alice-secret")?;
+    let products = run.root.join("target/conformance").join(FOLDER);
+    let mut command = Command::new(products.join("bin/python"));
+    command
+        .arg(run.root.join("conformance").join(FOLDER).join("driver.py"))
+        .args(["--client", client.generation])
+        .args(["--endpoint", target.address(Protocol::OnsHttp)])
+        .args(["--access-key", ADMIN_ACCESS_KEY, "--secret-key", ADMIN_SECRET_KEY])
+        // The sources stay as they are.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HOME", run.root.join("target/conformance/home"));
+    let log = run.logs.join(format!("{}.log", client.name));
+    let mut process = Process::start(client.name, &mut command, &log)?;
+    for _ in CHECKS {
+        let watch = Stopwatch::start();
+        let said = process.next_line(Deadline::after(COMMAND))?.text;
+        let said: Check = serde_json::from_str(&said).with_context(|| format!("read `{said}`"))?;
+        let Some((check, _)) = CHECKS.into_iter().find(|(name, _)| *name == said.check) else {
+            bail!("check `{}` of the driver is not known", said.check);
+        };
+        done.push(line(client, check, said.error).took(watch.elapsed()));
+    }
+    process.wait_for_success(Deadline::after(START))?;
+    target.stop().context("stop the server")
+}
