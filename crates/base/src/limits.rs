@@ -454,6 +454,19 @@ pub const ACCESS_USERS_MAX: usize = 10_000;
 /// metadata entry.
 pub const ACCESS_ENTRIES_PER_USER_MAX: usize = 1_000;
 
+/// Bytes of a RAM-style policy document: what RAM takes. Every request of its users looks at all of
+/// it.
+pub const RAM_POLICY_BYTES_MAX: usize = 6_144;
+
+/// Bytes of the name of a RAM-style policy, as in RAM.
+pub const RAM_POLICY_NAME_BYTES_MAX: usize = 128;
+
+/// RAM-style policies of one instance, as in RAM. All are in memory.
+pub const RAM_POLICIES_MAX: usize = 1_500;
+
+/// RAM-style policies of one user. Every request of the user looks at all of them.
+pub const RAM_POLICIES_PER_USER_MAX: usize = 30;
+
 /// Sources of one policy entry. Every request that the entry is about looks at all of them.
 pub const ACCESS_SOURCES_PER_ENTRY_MAX: usize = 64;
 

@@ -5,7 +5,8 @@
 //! | `instances/<id>/last-id` | the last topic or group id given out, as decimal text |
 //! | `instances/<id>/topics/<name>` | JSON: id, queues, permission, type, attributes, |
 //! | | description |
-//! | `instances/<id>/access/...` | users and policies, see `access/mod.rs` |
+//! | `instances/<id>/access/...` | users and their policies, see `access/mod.rs` |
+//! | `instances/<id>/ram/...` | RAM-style policies, see `access/attach.rs` |
 //! | `instances/<id>/groups/<name>` | JSON: id, fifo, max_attempts, retry, lite_topic, |
 //! | | `request_modes`, `settings`, description |
 //! | `instances/<id>/kv-config/<namespace>` | JSON: values by key |

@@ -3,12 +3,15 @@
 //! What is signed, and what a request needs, is each protocol's own (`remoting/access`,
 //! `grpc_v2/access.rs`).
 
-use std::{net::IpAddr, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use broker::{
-    Instance,
-    access::{ActionSet, NotAllowed, NotAuthenticated, ResourceKind, User, Wanted},
+    Instance, Series,
+    access::{
+        Access, ActionSet, NotAllowed, NotAuthenticated, Origin, ResourceKind, Scope, User, Wanted,
+    },
 };
+use tokio::{select, sync::watch};
 
 use crate::front::{CLUSTER_NAME, ConnectionInfo, Front};
 
@@ -32,40 +35,96 @@ pub(crate) fn is_guarded(front: &Front, connection: &ConnectionInfo) -> bool {
     !connection.trusted && front.router.has_access_control()
 }
 
-/// Who sent a request, and from where.
-pub(crate) struct Caller {
-    user: Arc<User>,
-    source: IpAddr,
+/// Where and when a request comes from, as conditions of policies see it.
+pub(crate) fn origin(front: &Front, connection: &ConnectionInfo) -> Origin {
+    Origin {
+        source: connection.peer.ip(),
+        secure: connection.tls,
+        at: front.clock.now(),
+    }
 }
 
-impl Caller {
+/// Calls `found` with the users among which `name` is to be looked for by who asks for `instance`,
+/// and whether they are its own. Whom it does not know itself may be a user of the default
+/// instance: that holds the users of the account, who get into other instances by RAM-style
+/// policies.
+fn among<T>(
+    front: &Front,
+    instance: &Instance,
+    name: &str,
+    found: impl FnOnce(&Access, bool) -> T,
+) -> T {
+    let own = instance.access();
+    let default = &front.settings.default_instance;
+    if instance.id() == default || own.user(name).is_some() {
+        return found(own, true);
+    }
+    match front.router.instance(default) {
+        Ok(account) => found(account.access(), false),
+        Err(_) => found(own, true),
+    }
+}
+
+/// Who sent a request, and from where.
+pub(crate) struct Caller<'a> {
+    user: Arc<User>,
+    instance: &'a Instance,
+    is_own: bool,
+    origin: Origin,
+}
+
+impl<'a> Caller<'a> {
     /// The sender of what `name` is said to have signed; `None` where `instance` has no access
     /// control.
-    pub(crate) fn of<'a>(
-        instance: &Instance,
-        connection: &ConnectionInfo,
+    pub(crate) fn of<'c>(
+        (front, connection): (&Front, &ConnectionInfo),
+        instance: &'a Instance,
         name: &str,
-        content: impl IntoIterator<Item = &'a [u8]>,
+        content: impl IntoIterator<Item = &'c [u8]>,
         signature: &[u8],
     ) -> Result<Option<Self>, NotAuthenticated> {
-        let access = instance.access();
-        if !access.is_on() {
+        if !instance.access().is_on() {
             return Ok(None);
         }
-        let user = access.authenticate(name, content, signature)?;
-        let source = connection.peer.ip();
-        Ok(Some(Self { user, source }))
+        among(front, instance, name, |access, is_own| {
+            Ok(Some(Self {
+                user: access.authenticate(name, content, signature)?,
+                instance,
+                is_own,
+                origin: origin(front, connection),
+            }))
+        })
     }
 
-    /// The sender of a request that was let in, looked up again.
-    pub(crate) fn known(user: Arc<User>, connection: &ConnectionInfo) -> Self {
-        let source = connection.peer.ip();
-        Self { user, source }
+    /// The sender of a request that was let in, looked up again by name.
+    pub(crate) fn known(
+        (front, connection): (&Front, &ConnectionInfo),
+        instance: &'a Instance,
+        name: &str,
+    ) -> Option<Self> {
+        among(front, instance, name, |access, is_own| {
+            Some(Self {
+                user: access.user(name)?,
+                instance,
+                is_own,
+                origin: origin(front, connection),
+            })
+        })
+    }
+
+    /// Whether it may do everything.
+    pub(crate) fn is_super(&self) -> bool {
+        self.user.is_super()
     }
 
     /// Checks that it may do one of the actions to a thing of that kind.
     pub(crate) fn may(&self, wanted: Wanted<'_>) -> Result<(), NotAllowed> {
-        self.user.may(&wanted, self.source)
+        let scope = Scope {
+            instance: self.instance.id(),
+            is_own: self.is_own,
+            by_ram: self.instance.settings().series != Series::V5,
+        };
+        self.user.may(&wanted, &scope, &self.origin)
     }
 
     /// Checks that it may do one of the actions to a topic. A retry topic stands for its group.
@@ -104,5 +163,126 @@ impl Caller {
             name: CLUSTER_NAME,
             any_of,
         })
+    }
+}
+
+/// A long poll that took this long is looked at again before its answer is given, because a policy
+/// may have ended meanwhile.
+const LOOKED_AT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Does work of a request to `instance` that may wait, as long as its sender may ask it: `check`
+/// says whether. That is asked whenever users or policies change, and again before an answer that
+/// such a change might forbid: once a permission has been taken back, nothing is handed out by it.
+pub(crate) async fn while_allowed<T, E>(
+    front: &Front,
+    instance: &Instance,
+    check: impl Fn() -> Result<(), E>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let account = front.router.instance(&front.settings.default_instance).ok();
+    let mut changes = instance.access().watch();
+    let mut account_changes = account
+        .as_ref()
+        .filter(|account| account.id() != instance.id())
+        .map(|account| account.access().watch());
+    // For what has changed since it was let in.
+    check()?;
+    let began = front.clock.elapsed();
+    let mut work = pin!(work);
+    loop {
+        select! {
+            biased;
+            answer = &mut work => {
+                let is_changed = |changes: &watch::Receiver<u64>| {
+                    changes.has_changed().unwrap_or(true)
+                };
+                let took = front.clock.elapsed().saturating_sub(began);
+                if is_changed(&changes)
+                    || account_changes.as_ref().is_some_and(is_changed)
+                    || took >= LOOKED_AT_AGAIN_AFTER
+                {
+                    check()?;
+                }
+                return answer;
+            }
+            () = next(Some(&mut changes)) => {}
+            () = next(account_changes.as_mut()) => {}
+        }
+        check()?;
+    }
+}
+
+/// The next change; never, where there is nothing to wait for.
+async fn next(changes: Option<&mut watch::Receiver<u64>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use base::InstanceId;
+    use broker::{
+        InstanceSettings, Router,
+        access::{Secret, UserChange},
+    };
+    use store::{fs::FolderDisk, meta::EmbeddedMetadata};
+
+    use super::*;
+    use crate::{front::FrontSettings, test_clock::StoppedClock};
+
+    #[tokio::test]
+    async fn an_answer_that_is_ready_is_withheld_if_it_is_not_allowed_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(StoppedClock);
+        let disk = FolderDisk::open(folder.path()).unwrap();
+        let metadata = EmbeddedMetadata::open(disk, clock.clone()).unwrap();
+        let id = InstanceId::default_instance();
+        let instance = Instance::open(id, InstanceSettings::default(), metadata, clock.clone());
+        let instance = instance.await.unwrap();
+        let router = Arc::new(Router::default());
+        router.add(instance.clone());
+        let front = Front::new(router, clock, FrontSettings::default());
+        let access = instance.access();
+        let alice = UserChange {
+            secret: Some(Secret::new("s")),
+            ..UserChange::default()
+        };
+        access.create_user("alice", alice).await.unwrap();
+        access.attach("AliyunMQFullAccess", "alice").await.unwrap();
+        let checks = AtomicUsize::new(0);
+        let check = || {
+            checks.fetch_add(1, Ordering::Relaxed);
+            let user = access.user("alice").unwrap();
+            let has_any = !user.ram_policies().is_empty();
+            has_any.then_some(()).ok_or("refused")
+        };
+        let asked = || while_allowed(&front, &instance, check, async { Ok("message") });
+        assert_eq!(asked().await, Ok("message"));
+        assert_eq!(checks.load(Ordering::Relaxed), 1);
+        // The permission goes in the very step in which the answer comes.
+        let late = while_allowed(&front, &instance, check, async {
+            access.detach("AliyunMQFullAccess", "alice").await.unwrap();
+            Ok("message")
+        });
+        assert_eq!(late.await, Err("refused"));
+        assert_eq!(asked().await, Err("refused"));
+        // Who only waits is refused too.
+        access.attach("AliyunMQFullAccess", "alice").await.unwrap();
+        let waiting = while_allowed(
+            &front,
+            &instance,
+            check,
+            std::future::pending::<Result<(), _>>(),
+        );
+        let (refused, detached) =
+            tokio::join!(waiting, access.detach("AliyunMQFullAccess", "alice"));
+        detached.unwrap();
+        assert_eq!(refused, Err("refused"));
     }
 }

@@ -20,10 +20,6 @@ mod listen;
 mod message_trace;
 mod metrics;
 mod ons_http;
-#[expect(
-    dead_code,
-    reason = "the table of operations is filled family by family"
-)]
 mod ons_openapi;
 mod prefixed;
 mod recall_handle;

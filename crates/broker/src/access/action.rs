@@ -83,6 +83,27 @@ impl ActionSet {
         Self(bits)
     }
 
+    /// Its actions.
+    pub(super) fn each(self) -> impl Iterator<Item = Action> {
+        let every = Action::EVERY.into_iter();
+        every.filter(move |action| self.0 & (1 << *action as u8) != 0)
+    }
+
+    /// The set with that action.
+    pub(super) const fn with(self, action: Action) -> Self {
+        Self(self.0 | 1 << action as u8)
+    }
+
+    /// The set without that action.
+    pub(super) const fn without(self, action: Action) -> Self {
+        Self(self.0 & !(1 << action as u8))
+    }
+
+    /// Whether nothing is in it.
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether a policy with these actions speaks of a request that needs one of `wanted`.
     pub(super) const fn covers_one_of(self, wanted: Self) -> bool {
         const ALL: u8 = 1 << Action::All as u8;

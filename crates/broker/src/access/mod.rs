@@ -1,12 +1,15 @@
 //! Access control: who may do what in an instance.
 //!
 //! A user proves itself with a signature (HMAC-SHA1 under its secret; what is signed is the
-//! protocol's business) and may do what its policies allow. Rules, names and texts are those of
-//! RocketMQ's ACL 2.0, whose tools administer them.
+//! protocol's business) and may do what its policies allow. There are two kinds of those, and a
+//! user may have both: entries as in RocketMQ's ACL 2.0, whose tools administer them, with its
+//! names and texts, and RAM-style policies ([`RamPolicy`]). What one of them denies is denied;
+//! else what one of them allows is allowed.
 //!
 //! | key | value |
 //! | --- | --- |
 //! | `instances/<id>/access/<user name>` | JSON: secret, type, status, policies (`stored.rs`) |
+//! | `instances/<id>/ram/<policy name>` | RAM-style policies (`attach.rs`) |
 //!
 //! One entry holds all that is known of a user, so that every change is atomic and policies go with
 //! their user. Secrets are kept as they are, because signatures cannot be checked with a hash of
@@ -14,7 +17,9 @@
 //! takes effect with the next request.
 
 mod action;
+mod attach;
 mod policy;
+mod ram;
 mod resource;
 mod source;
 mod stored;
@@ -25,13 +30,19 @@ use std::{collections::BTreeMap, sync::Arc};
 use base::{InstanceId, limits};
 use parking_lot::RwLock;
 use store::meta::{Expected, MetadataError, MetadataStore};
+use tokio::sync::watch;
 
+use self::attach::RamPolicies;
 pub use self::{
     action::{Action, ActionError, ActionSet},
     policy::{Decision, Policy, PolicyEntry, PolicyError, PolicyKind, Wanted},
+    ram::{Origin, RamPolicy, RamPolicyError},
     resource::{Resource, ResourceError, ResourceKind},
     source::{SourceError, SourceRange},
-    user::{NotAllowed, Secret, SignatureMethod, UnknownName, User, UserStatus, UserType},
+    user::{
+        NotAllowed, Operation, Scope, Secret, SignatureMethod, UnknownName, User, UserStatus,
+        UserType,
+    },
 };
 use crate::metadata::unreadable;
 
@@ -126,6 +137,48 @@ pub enum AccessError {
     /// A policy is wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A RAM-style policy is wrong.
+    #[error(transparent)]
+    Ram(#[from] RamPolicyError),
+    /// There is a RAM-style policy of that name.
+    #[error("policy `{policy}` exists already")]
+    RamExists {
+        /// Its name.
+        policy: String,
+    },
+    /// There is no RAM-style policy of that name.
+    #[error("policy `{policy}` does not exist")]
+    RamNotFound {
+        /// First characters of the name.
+        policy: String,
+    },
+    /// A RAM-style policy that somebody has.
+    #[error("policy `{policy}` is attached to {users} users, `{user}` first: detach it before")]
+    RamAttached {
+        /// Its name.
+        policy: String,
+        /// How many have it.
+        users: usize,
+        /// The first of them.
+        user: String,
+    },
+    /// A RAM-style policy that the user does not have.
+    #[error("policy `{policy}` is not attached to user `{user}`")]
+    RamNotAttached {
+        /// Its name.
+        policy: String,
+        /// The user.
+        user: String,
+    },
+    /// The metadata store did not take the change of a policy.
+    #[error("change policy `{policy}`")]
+    RamMetadata {
+        /// Its name.
+        policy: String,
+        /// What it said.
+        #[source]
+        source: MetadataError,
+    },
     /// As many as there may be.
     #[error("there are {count} {what} already, expected at most {max}")]
     TooMany {
@@ -163,7 +216,11 @@ pub struct Access {
     instance: InstanceId,
     is_on: bool,
     store: Arc<dyn MetadataStore>,
+    /// Locked before `ram`.
     users: RwLock<BTreeMap<String, Arc<User>>>,
+    ram: RwLock<RamPolicies>,
+    /// How often anything has changed.
+    revision: watch::Sender<u64>,
     /// One change at a time.
     changes: tokio::sync::Mutex<()>,
 }
@@ -176,10 +233,12 @@ impl Access {
         store: Arc<dyn MetadataStore>,
     ) -> Result<Self, MetadataError> {
         let prefix = prefix(&instance);
+        let ram = attach::read(&instance, &*store).await?;
         let mut users = BTreeMap::new();
         for entry in store.range(&prefix).await?.0 {
             let name = &entry.key[prefix.len()..];
-            let user = stored::read(name, &entry.value).map_err(|why| unreadable(&entry, why))?;
+            let user = stored::read(name, &entry.value, &ram);
+            let user = user.map_err(|why| unreadable(&entry, why))?;
             users.insert(name.to_owned(), Arc::new(user));
         }
         Ok(Self {
@@ -187,6 +246,8 @@ impl Access {
             is_on,
             store,
             users: RwLock::new(users),
+            ram: RwLock::new(ram),
+            revision: watch::Sender::new(0),
             changes: tokio::sync::Mutex::default(),
         })
     }
@@ -236,6 +297,12 @@ impl Access {
         Ok(user)
     }
 
+    /// Tells when users or policies have changed: whoever was let in and is still waiting is looked
+    /// at again. What was marked as seen before a request was let in covers that request.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
     /// The user of that name.
     pub fn user(&self, name: &str) -> Option<Arc<User>> {
         self.users.read().get(name).cloned()
@@ -275,6 +342,7 @@ impl Access {
             user_type: as_what.user_type.unwrap_or(UserType::Normal),
             status: as_what.status.unwrap_or(UserStatus::Enabled),
             policies: Vec::new(),
+            ram: Vec::new(),
         };
         self.put(name, Some(user)).await
     }
@@ -428,7 +496,15 @@ impl Access {
             Some(user) => users.insert(name.to_owned(), Arc::new(user)),
             None => users.remove(name),
         };
+        drop(users);
+        self.changed();
         Ok(())
+    }
+
+    /// Tells those who wait that users or policies have changed.
+    fn changed(&self) {
+        self.revision
+            .send_modify(|revision| *revision = revision.wrapping_add(1));
     }
 }
 

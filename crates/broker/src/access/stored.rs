@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Policy, PolicyEntry, PolicyKind, Secret, SourceRange, User};
+use super::{
+    Action, Policy, PolicyEntry, PolicyKind, Secret, SourceRange, User, attach::RamPolicies,
+};
 
 #[derive(Serialize, Deserialize)]
 struct StoredUser {
@@ -12,6 +14,9 @@ struct StoredUser {
     status: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<StoredPolicy>,
+    /// Names of RAM-style policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ram: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,12 +55,13 @@ pub(super) fn write(user: &User) -> Vec<u8> {
         user_type: user.user_type.name().to_owned(),
         status: user.status.name().to_owned(),
         policies: policies.collect(),
+        ram: user.ram.iter().map(|it| it.name().to_owned()).collect(),
     };
     serde_json::to_vec(&stored).expect("plain data becomes JSON")
 }
 
-/// The user of a value. Errors say nothing of what the value holds: it has a secret in it.
-pub(super) fn read(name: &str, value: &[u8]) -> Result<User, String> {
+/// The user of a value, with its policies of `ram`. Errors say nothing of what the value holds: it has a secret in it.
+pub(super) fn read(name: &str, value: &[u8], ram: &RamPolicies) -> Result<User, String> {
     let malformed = |part: &str| format!("{part} of a user is malformed");
     let stored: StoredUser = serde_json::from_slice(value).map_err(|_| malformed("JSON"))?;
     let mut policies = Vec::with_capacity(stored.policies.len());
@@ -75,11 +81,16 @@ pub(super) fn read(name: &str, value: &[u8]) -> Result<User, String> {
             entries,
         });
     }
+    let attached = stored.ram.iter().map(|policy| {
+        let known = ram.get(policy).cloned();
+        known.ok_or_else(|| format!("policy `{policy}` of a user does not exist"))
+    });
     Ok(User {
         name: name.to_owned(),
         secret: Secret::new(&stored.secret),
         user_type: stored.user_type.parse().map_err(|_| malformed("type"))?,
         status: stored.status.parse().map_err(|_| malformed("status"))?,
         policies,
+        ram: attached.collect::<Result<_, _>>()?,
     })
 }

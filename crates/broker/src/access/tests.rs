@@ -26,7 +26,32 @@ fn user(policies: Vec<Policy>) -> User {
         user_type: UserType::Normal,
         status: UserStatus::Enabled,
         policies,
+        ram: Vec::new(),
     }
+}
+
+fn origin(source: &str) -> Origin {
+    Origin {
+        source: source.parse().unwrap(),
+        secure: false,
+        at: base::Timestamp::from_ms(0),
+    }
+}
+
+/// With RAM-style policies besides.
+fn with_ram(mut user: User, statements: &[&str]) -> User {
+    for (index, text) in statements.iter().enumerate() {
+        let mut parts = text.split(' ');
+        let mut next = || parts.next().unwrap_or_default();
+        let (effect, action, resource) = (next(), next(), next());
+        let statement = serde_json::json!(
+            {"Effect": effect, "Action": action, "Resource": format!("acs:mq:*:*:{resource}")}
+        );
+        let document = serde_json::json!({"Version": "1", "Statement": [statement]});
+        let policy = RamPolicy::new(&format!("p{index}"), &document.to_string()).unwrap();
+        user.ram.push(Arc::new(policy));
+    }
+    user
 }
 
 fn may(user: &User, kind: ResourceKind, name: &str, any_of: ActionSet) -> bool {
@@ -35,7 +60,13 @@ fn may(user: &User, kind: ResourceKind, name: &str, any_of: ActionSet) -> bool {
 
 fn may_from(user: &User, kind: ResourceKind, name: &str, any_of: ActionSet, source: &str) -> bool {
     let wanted = Wanted { kind, name, any_of };
-    user.may(&wanted, source.parse().unwrap()).is_ok()
+    let instance = InstanceId::default_instance();
+    let scope = Scope {
+        instance: &instance,
+        is_own: true,
+        by_ram: true,
+    };
+    user.may(&wanted, &scope, &origin(source)).is_ok()
 }
 
 #[test]
@@ -152,7 +183,13 @@ fn a_refusal_says_who_what_and_from_where() {
             name,
             any_of: PUB,
         };
-        let refused = user.may(&wanted, "::ffff:10.0.0.1".parse().unwrap());
+        let instance = InstanceId::default_instance();
+        let scope = Scope {
+            instance: &instance,
+            is_own: true,
+            by_ram: true,
+        };
+        let refused = user.may(&wanted, &scope, &origin("::ffff:10.0.0.1"));
         refused.unwrap_err().to_string()
     };
     assert_eq!(
@@ -247,9 +284,160 @@ fn a_user_is_kept_with_all_its_parts_and_shows_no_secret() {
         ),
         policy(PolicyKind::Default, &["Cluster:* List Allow"]),
     ]);
+    let user = with_ram(user, &["Allow mq:PUB orders"]);
+    let policies: RamPolicies = user
+        .ram
+        .iter()
+        .map(|policy| (policy.name().to_owned(), policy.clone()))
+        .collect();
     let value = stored::write(&user);
-    assert_eq!(stored::read("alice", &value), Ok(user.clone()));
+    assert_eq!(stored::read("alice", &value, &policies), Ok(user.clone()));
+    let error = stored::read("alice", &value, &RamPolicies::new()).unwrap_err();
+    assert_eq!(error, "policy `p0` of a user does not exist");
     assert!(!format!("{user:?}").contains("secret\""), "{user:?}");
-    let error = stored::read("alice", b"{\"secret\":\"hidden\"}").unwrap_err();
+    let error = stored::read("alice", b"{\"secret\":\"hidden\"}", &policies).unwrap_err();
     assert!(!error.contains("hidden"), "{error}");
+}
+
+#[test]
+fn what_one_kind_of_policy_denies_is_denied_and_what_one_allows_is_allowed() {
+    use ResourceKind::{Group, Topic};
+    const ENTER: &str = "Allow mq:QueryInstanceBaseInfo default";
+    // ACL entries, RAM statements, then: may it send to `orders`, and consume as `billing`?
+    for (acl, ram, sends, consumes) in [
+        (&[] as &[&str], &[] as &[&str], false, false),
+        (&[], &["Allow mq:PUB orders"], false, false),
+        (&[], &["Allow mq:PUB orders", ENTER], true, false),
+        (&[], &["Allow mq:pub default%orders", ENTER], true, false),
+        (&[], &["Allow mq:* default*"], true, true),
+        (&[], &["Allow mq:SUB bill*", ENTER], false, true),
+        (&[], &["Allow mq:PUB other%*", ENTER], false, false),
+        (&[], &["Allow * *", "Deny mq:PUB orders"], false, true),
+        (
+            &[],
+            &["Allow * *", "Deny mq:OnsInstanceBaseInfo default"],
+            false,
+            false,
+        ),
+        (&["Topic:* Pub Allow"], &[], true, false),
+        (
+            &["Topic:* Pub Allow"],
+            &["Allow mq:SUB *", ENTER],
+            true,
+            true,
+        ),
+        // The instance need not be entered for what an entry allows.
+        (&["Topic:* Pub Allow"], &["Allow mq:SUB *"], true, false),
+        (&["Topic:* Pub Allow"], &["Deny mq:PUB ord*"], false, false),
+        (
+            &["Topic:* Pub Allow"],
+            &["Deny mq:QueryInstanceBaseInfo *"],
+            false,
+            false,
+        ),
+        (&["Topic:orders Pub Deny"], &["Allow * *"], false, true),
+        (&["* All Deny"], &["Allow * *"], false, false),
+    ] {
+        let custom = policy(PolicyKind::Custom, acl);
+        let user = with_ram(user(vec![custom]), ram);
+        assert_eq!(may(&user, Topic, "orders", PUB), sends, "{acl:?} {ram:?}");
+        assert_eq!(
+            may(&user, Group, "billing", SUB),
+            consumes,
+            "{acl:?} {ram:?}"
+        );
+    }
+}
+
+#[test]
+fn one_of_several_actions_is_enough_unless_it_is_the_one_denied() {
+    const EITHER: ActionSet = ActionSet::of(&[Action::Pub, Action::Sub]);
+    for (acl, ram, allowed) in [
+        (
+            &[] as &[&str],
+            &["Allow * *", "Deny mq:PUB orders"] as &[&str],
+            true,
+        ),
+        (
+            &[],
+            &["Allow mq:PUB *", "Allow mq:Query* *", "Deny mq:PUB orders"],
+            false,
+        ),
+        (&["Topic:orders Sub Allow"], &["Deny mq:PUB orders"], true),
+        (&["Topic:orders Pub Allow"], &["Deny mq:PUB orders"], false),
+        (&["Topic:orders Pub Allow"], &["Deny mq:?UB orders"], false),
+    ] {
+        let user = with_ram(user(vec![policy(PolicyKind::Custom, acl)]), ram);
+        let found = may(&user, ResourceKind::Topic, "orders", EITHER);
+        assert_eq!(found, allowed, "{acl:?} {ram:?}");
+    }
+}
+
+#[test]
+fn policies_count_where_they_are_about() {
+    let user = with_ram(
+        user(vec![policy(PolicyKind::Custom, &["Topic:* Pub Allow"])]),
+        &["Allow mq:* MQ_INST_1_a*", "Deny mq:PUB *secret"],
+    );
+    let wanted = |name| Wanted {
+        kind: ResourceKind::Topic,
+        name,
+        any_of: PUB,
+    };
+    let instance = InstanceId::new("MQ_INST_1_a").unwrap();
+    let may = |name, is_own, by_ram| {
+        let scope = Scope {
+            instance: &instance,
+            is_own,
+            by_ram,
+        };
+        user.may(&wanted(name), &scope, &origin("::1")).is_ok()
+    };
+    assert!(may("orders", false, true));
+    assert!(!may("secret", false, true));
+    // Neither kind counts.
+    assert!(!may("orders", false, false));
+    // On an instance of the 5.x series entries alone do.
+    assert!(may("secret", true, false));
+    assert!(!may("secret", true, true));
+}
+
+#[test]
+fn operations_ask_for_the_instance_first() {
+    let default = InstanceId::default_instance();
+    let instance = InstanceId::new("MQ_INST_1_a").unwrap();
+    let may = |ram: &[&str], name, instance, resource| {
+        let operation = Operation {
+            name,
+            instance,
+            resource,
+        };
+        let answer = with_ram(user(Vec::new()), ram).may_operate(&operation, &origin("::1"));
+        answer.map_err(|error| error.to_string())
+    };
+    let create = "Allow mq:CreateTopic MQ_INST_1_a%orders";
+    let enter = "Allow mq:QueryInstanceBaseInfo MQ_INST_1_a";
+    let ask = |ram: &[&str]| may(ram, "OnsTopicCreate", Some(&instance), Some("orders"));
+    assert_eq!(
+        ask(&[create]).unwrap_err(),
+        "User:alice has no permission to access mq:OnsTopicCreate of MQ_INST_1_a%orders from ::1, \
+         no policy allows mq:QueryInstanceBaseInfo on its instance."
+    );
+    assert_eq!(ask(&[create, enter]), Ok(()));
+    assert_eq!(ask(&["Allow mq:OnsTopicCreate *", enter]), Ok(()));
+    assert!(ask(&[enter]).unwrap_err().ends_with("no matched policies."));
+    let denied = ask(&[create, enter, "Deny mq:Create* *"]).unwrap_err();
+    assert!(denied.ends_with("the decision is deny."), "{denied}");
+    // One without a namespace, and one of no instance.
+    let short = &["Allow mq:ListTopic default", "Allow mq:Query* default"];
+    assert_eq!(may(short, "OnsTopicList", Some(&default), None), Ok(()));
+    assert!(may(&[create], "OnsInstanceCreate", None, None).is_err());
+    assert_eq!(
+        may(&["Allow mq:Create* *"], "OnsInstanceCreate", None, None),
+        Ok(())
+    );
+    assert_eq!(
+        may(&[enter], "OnsInstanceBaseInfo", Some(&instance), None),
+        Ok(())
+    );
 }

@@ -1,11 +1,15 @@
 //! Users: who asks, how they prove it, and what they may do.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
+use base::InstanceId;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use super::{Decision, Policy, PolicyKind, Wanted};
+use super::{
+    Action, ActionSet, Decision, Origin, Policy, PolicyKind, RamPolicy, Wanted,
+    ram::{self, Request},
+};
 
 /// How a request is signed with a secret. Which one, the protocol says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +164,44 @@ pub struct User {
     pub(super) user_type: UserType,
     pub(super) status: UserStatus,
     pub(super) policies: Vec<Policy>,
+    pub(super) ram: Vec<Arc<RamPolicy>>,
 }
+
+/// In which instance a user asks for data, and which of its policies count there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope<'a> {
+    /// The instance.
+    pub instance: &'a InstanceId,
+    /// Whether it is the user's own: the entries of its ACL policies are about no other.
+    pub is_own: bool,
+    /// Whether RAM-style policies decide about data there: on all instances but those of the 5.x
+    /// series.
+    pub by_ram: bool,
+}
+
+/// A call of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation<'a> {
+    /// Its name, as `OnsTopicCreate`.
+    pub name: &'a str,
+    /// The instance that it is about, if it is about one.
+    pub instance: Option<&'a InstanceId>,
+    /// The topic or group in the instance that it is about, if it is about one.
+    pub resource: Option<&'a str>,
+}
+
+/// What RAM-style policies say of a request.
+struct RamWord {
+    /// Actions that may not be done.
+    denied: ActionSet,
+    /// Whether one of the others may.
+    allows: bool,
+    /// Whether the instance may be entered at all.
+    enters: bool,
+}
+
+/// Why nobody is let in who has policies for what is in an instance, but none for itself.
+const NOT_ENTERED: &str = "no policy allows mq:QueryInstanceBaseInfo on its instance.";
 
 /// A user may not do what it asks.
 ///
@@ -209,30 +250,148 @@ impl User {
         &self.policies
     }
 
-    /// Whether it may do one of the wanted actions, coming from `source`: a super user may; else
-    /// the custom policy decides, the default policy where that says nothing, and where neither
-    /// does, it may not.
+    /// The RAM-style policies that are attached to it, in the order in which they were.
+    pub fn ram_policies(&self) -> &[Arc<RamPolicy>] {
+        &self.ram
+    }
+
+    pub(super) fn has(&self, policy: &str) -> bool {
+        self.ram.iter().any(|known| known.name() == policy)
+    }
+
+    /// Whether it may do one of the wanted actions: a super user may. Else what its RAM-style
+    /// policies deny it may not, nor what its ACL policies deny (the custom policy decides, the
+    /// default policy where that says nothing); what one of the two allows it may.
     ///
     /// # Errors
     /// When it may not.
-    pub fn may(&self, wanted: &Wanted<'_>, source: IpAddr) -> Result<(), NotAllowed> {
+    pub fn may(
+        &self,
+        wanted: &Wanted<'_>,
+        scope: &Scope<'_>,
+        origin: &Origin,
+    ) -> Result<(), NotAllowed> {
         if self.is_super() {
             return Ok(());
         }
+        let mut any_of = wanted.any_of;
+        let mut ram = None;
+        if scope.by_ram && !self.ram.is_empty() {
+            let word = self.ram_word(wanted, scope.instance, origin);
+            let denied = word.denied.each();
+            any_of = denied.fold(any_of, ActionSet::without);
+            ram = Some(word);
+        }
+        let wanted = Wanted { any_of, ..*wanted };
         let decide = |kind: PolicyKind| {
-            let mut policies = self.policies.iter().filter(|policy| policy.kind == kind);
-            policies.find_map(|policy| policy.decide(wanted, source))
+            let policies = self.policies.iter().filter(|_| scope.is_own);
+            let mut policies = policies.filter(|policy| policy.kind == kind);
+            policies.find_map(|policy| policy.decide(&wanted, origin.source))
         };
-        let reason = match decide(PolicyKind::Custom).or_else(|| decide(PolicyKind::Default)) {
-            Some(Decision::Allow) => return Ok(()),
+        let acl = match any_of.is_empty() {
+            true => Some(Decision::Deny),
+            false => decide(PolicyKind::Custom).or_else(|| decide(PolicyKind::Default)),
+        };
+        let reason = match (acl, &ram) {
+            (Some(Decision::Allow), _) => return Ok(()),
+            (None, Some(word)) if word.allows && word.enters => return Ok(()),
+            (Some(Decision::Deny), _) => "the decision is deny.",
+            (None, Some(word)) if !word.enters => NOT_ENTERED,
+            (None, _) => "no matched policies.",
+        };
+        let resource = format!("{}:{}", wanted.kind.name(), wanted.name);
+        Err(self.not_allowed(resource, origin, reason))
+    }
+
+    /// Whether it may call an operation of the control plane: a super user may, others what their
+    /// RAM-style policies allow, and in an instance only if they allow `mq:QueryInstanceBaseInfo`
+    /// on it first.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn may_operate(
+        &self,
+        operation: &Operation<'_>,
+        origin: &Origin,
+    ) -> Result<(), NotAllowed> {
+        if self.is_super() {
+            return Ok(());
+        }
+        let resources = match operation.instance {
+            Some(instance) => ram::resource_names(instance, operation.resource),
+            None => vec![operation.resource.unwrap_or("*").to_owned()],
+        };
+        let actions = ram::of_operation(operation.name);
+        let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+        let reason = match self.ram_decide(&actions, &resources, origin) {
             Some(Decision::Deny) => "the decision is deny.",
             None => "no matched policies.",
+            Some(Decision::Allow) => match operation.instance {
+                Some(instance) if !self.enters(instance, origin) => NOT_ENTERED,
+                _ => return Ok(()),
+            },
         };
-        Err(NotAllowed {
+        let resource = format!("mq:{} of {}", operation.name, resources[0]);
+        Err(self.not_allowed(resource, origin, reason))
+    }
+
+    fn ram_word(&self, wanted: &Wanted<'_>, instance: &InstanceId, origin: &Origin) -> RamWord {
+        let enters =
+            match self.ram_decide(ram::BASE_INFO, &ram::resource_names(instance, None), origin) {
+                Some(Decision::Deny) => {
+                    let denied = wanted.any_of;
+                    return RamWord {
+                        denied,
+                        allows: false,
+                        enters: false,
+                    };
+                }
+                word => word.is_some(),
+            };
+        let mut word = RamWord {
+            denied: ActionSet::default(),
+            allows: false,
+            enters,
+        };
+        for action in wanted.any_of.each() {
+            let actions = ram::data_actions(wanted.kind, action);
+            // A list is of what is in the instance.
+            let name = (action != Action::List).then_some(wanted.name);
+            let resources = ram::resource_names(instance, name);
+            match self.ram_decide(actions, &resources, origin) {
+                Some(Decision::Deny) => word.denied = word.denied.with(action),
+                Some(Decision::Allow) => word.allows = true,
+                None => {}
+            }
+        }
+        word
+    }
+
+    fn enters(&self, instance: &InstanceId, origin: &Origin) -> bool {
+        let names = ram::resource_names(instance, None);
+        self.ram_decide(ram::BASE_INFO, &names, origin) == Some(Decision::Allow)
+    }
+
+    fn ram_decide(
+        &self,
+        actions: &[&str],
+        resources: &[String],
+        origin: &Origin,
+    ) -> Option<Decision> {
+        let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
+        let request = Request {
+            actions,
+            resources: &resources,
+        };
+        ram::decide(self.ram.iter().map(|policy| &**policy), &request, origin)
+    }
+
+    fn not_allowed(&self, resource: String, origin: &Origin, reason: &'static str) -> NotAllowed {
+        NotAllowed {
             user: self.name.clone(),
-            resource: format!("{}:{}", wanted.kind.name(), wanted.name),
-            from: source.to_canonical(),
+            resource,
+            from: origin.source.to_canonical(),
             reason,
-        })
+        }
     }
 }

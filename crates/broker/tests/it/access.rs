@@ -219,3 +219,80 @@ fn the_last_administrator_stays() {
     assert!(access.has_administrator());
     assert!(bench.run(access.update_user("second", normal)).is_err());
 }
+
+const SUB_ORDERS: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"mq:SUB","Resource":"acs:mq:*:*:orders"}]}"#;
+const PUB_ORDERS: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"mq:PUB","Resource":"acs:mq:*:*:orders"}]}"#;
+
+#[test]
+fn ram_policies_are_kept_with_those_who_have_them() {
+    let bench = Bench::new();
+    let access = bench.instance.access();
+    bench.run(access.create_user("alice", a_user("a"))).unwrap();
+    bench
+        .run(access.create_ram_policy("p", SUB_ORDERS))
+        .unwrap();
+    let again = bench.run(access.create_ram_policy("p", SUB_ORDERS));
+    assert_eq!(refused(again), "policy `p` exists already");
+    bench.run(access.attach("p", "alice")).unwrap();
+    bench.run(access.attach("p", "alice")).unwrap();
+    bench
+        .run(access.attach("AliyunMQPubOnlyAccess", "alice"))
+        .unwrap();
+    let held = bench.run(access.delete_ram_policy("p"));
+    assert_eq!(
+        refused(held),
+        "policy `p` is attached to 1 users, `alice` first: detach it before"
+    );
+    for (answer, error) in [
+        (
+            bench.run(access.attach("q", "alice")),
+            "policy `q` does not exist",
+        ),
+        (
+            bench.run(access.attach("p", "bob")),
+            "The user is not exist",
+        ),
+        (
+            bench.run(access.detach("AliyunMQFullAccess", "alice")),
+            "policy `AliyunMQFullAccess` is not attached to user `alice`",
+        ),
+        (
+            bench.run(access.delete_ram_policy("AliyunMQFullAccess")),
+            "policy `AliyunMQFullAccess` is a system policy, which nobody changes",
+        ),
+        (
+            bench.run(access.update_ram_policy("AliyunMQFullAccess", SUB_ORDERS)),
+            "policy `AliyunMQFullAccess` is a system policy, which nobody changes",
+        ),
+    ] {
+        assert_eq!(refused(answer), error);
+    }
+
+    // What a policy says changes for all who have it, and they are told.
+    let watch = access.watch();
+    bench
+        .run(access.update_ram_policy("p", PUB_ORDERS))
+        .unwrap();
+    assert!(watch.has_changed().unwrap());
+    let documents = |access: &Access| -> Vec<String> {
+        let user = access.user("alice").unwrap();
+        let policies = user.ram_policies().iter();
+        policies
+            .map(|policy| policy.document().to_owned())
+            .collect()
+    };
+    let before = documents(access);
+    assert_eq!(before[0], PUB_ORDERS);
+
+    let bench = bench.reopen();
+    let access = bench.instance.access();
+    assert_eq!(documents(access), before);
+    assert_eq!(access.ram_policies().len(), 5);
+    bench.run(access.detach("p", "alice")).unwrap();
+    bench.run(access.delete_ram_policy("p")).unwrap();
+    assert_eq!(documents(access).len(), 1);
+    assert!(access.ram_policy("p").is_none());
+    // Who goes takes nothing along.
+    bench.run(access.delete_user("alice")).unwrap();
+    assert!(access.users_with("AliyunMQPubOnlyAccess").is_empty());
+}

@@ -9,6 +9,7 @@ mod offset;
 mod pop;
 mod pull;
 mod query;
+mod ram_policy;
 mod route;
 mod send;
 mod topic;

@@ -7,14 +7,19 @@
 //! RocketMQ 5.5.0, which answer UNAUTHORIZED to everything; here a known user who may not do what
 //! it asks is told FORBIDDEN, which SDKs tell apart.
 
-use broker::access::{Action, ActionSet, NotAuthenticated, ResourceKind, Wanted};
+use std::sync::Arc;
+
+use broker::{
+    Instance,
+    access::{Action, ActionSet, NotAuthenticated, ResourceKind, Wanted},
+};
 
 use super::{
     call::Call,
     names::{self, Resource},
     status::Refusal,
 };
-use crate::access::{Caller, is_guarded};
+use crate::access::{self, Caller, is_guarded};
 
 const AUTHORIZATION: &str = "authorization";
 const DATE_TIME: &str = "x-mq-date-time";
@@ -83,8 +88,29 @@ pub(crate) trait Guarded {
 
 /// Checks that the request comes from somebody who may ask it.
 pub(crate) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> {
+    check_in(call, request).map(drop)
+}
+
+/// Does the work of a request that was let in and may wait, as long as its sender may ask it.
+pub(crate) async fn while_allowed<R: Guarded + Clone, T>(
+    call: &Call,
+    request: R,
+    work: impl AsyncFnOnce(R) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    match check_in(call, &request)? {
+        None => work(request).await,
+        Some(instance) => {
+            let check = || check(call, &request);
+            let work = work(request.clone());
+            access::while_allowed(&call.front, &instance, check, work).await
+        }
+    }
+}
+
+/// The same, and the instance that the request is to, where that has access control.
+fn check_in(call: &Call, request: &impl Guarded) -> Result<Option<Arc<Instance>>, Refusal> {
     if !is_guarded(&call.front, &call.connection) {
-        return Ok(());
+        return Ok(None);
     }
     let needs = request.needs();
     let mut instance = None;
@@ -110,7 +136,7 @@ pub(crate) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
         None => names::instance(call)?,
     };
     let Some(caller) = caller(call, &instance)? else {
-        return Ok(());
+        return Ok(None);
     };
     let mut group = "";
     for (need, name) in needs.iter().zip(&named) {
@@ -133,7 +159,8 @@ pub(crate) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> 
             caller.may_topic_of(group, wanted)?;
         }
     }
-    Ok(())
+    drop(caller);
+    Ok(Some(instance))
 }
 
 /// Checks that the request comes from somebody whom the default instance knows.
@@ -142,17 +169,18 @@ pub(crate) fn check_believed(call: &Call) -> Result<(), Refusal> {
 }
 
 /// Checks that the request comes from somebody whom that instance knows.
-pub(crate) fn check_known(call: &Call, instance: &broker::Instance) -> Result<(), Refusal> {
+pub(crate) fn check_known(call: &Call, instance: &Instance) -> Result<(), Refusal> {
     if is_guarded(&call.front, &call.connection) {
         caller(call, instance)?;
     }
     Ok(())
 }
 
-fn caller(call: &Call, instance: &broker::Instance) -> Result<Option<Caller>, NotAuthenticated> {
+fn caller<'i>(call: &Call, instance: &'i Instance) -> Result<Option<Caller<'i>>, NotAuthenticated> {
     let (name, signature) = credential(call.text(AUTHORIZATION));
     let content = call.text(DATE_TIME).as_bytes();
-    let caller = Caller::of(instance, &call.connection, name, [content], &signature)?;
+    let place = (&*call.front, &call.connection);
+    let caller = Caller::of(place, instance, name, [content], &signature)?;
     // A token that nobody issued proves nothing; taken in silence, it would seem to.
     if caller.is_some() && !call.text(SESSION_TOKEN).is_empty() {
         let user = name.to_owned();

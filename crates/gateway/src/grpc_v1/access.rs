@@ -6,8 +6,8 @@ use wire::grpc_v1::{
     poll_command_request as poll,
 };
 
-pub(super) use crate::grpc::access::check;
 use crate::grpc::access::{Guarded, Need, PUB, PUB_SUB, SUB, group, topic};
+pub(super) use crate::grpc::access::{check, while_allowed};
 
 fn topic_of(partition: Option<&v1::Partition>) -> Option<&v1::Resource> {
     partition.and_then(|partition| partition.topic.as_ref())

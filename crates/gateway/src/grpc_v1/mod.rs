@@ -284,7 +284,10 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match request {
-            Ok(request) => receive::receive(&call, &self.unread, request).await,
+            Ok(request) => {
+                let work = async |request| receive::receive(&call, &self.unread, request).await;
+                access::while_allowed(&call, request, work).await
+            }
             Err(refusal) => Err(refusal),
         };
         let code = result
@@ -356,7 +359,10 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match request {
-            Ok(request) => pull::pull(&call, &self.unread, request).await,
+            Ok(request) => {
+                let work = async |request| pull::pull(&call, &self.unread, request).await;
+                access::while_allowed(&call, request, work).await
+            }
             Err(refusal) => Err(refusal),
         };
         let code = result
@@ -377,7 +383,10 @@ impl MessagingService for Messaging {
         let result = match request {
             Ok(request) => {
                 let (questions, parted) = (&self.questions, &self.parted);
-                poll_command::poll_command(&call, questions, parted, request).await
+                let work = async |request| {
+                    poll_command::poll_command(&call, questions, parted, request).await
+                };
+                access::while_allowed(&call, request, work).await
             }
             Err(refusal) => Err(refusal),
         };

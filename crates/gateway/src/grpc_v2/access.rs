@@ -7,7 +7,7 @@ use broker::access::{Action, ActionSet};
 use wire::grpc_v2::{self as v2, settings::PubSub};
 
 use super::heartbeat;
-pub(super) use crate::grpc::access::{Guarded, check, check_believed};
+pub(super) use crate::grpc::access::{Guarded, check, check_believed, while_allowed};
 use crate::grpc::access::{Need, PUB, PUB_SUB, SUB, cluster, group, group_to, topic};
 
 const SUB_GET: ActionSet = ActionSet::of(&[Action::Sub, Action::Get]);

@@ -261,7 +261,10 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match (call.client_id(), request) {
-            (Ok(_), Ok(request)) => receive::receive(&call, &self.unread, request).await,
+            (Ok(_), Ok(request)) => {
+                let work = async |request| receive::receive(&call, &self.unread, request).await;
+                access::while_allowed(&call, request, work).await
+            }
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
@@ -346,7 +349,10 @@ impl MessagingService for Messaging {
         let (call, request) = self.call(request);
         let begun = self.front.clock.elapsed();
         let result = match (call.client_id(), request) {
-            (Ok(_), Ok(request)) => pull::pull(&call, &self.unread, request).await,
+            (Ok(_), Ok(request)) => {
+                let work = async |request| pull::pull(&call, &self.unread, request).await;
+                access::while_allowed(&call, request, work).await
+            }
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);

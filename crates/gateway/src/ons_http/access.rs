@@ -41,8 +41,8 @@ pub(super) fn check(call: &Call<'_>, head: &Parts) -> Result<(), Refusal> {
         .collect();
     let content = string_to_sign(head.method.as_str(), &headers, resource(head));
     let caller = Caller::of(
+        (call.front, call.connection),
         &call.instance,
-        call.connection,
         signed.access_key,
         [content.as_bytes()],
         &signed.signature,

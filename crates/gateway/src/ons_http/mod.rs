@@ -33,7 +33,7 @@ use self::{
     call::{Call, Verb},
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, metrics::RpcKey, series::Family};
+use crate::{ConnectionInfo, Front, access::is_guarded, metrics::RpcKey, series::Family};
 
 /// What a verb answers.
 enum Answer {
@@ -128,11 +128,26 @@ where
     };
     match verb {
         Verb::Send => send::send(&call, &body).await,
-        Verb::Receive { in_order } => receive::receive(&call, in_order).await,
-        Verb::ReceiveHalf => receive_half::receive_half(&call).await,
+        Verb::Receive { in_order } => {
+            while_allowed(&call, head, receive::receive(&call, in_order)).await
+        }
+        Verb::ReceiveHalf => while_allowed(&call, head, receive_half::receive_half(&call)).await,
         Verb::Ack => ack::ack(&call, &body).await,
         Verb::EndTransaction(how) => end_transaction::end_transaction(&call, &body, how).await,
     }
+}
+
+/// Does work that may wait as long as the sender of the request may ask it.
+async fn while_allowed(
+    call: &Call<'_>,
+    head: &http::request::Parts,
+    work: impl Future<Output = Result<Answer, Refusal>>,
+) -> Result<Answer, Refusal> {
+    if !is_guarded(call.front, call.connection) || !call.instance.access().is_on() {
+        return work.await;
+    }
+    let check = || access::check(call, head);
+    crate::access::while_allowed(call.front, &call.instance, check, work).await
 }
 
 fn response(status: StatusCode, document: String, request_id: &str) -> Response<Full<Bytes>> {

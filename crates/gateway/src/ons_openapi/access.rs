@@ -7,14 +7,18 @@
 use std::sync::Arc;
 
 use base::limits;
-use broker::access::{NotAuthenticated, User};
+use broker::access::{NotAuthenticated, Operation, User};
 
 use super::{
     call::Call,
+    operations::Subject,
     signature,
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, access::is_guarded};
+use crate::{
+    ConnectionInfo, Front,
+    access::{is_guarded, origin},
+};
 
 /// How much is shown of what should have been signed.
 const SHOWN_CHARACTERS: usize = 4_096;
@@ -62,14 +66,28 @@ pub(super) fn authenticate(
     Ok(Some(user))
 }
 
-/// Checks that the sender may ask for the operation.
+/// Checks that the sender may ask for the operation: a super user, which is the account, may; others
+/// what their RAM-style policies allow.
 pub(super) fn check(call: &Call) -> Result<(), Refusal> {
-    match &call.user {
-        Some(user) if !user.is_super() => {
-            let (user, operation) = (user.name(), call.operation.name);
-            let text = format!("user `{user}` may not `mq:{operation}`");
-            Err(Refusal::new(Code::ForbiddenRam, text))
-        }
-        _ => Ok(()),
-    }
+    let Some(user) = &call.user else {
+        return Ok(());
+    };
+    let subject = call.operation.subject;
+    let instance = match subject {
+        Subject::Account => None,
+        Subject::Instance | Subject::Topic | Subject::Group => Some(call.instance().id()),
+    };
+    let resource = match subject {
+        Subject::Account | Subject::Instance => None,
+        Subject::Topic => call.text("Topic"),
+        Subject::Group => call.text("GroupId"),
+    };
+    let operation = Operation {
+        name: call.operation.name,
+        instance,
+        resource,
+    };
+    let origin = origin(&call.front, &call.connection);
+    user.may_operate(&operation, &origin)
+        .map_err(|error| Refusal::of(Code::ForbiddenRam, &error))
 }

@@ -8,7 +8,8 @@ use super::{
     connection::Connection,
     end_transaction,
     exchange::{Arrival, Done},
-    group, heartbeat, instance, lock, notification, offset, peek, pop, pull, query, recall,
+    group, heartbeat, instance, lock, notification, offset, peek, pop, pull, query, ram_policy,
+    recall,
     reply::{Answer, Refusal},
     route, send, send_back, send_reply, topic, user,
 };
@@ -22,7 +23,11 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
         at,
     } = arrival;
     let code = command.request_code();
-    let denied = code.and_then(|code| access::check(connection, &command, code).err());
+    let (guarded, denied) = match code.map(|code| access::check(connection, &command, code)) {
+        Some(Ok(instance)) => (instance, None),
+        Some(Err(refusal)) => (None, Some(refusal)),
+        None => (None, None),
+    };
     let answer = match (code, denied) {
         (_, Some(refusal)) => Err(refusal),
         // What comes for every message: its state lies in the connection's own list of requests.
@@ -38,21 +43,21 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
                 .instrument(debug_span!("send"))
                 .await
         }
-        // All else is put aside, to keep that list small.
-        (Some(RequestCode::PullMessage | RequestCode::LitePullMessage), None) => {
-            let pull = pull::handle(connection, &command, may_wait);
-            Box::pin(pull.instrument(debug_span!("pull"))).await
-        }
-        (Some(RequestCode::PopMessage), None) => {
-            let pop = pop::handle(connection, &command, may_wait);
-            Box::pin(pop.instrument(debug_span!("pop"))).await
+        // All else is put aside, to keep that list small. What hands out messages does so only as
+        // long as its sender may have them.
+        (Some(code), None) if hands_out(code) => {
+            let work = hand_out(connection, &command, code, may_wait);
+            match guarded {
+                None => Box::pin(work).await,
+                Some(instance) => {
+                    let work = access::while_allowed(connection, &command, code, &instance, work);
+                    Box::pin(work).await
+                }
+            }
         }
         (Some(RequestCode::AckMessage), None) => {
             let ack = ack::one(connection, &command);
             Box::pin(ack.instrument(debug_span!("ack"))).await
-        }
-        (Some(RequestCode::Notification), None) => {
-            Box::pin(notification::handle(connection, &command, may_wait)).await
         }
         (Some(code), None) => Box::pin(rare(connection, &command, code)).await,
         (None, None) => not_supported(&command),
@@ -75,6 +80,41 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
         is_poll: may_wait,
         bytes,
         at,
+    }
+}
+
+/// Whether answers to the request hold messages, or say that there are some.
+const fn hands_out(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::PullMessage
+            | RequestCode::LitePullMessage
+            | RequestCode::PopMessage
+            | RequestCode::Notification
+            | RequestCode::PeekMessage
+            | RequestCode::QueryMessage
+            | RequestCode::ViewMessageById
+    )
+}
+
+/// Those requests.
+async fn hand_out(
+    connection: &Connection,
+    request: &Command,
+    code: RequestCode,
+    may_wait: bool,
+) -> Answer {
+    match code {
+        RequestCode::PullMessage | RequestCode::LitePullMessage => {
+            let pull = pull::handle(connection, request, may_wait);
+            pull.instrument(debug_span!("pull")).await
+        }
+        RequestCode::PopMessage => {
+            let pop = pop::handle(connection, request, may_wait);
+            pop.instrument(debug_span!("pop")).await
+        }
+        RequestCode::Notification => notification::handle(connection, request, may_wait).await,
+        code => Box::pin(rare(connection, request, code)).await,
     }
 }
 
@@ -152,6 +192,13 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::AuthDeleteAcl => acl::delete(c, r).await,
         Code::AuthGetAcl => acl::get(c, r),
         Code::AuthListAcl => acl::list(c, r),
+        Code::CreateRamPolicy => ram_policy::create(c, r).await,
+        Code::UpdateRamPolicy => ram_policy::update(c, r).await,
+        Code::DeleteRamPolicy => ram_policy::delete(c, r).await,
+        Code::GetRamPolicy => ram_policy::get(c, r),
+        Code::ListRamPolicies => ram_policy::list(c, r),
+        Code::AttachRamPolicy => ram_policy::attach(c, r).await,
+        Code::DetachRamPolicy => ram_policy::detach(c, r).await,
         other => Box::pin(administration::run(c, r, other)).await,
     }
 }

@@ -27,6 +27,7 @@ mod pop;
 mod pull;
 mod push;
 mod query;
+mod ram_policy;
 mod recall;
 mod reply;
 mod route;

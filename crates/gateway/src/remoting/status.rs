@@ -275,9 +275,15 @@ fn access(error: &AccessError) -> Code {
         | AccessError::NoPolicies
         | AccessError::LastSuper { .. }
         | AccessError::Policy(_) => Code::NoPermission,
-        AccessError::Name { .. } | AccessError::SecretTooLong { .. } => Code::InvalidParameter,
+        AccessError::Name { .. }
+        | AccessError::SecretTooLong { .. }
+        | AccessError::Ram(_)
+        | AccessError::RamExists { .. }
+        | AccessError::RamNotFound { .. }
+        | AccessError::RamAttached { .. }
+        | AccessError::RamNotAttached { .. } => Code::InvalidParameter,
         AccessError::TooMany { .. } => Code::FlowControl,
-        AccessError::Metadata { .. } => Code::SystemError,
+        AccessError::Metadata { .. } | AccessError::RamMetadata { .. } => Code::SystemError,
     }
 }
 

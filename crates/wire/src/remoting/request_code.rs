@@ -1,6 +1,6 @@
 //! What a request asks for.
 //!
-//! Numbers are those of RocketMQ 5.5.0's `RequestCode`. The names are also the `request_code`
+//! Numbers are those of RocketMQ 5.5.0's `RequestCode`, and from 31001 on our own. The names are also the `request_code`
 //! labels of RocketMQ's metrics.
 
 macro_rules! request_codes {
@@ -189,6 +189,13 @@ request_codes! {
     AuthListAcl = 3010 "auth_list_acl";
     SwitchTimerEngine = 5001 "switch_timer_engine";
     /// This server's own; so the next ones.
+    CreateRamPolicy = 31001 "create_ram_policy";
+    UpdateRamPolicy = 31002 "update_ram_policy";
+    DeleteRamPolicy = 31003 "delete_ram_policy";
+    GetRamPolicy = 31004 "get_ram_policy";
+    ListRamPolicies = 31005 "list_ram_policies";
+    AttachRamPolicy = 31006 "attach_ram_policy";
+    DetachRamPolicy = 31007 "detach_ram_policy";
     CreateInstance = 31011 "create_instance";
     UpdateInstance = 31012 "update_instance";
     DeleteInstance = 31013 "delete_instance";

@@ -18,8 +18,15 @@ use broker::{
 use wire::remoting::{Command, RequestCode, ResponseCode};
 
 use self::rules::{BodyNeed, Names, Rule};
-use super::{connection::Connection, reply::Refusal, route};
-use crate::access::{AccessDenied, Caller};
+use super::{
+    connection::Connection,
+    reply::{Answer, Refusal},
+    route,
+};
+use crate::{
+    access::{self, AccessDenied, Caller},
+    instance::InstanceError,
+};
 
 /// Field that names the sender.
 const ACCESS_KEY: &str = "AccessKey";
@@ -44,22 +51,52 @@ const ONS_ROUTE_CONSTANT: (&str, &str) = ("split", "\u{1}");
 /// Longest signature that is looked at: HMAC-SHA1 has 20 bytes.
 const SIGNATURE_BYTES_MAX: usize = 64;
 
-/// Checks that the request comes from somebody who may ask it.
+/// Checks that the request comes from somebody who may ask it. Returns the instance that it is to,
+/// where that has access control.
 pub(super) fn check(
     connection: &Connection,
     request: &Command,
     code: RequestCode,
-) -> Result<(), Refusal> {
+) -> Result<Option<Arc<Instance>>, Refusal> {
     if !connection.is_guarded() {
-        return Ok(());
+        return Ok(None);
     }
     let needs = Needs::of(code, request);
-    let (instance, caller) = caller(connection, request, needs.as_ref().ok())?;
+    let (instance, disagreement) = instance_of(connection, request, needs.as_ref().ok())?;
+    let caller = caller_in(connection, &instance, request)?;
+    if let Some(disagreement) = disagreement {
+        return Err(disagreement.into());
+    }
     let Some(caller) = caller else {
-        return Ok(());
+        return Ok(None);
     };
+    check_needs(connection, request, code, (&instance, &caller), needs?)?;
+    drop(caller);
+    Ok(Some(instance))
+}
+
+/// Does work that may wait, of a request that was let in to `instance`, as long as its sender may
+/// ask it.
+pub(super) async fn while_allowed(
+    connection: &Connection,
+    request: &Command,
+    code: RequestCode,
+    instance: &Instance,
+    work: impl Future<Output = Answer>,
+) -> Answer {
+    let check = || check(connection, request, code).map(drop);
+    access::while_allowed(&connection.front, instance, check, work).await
+}
+
+fn check_needs(
+    connection: &Connection,
+    request: &Command,
+    code: RequestCode,
+    (instance, caller): (&Instance, &Caller<'_>),
+    needs: Needs,
+) -> Result<(), Refusal> {
     let mut last_group = None;
-    needs?.each(request, &mut |name, names, any_of| {
+    needs.each(request, &mut |name, names, any_of| {
         let plain = connection.front.plain_name(name).plain;
         let wanted = |kind| Wanted {
             kind,
@@ -96,7 +133,7 @@ pub(super) fn check(
         Rule::Route => {
             let topic = request.fields.get("topic").unwrap_or_default();
             let plain = connection.front.plain_name(topic).plain;
-            if plain.is_empty() || route::is_no_topic(&instance, &plain) {
+            if plain.is_empty() || route::is_no_topic(instance, &plain) {
                 return Ok(());
             }
             Ok(caller.may_topic(Wanted {
@@ -119,10 +156,8 @@ pub(super) fn is_super(connection: &Connection, instance: &Instance, request: &C
         return true;
     }
     let name = request.fields.get(ACCESS_KEY).unwrap_or_default();
-    instance
-        .access()
-        .user(name)
-        .is_some_and(|user| user.is_super())
+    let place = (&*connection.front, &connection.info);
+    Caller::known(place, instance, name).is_some_and(|caller| caller.is_super())
 }
 
 /// Checks that the sender of a request that was let in may also do this to a topic that only the
@@ -138,8 +173,8 @@ pub(super) fn check_found(
         return Ok(());
     }
     let name = request.fields.get(ACCESS_KEY).unwrap_or_default();
-    let user = instance.access().user(name);
-    let caller = user.map(|user| Caller::known(user, &connection.info));
+    let place = (&*connection.front, &connection.info);
+    let caller = Caller::known(place, instance, name);
     let Some(caller) = caller.filter(|caller| caller.may_cluster(any_of).is_err()) else {
         return Ok(());
     };
@@ -230,13 +265,13 @@ fn topic_of(request: &Command) -> Option<&str> {
     topic.filter(|topic| !topic.is_empty())
 }
 
-/// The sender; `None` where the instance of the request has no access control. A request whose
-/// names cannot be read or disagree is one to the default instance until its sender is known.
-fn caller(
+/// The instance of a request. One whose names cannot be read or disagree is one to the default
+/// instance until its sender is known; then it is told how they disagree.
+fn instance_of(
     connection: &Connection,
     request: &Command,
     needs: Option<&Needs>,
-) -> Result<(Arc<Instance>, Option<Caller>), Refusal> {
+) -> Result<(Arc<Instance>, Option<InstanceError>), Refusal> {
     let front = &connection.front;
     let mut settled: Option<Arc<Instance>> = None;
     let mut disagreement = None;
@@ -255,18 +290,15 @@ fn caller(
         return Ok((connection.instance_of_all(request)?.0, None));
     }
     let instance = front.settle([settled.filter(|_| disagreement.is_none())])?;
-    let caller = caller_in(connection, &instance, request)?;
-    match disagreement {
-        Some(error) => Err(error.into()),
-        None => Ok((instance, caller)),
-    }
+    Ok((instance, disagreement))
 }
 
-fn caller_in(
+/// The sender; `None` where the instance has no access control.
+fn caller_in<'i>(
     connection: &Connection,
-    instance: &Instance,
+    instance: &'i Instance,
     request: &Command,
-) -> Result<Option<Caller>, Refusal> {
+) -> Result<Option<Caller<'i>>, Refusal> {
     let mut signed: Vec<(&str, &str)> = Vec::with_capacity(request.fields.len());
     let mut name = "";
     let mut signature = "";
@@ -296,14 +328,14 @@ fn caller_in(
 }
 
 /// Who sends a request with these signed fields.
-fn caller_of(
+fn caller_of<'i>(
     connection: &Connection,
-    instance: &Instance,
+    instance: &'i Instance,
     request: &Command,
     name: &str,
     signed: &mut [(&str, &str)],
     signature: &[u8],
-) -> Result<Option<Caller>, NotAuthenticated> {
+) -> Result<Option<Caller<'i>>, NotAuthenticated> {
     // A stable order, of which the last value of a name is kept: what handlers read.
     signed.sort_by_key(|(field, _)| *field);
     let last = |index: &usize| {
@@ -314,5 +346,6 @@ fn caller_of(
         .filter(last)
         .map(|index| signed[index].1.as_bytes());
     let content = values.chain([&request.body[..]]);
-    Caller::of(instance, &connection.info, name, content, signature)
+    let place = (&*connection.front, &connection.info);
+    Caller::of(place, instance, name, content, signature)
 }

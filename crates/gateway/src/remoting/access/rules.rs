@@ -283,13 +283,20 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::AuthDeleteAcl
         | Code::CreateInstance
         | Code::UpdateInstance
-        | Code::DeleteInstance => Rule::Cluster(UPDATE),
+        | Code::DeleteInstance
+        | Code::CreateRamPolicy
+        | Code::UpdateRamPolicy
+        | Code::DeleteRamPolicy
+        | Code::AttachRamPolicy
+        | Code::DetachRamPolicy => Rule::Cluster(UPDATE),
         Code::AuthGetUser
         | Code::AuthListUser
         | Code::AuthGetAcl
         | Code::AuthListAcl
         | Code::GetInstance
-        | Code::ListInstances => Rule::Cluster(GET),
+        | Code::ListInstances
+        | Code::GetRamPolicy
+        | Code::ListRamPolicies => Rule::Cluster(GET),
 
         // About the server as a whole. Stricter than Apache's broker for those whose header has no
         // annotation, such as 25, 26, 28 and 318.

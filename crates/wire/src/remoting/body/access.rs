@@ -88,7 +88,34 @@ pub struct PolicyEntryInfo {
 #[serde(transparent)]
 pub struct AclList(pub Vec<AclInfo>);
 
-bodies!(UserInfo, UserList, AclInfo, AclList);
+/// A RAM-style policy: answer to `GetRamPolicy` (31004).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RamPolicyInfo {
+    /// Its name.
+    pub policy_name: String,
+    /// Whether nobody can change it.
+    pub is_system: bool,
+    /// Its document, as it was written; `None` in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// Who has it.
+    pub users: Vec<String>,
+}
+
+/// Answer to `ListRamPolicies` (31005).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RamPolicyList(pub Vec<RamPolicyInfo>);
+
+bodies!(
+    UserInfo,
+    UserList,
+    AclInfo,
+    AclList,
+    RamPolicyInfo,
+    RamPolicyList
+);
 
 #[cfg(test)]
 mod tests {

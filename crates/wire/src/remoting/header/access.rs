@@ -1,4 +1,4 @@
-//! Administration of users and policies: codes 3001 to 3010.
+//! Administration of users and policies: codes 3001 to 3010, and 31001 to 31007 of our own.
 
 use super::header;
 
@@ -46,5 +46,17 @@ header! {
         subject_filter: Option<&'a str> = "subjectFilter",
         /// Part of the resources asked for.
         resource_filter: Option<&'a str> = "resourceFilter",
+    }
+}
+
+header! {
+    /// Requests `CreateRamPolicy` (31001), `UpdateRamPolicy` (31002), whose body is the document,
+    /// `DeleteRamPolicy` (31003), `GetRamPolicy` (31004), `AttachRamPolicy` (31006) and
+    /// `DetachRamPolicy` (31007).
+    pub struct RamPolicyRequest<'a> {
+        /// The policy.
+        policy: &'a str = "policyName",
+        /// To or from whom it is attached or detached.
+        user: Option<&'a str> = "username",
     }
 }
