@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Say what users may do, and list it
     #[command(subcommand)]
     Acl(admin::AclCommand),
+    /// Create RAM-style policies, and attach them to users
+    #[command(subcommand)]
+    Policy(admin::PolicyCommand),
     /// Measure a server: throughput and latency under load
     #[command(subcommand)]
     Bench(bench::BenchCommand),

@@ -38,6 +38,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Message(command) => administer(AdminCommand::Message(command)),
         Command::User(command) => administer(AdminCommand::User(command)),
         Command::Acl(command) => administer(AdminCommand::Acl(command)),
+        Command::Policy(command) => administer(AdminCommand::Policy(command)),
         Command::Bench(command) => bench::run(command),
         Command::Config(ConfigCommand::Sample) => Ok(admin::print(&config::sample())?),
         Command::Config(ConfigCommand::Reference) => Ok(admin::print(&config::reference())?),

@@ -8,6 +8,7 @@ mod acl;
 mod group;
 mod instance;
 mod message;
+mod policy;
 mod reset_offset;
 mod servers;
 mod show;
@@ -20,6 +21,7 @@ pub(crate) use acl::AclCommand;
 pub(crate) use group::GroupCommand;
 pub(crate) use instance::InstanceCommand;
 pub(crate) use message::MessageCommand;
+pub(crate) use policy::PolicyCommand;
 pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
 pub(crate) use user::{UserCommand, make_up};
@@ -38,8 +40,10 @@ pub(crate) enum AdminCommand {
     Message(MessageCommand),
     /// On users.
     User(UserCommand),
-    /// On policies.
+    /// On entries of policies.
     Acl(AclCommand),
+    /// On RAM-style policies.
+    Policy(PolicyCommand),
 }
 
 /// Carries out one command.
@@ -51,5 +55,6 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
         AdminCommand::Message(command) => message::run(command).await,
         AdminCommand::User(command) => user::run(command).await,
         AdminCommand::Acl(command) => acl::run(command).await,
+        AdminCommand::Policy(command) => policy::run(command).await,
     }
 }

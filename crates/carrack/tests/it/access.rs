@@ -126,3 +126,93 @@ fn the_first_administrator_is_made_up_once() {
     let server = Server::spawn(command);
     run_as(&server, keys, &["user", "list"]).ok();
 }
+
+#[test]
+fn ram_style_policies_from_creation_to_deletion() {
+    const DOCUMENT: &str = r#"{"Version":"1","Statement":[
+  {"Effect":"Allow","Action":["mq:PUB","mq:CreateTopic"],"Resource":"acs:mq:*:*:orders*"},
+  {"Effect":"Allow","Action":"mq:QueryInstanceBaseInfo","Resource":"acs:mq:*:*:default"}
+]}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = guarded(&data);
+    let root = |arguments: &[&str]| run_as(&server, KEYS, arguments);
+    let file = folder.path().join("policy.json");
+    let write = |document: &str| std::fs::write(&file, document).unwrap();
+    let path = file.to_str().unwrap();
+
+    let created = root(&["user", "create", "alice", "--output", "json"]).ok();
+    let created: serde_json::Value = serde_json::from_str(&created).unwrap();
+    let keys = [
+        ("CARRACK_ACCESS_KEY", "alice"),
+        (
+            "CARRACK_SECRET_KEY",
+            created["secret_key"].as_str().unwrap(),
+        ),
+    ];
+    let alice = |arguments: &[&str]| run_as(&server, keys, arguments);
+    let topic = ["topic", "create", "orders-1"];
+
+    write("{}");
+    let error = root(&["policy", "create", "p", "--document", path]).fails(1);
+    assert!(error.contains("missing field `Version`"), "{error}");
+    write(DOCUMENT);
+    let error = alice(&["policy", "create", "p", "--document", path]).fails(1);
+    assert!(error.contains("User:alice has no permission"), "{error}");
+    assert_eq!(
+        root(&["policy", "create", "p", "--document", path]).ok(),
+        "policy p created\n"
+    );
+    let error = root(&["policy", "create", "p", "--document", path]).fails(1);
+    assert!(error.contains("policy `p` exists already"), "{error}");
+    alice(&topic).fails(1);
+    assert_eq!(
+        root(&["policy", "attach", "p", "alice"]).ok(),
+        "policy p attached to user alice\n"
+    );
+    alice(&topic).ok();
+    let error = alice(&["topic", "create", "parcels"]).fails(1);
+    assert!(error.contains("no matched policies."), "{error}");
+
+    let list = root(&["policy", "list"]).ok();
+    assert_eq!(
+        list,
+        "POLICY                  TYPE    USERS\n\
+         AliyunMQFullAccess      System  -\n\
+         AliyunMQPubOnlyAccess   System  -\n\
+         AliyunMQReadOnlyAccess  System  -\n\
+         AliyunMQSubOnlyAccess   System  -\n\
+         p                       Custom  alice\n"
+    );
+    let described = root(&["policy", "describe", "p"]).ok();
+    assert!(described.contains(DOCUMENT), "{described}");
+    let json = root(&["policy", "describe", "p", "--output", "json"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["document"], DOCUMENT);
+    assert_eq!(json["users"], serde_json::json!(["alice"]));
+
+    write(&DOCUMENT.replace("orders*", "parcels*"));
+    root(&["policy", "update", "p", "--document", path]).ok();
+    alice(&["topic", "create", "parcels"]).ok();
+    alice(&["topic", "create", "orders-2"]).fails(1);
+
+    let error = root(&["policy", "delete", "p"]).fails(1);
+    assert!(
+        error.contains("attached to 1 users, `alice` first"),
+        "{error}"
+    );
+    assert_eq!(
+        root(&["policy", "detach", "p", "alice"]).ok(),
+        "policy p detached from user alice\n"
+    );
+    alice(&["topic", "create", "parcels-2"]).fails(1);
+    let error = root(&["policy", "detach", "p", "alice"]).fails(1);
+    assert!(error.contains("is not attached to user `alice`"), "{error}");
+    assert_eq!(root(&["policy", "delete", "p"]).ok(), "policy p deleted\n");
+    let error = root(&["policy", "describe", "p"]).fails(1);
+    assert!(error.contains("policy `p` does not exist"), "{error}");
+    root(&["policy", "attach", "AliyunMQFullAccess", "alice"]).ok();
+    alice(&["topic", "create", "parcels-2"]).ok();
+    // It is no right to the server itself.
+    alice(&["policy", "list"]).fails(1);
+}

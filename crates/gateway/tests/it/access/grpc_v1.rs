@@ -15,7 +15,7 @@ use crate::grpc_v1::{Sdk, code, consumer, message, receive, resource, text};
 const DATE_TIME: &str = "20260102T030405Z";
 
 /// The request as the SDK with these keys sends it.
-fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
+pub(super) fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, keys.secret.as_bytes());
     let tag = hmac::sign(&key, DATE_TIME.as_bytes());
     let hex = tag.as_ref().iter().map(|byte| format!("{byte:02X}"));
@@ -32,7 +32,7 @@ fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
     request
 }
 
-fn send(topic: &str) -> v1::SendMessageRequest {
+pub(super) fn send(topic: &str) -> v1::SendMessageRequest {
     v1::SendMessageRequest {
         message: Some(message(topic, "hello")),
         partition: None,

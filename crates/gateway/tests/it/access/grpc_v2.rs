@@ -9,7 +9,7 @@ use crate::grpc_v2::{Sdk, client_metrics as report, code, message, receive, reso
 const DATE_TIME: &str = "20260102T030405Z";
 
 /// The request as an SDK with these keys sends it.
-fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
+pub(super) fn signed<T>(sdk: &Sdk, message: T, keys: Keys) -> Request<T> {
     signed_at(sdk, message, keys, DATE_TIME)
 }
 
@@ -33,7 +33,7 @@ fn signed_at<T>(sdk: &Sdk, message: T, keys: Keys, date_time: &'static str) -> R
     request
 }
 
-fn send(topic: &str) -> v2::SendMessageRequest {
+pub(super) fn send(topic: &str) -> v2::SendMessageRequest {
     v2::SendMessageRequest {
         messages: vec![message(topic, "hello")],
     }

@@ -3,9 +3,10 @@
 mod administer;
 mod grpc_v1;
 mod grpc_v2;
+mod ram;
 mod remoting;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use broker::access::{Policy, PolicyEntry, PolicyKind, Secret, UserChange, UserType};
@@ -34,11 +35,20 @@ const ALICE: Keys = Keys {
 /// A server with access control, its administrator, and Alice, who may do `entries`
 /// (`resource actions decision [sources]`).
 pub(crate) async fn guarded(entries: &[&str]) -> Server {
-    let server = Server::with(Setup {
+    let server = guarded_with(Setup {
         access_control: true,
         ..Setup::default()
     })
     .await;
+    if !entries.is_empty() {
+        allow(&server, entries).await;
+    }
+    server
+}
+
+/// A server with access control, its administrator, and Alice, who may do nothing.
+async fn guarded_with(setup: Setup) -> Server {
+    let server = Server::with(setup).await;
     let access = server.instance.access();
     let change = |keys: Keys, user_type| UserChange {
         secret: Some(Secret::new(keys.secret)),
@@ -53,9 +63,6 @@ pub(crate) async fn guarded(entries: &[&str]) -> Server {
         .create_user(ALICE.access, change(ALICE, UserType::Normal))
         .await
         .unwrap();
-    if !entries.is_empty() {
-        allow(&server, entries).await;
-    }
     server
 }
 

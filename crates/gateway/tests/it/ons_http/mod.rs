@@ -18,7 +18,7 @@ const VERSION: &str = "x-mq-version";
 
 /// A request on its way to be made, with everything that an SDK sends.
 #[derive(Clone)]
-struct Request {
+pub(crate) struct Request {
     method: &'static str,
     target: String,
     headers: Vec<(String, String)>,
@@ -27,14 +27,14 @@ struct Request {
 
 /// What came back.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }
 
 impl Request {
-    fn new(method: &'static str, target: &str) -> Self {
+    pub(crate) fn new(method: &'static str, target: &str) -> Self {
         let mut request = Self {
             method,
             target: target.to_owned(),
@@ -56,7 +56,7 @@ impl Request {
         self
     }
 
-    fn body(mut self, body: &str) -> Self {
+    pub(crate) fn body(mut self, body: &str) -> Self {
         self.body = body.to_owned();
         self.header("content-type", "text/xml;charset=UTF-8")
     }
@@ -68,7 +68,7 @@ impl Request {
 
     /// Signed as the SDKs do. Written here once more, so that the server is not held against
     /// itself.
-    fn signed(self, access_key: &str, secret: &str) -> Self {
+    pub(crate) fn signed(self, access_key: &str, secret: &str) -> Self {
         let mut content = format!(
             "{}\n{}\n{}\n{}\n",
             self.method,
@@ -102,7 +102,7 @@ impl Request {
         text + &self.body
     }
 
-    async fn call(self, server: &Server) -> Answer {
+    pub(crate) async fn call(self, server: &Server) -> Answer {
         let mut socket = server.connect().await;
         socket.write_all(self.text().as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -124,12 +124,12 @@ impl Answer {
     }
 
     /// The text of the first element of that name.
-    fn first(&self, element: &str) -> String {
+    pub(crate) fn first(&self, element: &str) -> String {
         self.all(element).into_iter().next().unwrap_or_default()
     }
 
     /// The texts of all elements of that name. None of these tests has one that needs escapes.
-    fn all(&self, element: &str) -> Vec<String> {
+    pub(crate) fn all(&self, element: &str) -> Vec<String> {
         let (begin, end) = (format!("<{element}>"), format!("</{element}>"));
         let parts = self.body.split(&begin).skip(1);
         parts
@@ -138,7 +138,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn refused(&self, status: u16, code: &str) {
+    pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!(
             (self.status, self.first("Code").as_str()),
             (status, code),
@@ -196,7 +196,7 @@ fn http_date(time: SystemTime) -> String {
 
 const SEND_TO: &str = "/topics/orders/messages";
 
-fn message(body: &str, tag: &str, properties: &str) -> String {
+pub(crate) fn message(body: &str, tag: &str, properties: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
          <Message xmlns=\"http://mq.aliyuncs.com/doc/v1/\"><MessageBody>{body}</MessageBody>\
