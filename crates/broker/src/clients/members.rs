@@ -34,6 +34,8 @@ struct Known {
     heard: Heard,
     producer_groups: BTreeSet<GroupName>,
     consumer_groups: BTreeSet<GroupName>,
+    /// Open connections on which it was heard of, be it long ago.
+    connections: BTreeSet<u64>,
 }
 
 struct Consumer {
@@ -54,6 +56,8 @@ struct Tables {
     clients: BTreeMap<Arc<str>, Known>,
     producers: BTreeMap<GroupName, BTreeMap<Arc<str>, Heard>>,
     consumers: BTreeMap<GroupName, ConsumerGroup>,
+    /// Clients by connection: those that name it among theirs.
+    heard_on: BTreeMap<u64, BTreeSet<Arc<str>>>,
     /// Members of all groups, counted.
     members: usize,
     /// Nobody expires before.
@@ -104,6 +108,18 @@ impl Tables {
         }
     }
 
+    /// What is left to do for a client that is no longer among those known.
+    fn forget(&mut self, id: &str, known: &Known) {
+        for connection in &known.connections {
+            if let Some(clients) = self.heard_on.get_mut(connection) {
+                clients.remove(id);
+                if clients.is_empty() {
+                    self.heard_on.remove(connection);
+                }
+            }
+        }
+    }
+
     /// Takes a client out of the groups in which `is_gone` says so of it, and forgets it if it is
     /// gone itself and in no group any more. Adds the consumer groups that have changed.
     fn drop_where(
@@ -140,7 +156,7 @@ impl Tables {
         });
         if is_gone(&known.heard) {
             let Some(left) = left else {
-                return;
+                return self.forget(id, &known);
             };
             known.heard = left;
         }
@@ -228,6 +244,7 @@ impl Clients {
             clients,
             producers,
             consumers,
+            heard_on,
             members,
             expiry,
         } = &mut *tables;
@@ -241,7 +258,12 @@ impl Clients {
             heard: heard.clone(),
             producer_groups: BTreeSet::new(),
             consumer_groups: BTreeSet::new(),
+            connections: BTreeSet::new(),
         });
+        let connection = heard.client.connection;
+        if known.connections.insert(connection) {
+            heard_on.entry(connection).or_default().insert(id.clone());
+        }
         known.heard = heard.clone();
         for group in heartbeat.producer_groups {
             let group_members = producers.entry(group.clone()).or_default();
@@ -254,7 +276,6 @@ impl Clients {
             let in_group = consumers.entry(group.clone()).or_default();
             in_group.subscribe(&said);
             let heard = heard.clone();
-            let connection = heard.client.connection;
             let member = Consumer { heard, said };
             let is_same = in_group.members.get(&id).is_some_and(|before| {
                 before.said == member.said && before.heard.client.connection == connection
@@ -288,8 +309,11 @@ impl Clients {
         if known.consumer_groups.remove(group) {
             changed.insert(group.clone());
         }
-        if known.producer_groups.is_empty() && known.consumer_groups.is_empty() {
-            tables.clients.remove(id);
+        if known.producer_groups.is_empty()
+            && known.consumer_groups.is_empty()
+            && let Some(known) = tables.clients.remove(id)
+        {
+            tables.forget(id, &known);
         }
         tables.notify(&changed);
     }
@@ -298,31 +322,11 @@ impl Clients {
     pub(crate) fn disconnect(&self, connection: u64) {
         let mut tables = self.tables.lock();
         let is_gone = |heard: &Heard| heard.client.connection == connection;
-        let mut ids: BTreeSet<Arc<str>> = BTreeSet::new();
-        let clients = tables.clients.iter();
-        ids.extend(
-            clients
-                .filter(|(_, it)| is_gone(&it.heard))
-                .map(|it| it.0.clone()),
-        );
-        for members in tables.producers.values() {
-            ids.extend(
-                members
-                    .iter()
-                    .filter(|(_, it)| is_gone(it))
-                    .map(|it| it.0.clone()),
-            );
-        }
-        for group in tables.consumers.values() {
-            let members = group.members.iter();
-            ids.extend(
-                members
-                    .filter(|(_, it)| is_gone(&it.heard))
-                    .map(|it| it.0.clone()),
-            );
-        }
         let mut changed = BTreeSet::new();
-        for id in ids {
+        for id in tables.heard_on.remove(&connection).unwrap_or_default() {
+            if let Some(known) = tables.clients.get_mut(&id) {
+                known.connections.remove(&connection);
+            }
             tables.drop_where(&id, is_gone, &mut changed);
         }
         tables.notify(&changed);
@@ -468,5 +472,59 @@ fn registered(heard: &Heard) -> RegisteredClient {
         client: heard.client.clone(),
         last_seen: heard.at,
         consumer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(clients: &Clients, id: &str, connection: u64, group: &str, at_ms: i64) {
+        let heartbeat = Heartbeat {
+            client: ClientIdentity {
+                id: id.to_owned(),
+                connection,
+                address: "127.0.0.1:1".parse().unwrap(),
+                language: String::new(),
+                version: String::new(),
+            },
+            commands: mpsc::channel(1).0,
+            producer_groups: vec![GroupName::new(group).unwrap()],
+            consumers: Vec::new(),
+        };
+        let now = Timestamp::from_ms(at_ms);
+        clients.heartbeat(heartbeat, now).unwrap();
+    }
+
+    fn heard_on(clients: &Clients) -> Vec<(u64, usize)> {
+        let tables = clients.tables.lock();
+        let heard_on = tables.heard_on.iter();
+        heard_on.map(|(id, clients)| (*id, clients.len())).collect()
+    }
+
+    #[test]
+    fn connections_are_remembered_for_as_long_as_their_clients() {
+        let clients = Clients::default();
+        beat(&clients, "a", 1, "shop", 0);
+        beat(&clients, "b", 1, "shop", 0);
+        beat(&clients, "a", 2, "other", 0);
+        assert_eq!(heard_on(&clients), [(1, 2), (2, 1)]);
+        // Still a member by what it said on the other connection.
+        clients.disconnect(2);
+        assert_eq!(heard_on(&clients), [(1, 2)]);
+        let groups = clients.all_producers(Timestamp::from_ms(0));
+        assert_eq!((groups.len(), clients.counts()), (1, (2, 0)));
+        clients.unregister("b", Some(&GroupName::new("shop").unwrap()));
+        assert_eq!(heard_on(&clients), [(1, 1)]);
+        beat(
+            &clients,
+            "c",
+            3,
+            "shop",
+            limits::CLIENT_EXPIRY_MS as i64 + 1,
+        );
+        assert_eq!(heard_on(&clients), [(3, 1)]);
+        clients.unregister("c", None);
+        assert_eq!(heard_on(&clients), []);
     }
 }
