@@ -5,7 +5,7 @@ use store::{
     kv::KvError,
     log::{AppendError, Urgency},
 };
-use wire::message::properties;
+use wire::message::{StoredMessage, properties};
 
 use crate::{
     PullError, SendError, Shard, due_time,
@@ -105,11 +105,11 @@ impl EndTransactionError {
 
 impl Shard {
     /// Ends the transaction of a half message; what was decided is durable on return. A committed
-    /// message that also asks for a later time becomes a timed one.
+    /// message that also asks for a later time becomes a timed one. Returns the half message.
     pub async fn end_transaction(
         &self,
         request: EndTransactionRequest,
-    ) -> Result<(), EndTransactionError> {
+    ) -> Result<StoredMessage, EndTransactionError> {
         let half = request.half.wire();
         let not_found = || EndTransactionError::NotFound { half };
         let id = request.half.position();
@@ -144,7 +144,7 @@ impl Shard {
         }
         let failed = |source| EndTransactionError::Log { half, source };
         if request.resolution == Resolution::Unknown {
-            return Ok(());
+            return Ok(message);
         }
         let leaving = {
             let mut state = self.state.lock();
@@ -157,7 +157,7 @@ impl Shard {
                 due: held.due,
             }
         };
-        let max_ms = self.catalogue.settings.delay_ms_max;
+        let max_ms = self.catalogue.settings.longest_delay_ms();
         // A delay that cannot be kept is none: it is too late to refuse the message.
         let due = due_time::of(raw, self.clock.now(), max_ms).unwrap_or_default();
         let ended = match (request.resolution, due) {
@@ -179,7 +179,8 @@ impl Shard {
         };
         let appended = ended?;
         leaving.keep();
-        self.log.durable(appended.end).await.map_err(failed)
+        self.log.durable(appended.end).await.map_err(failed)?;
+        Ok(message)
     }
 }
 

@@ -31,7 +31,7 @@ pub struct InstanceSettings {
     pub create_automatically: bool,
     /// Queues of a topic created on first use.
     pub automatic_queues: u32,
-    /// Longest delay of a timed message, in milliseconds.
+    /// Longest delay of a timed message, in milliseconds. The 4.x series has one of its own.
     pub delay_ms_max: u64,
     /// Time after which the producer of a half message is asked how its transaction ended, in
     /// milliseconds.
@@ -46,6 +46,13 @@ pub struct InstanceSettings {
     pub access_control: bool,
     /// Which families of clients it takes, and whether types of messages are checked.
     pub series: Series,
+}
+
+impl InstanceSettings {
+    /// Longest delay of a timed message, in milliseconds: that of the series, where it has one.
+    pub(crate) fn longest_delay_ms(&self) -> u64 {
+        self.series.limits().delay_ms.unwrap_or(self.delay_ms_max)
+    }
 }
 
 impl Default for InstanceSettings {

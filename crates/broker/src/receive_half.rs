@@ -199,14 +199,14 @@ impl Shard {
                 return Err(EndTransactionError::TooLate { half });
             }
         }
-        self.end_transaction(EndTransactionRequest {
+        let ended = self.end_transaction(EndTransactionRequest {
             group: None,
             topic: Some(topic.clone()),
             half: handle.half,
             resolution,
             from_check: handle.check > 0,
-        })
-        .await
+        });
+        ended.await.map(drop)
     }
 }
 

@@ -471,9 +471,7 @@ impl Shard {
     /// Held until it is due, or visible if that is now.
     pub(crate) fn how_timed(&self, topic: &Topic, message: &Message) -> Result<How, SendError> {
         let raw = str::from_utf8(&message.properties).unwrap_or_default();
-        let settings = &self.catalogue.settings;
-        let of_series = settings.series.limits().delay_ms;
-        let max_ms = of_series.unwrap_or(settings.delay_ms_max);
+        let max_ms = self.catalogue.settings.longest_delay_ms();
         let due = due_time::of(raw, self.clock.now(), max_ms);
         let due = due.map_err(|source| SendError::DueTime {
             topic: topic.name().clone(),

@@ -21,7 +21,7 @@ use std::{
 };
 
 use base::{GroupName, Timestamp, TopicName, limits};
-use broker::{Instance, MessageType, ReceiptHandle};
+use broker::{Instance, MessageType, ReceiptHandle, Resolution};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use wire::{message::properties, otlp::trace::v1::Span};
@@ -138,6 +138,19 @@ pub(crate) enum What {
         /// How it ended.
         outcome: Outcome,
     },
+    /// A producer said how its transaction ended.
+    TransactionEnded {
+        /// Its group, where the protocol tells it.
+        group: Option<GroupName>,
+        /// Id of the transaction.
+        transaction: String,
+        /// How.
+        resolution: Resolution,
+        /// Whether it was asked for it.
+        from_check: bool,
+    },
+    /// A producer took it back before it was due.
+    Recalled,
 }
 
 /// One delivery of a message, whatever its receipt handle has become since.

@@ -15,13 +15,14 @@ use crate::support::{Bench, group, request, request_with, topic};
 const HALF: &[(&str, &str)] = &[("TRAN_MSG", "true"), ("PGROUP", "billing"), ("TAGS", "t")];
 
 fn end(bench: &Bench, half: &Sent, resolution: Resolution) -> Result<(), EndTransactionError> {
-    bench.run(bench.shard.end_transaction(EndTransactionRequest {
+    let ended = bench.run(bench.shard.end_transaction(EndTransactionRequest {
         topic: None,
         group: Some(group("billing")),
         half: half.physical_offset,
         resolution,
         from_check: false,
-    }))
+    }));
+    ended.map(drop)
 }
 
 /// A producer of `billing`, and what it is told.
@@ -306,6 +307,52 @@ fn a_message_sent_back_comes_by_the_groups_policy_and_ends_as_dead_letter() {
     assert_eq!(dead.property(properties::DLQ_ORIGIN_TOPIC), Some("orders"));
     assert_eq!(&dead.body()[..], b"a");
     assert_eq!(bench.release(), None);
+}
+
+#[test]
+fn a_consumer_may_allow_more_retries_than_its_group_or_fewer() {
+    let bench = Bench::new();
+    let fails = |times: i32, retries_max: Option<i32>| {
+        let mut request = request_with(&[("TAGS", "t")]);
+        request.messages[0].reconsume_times = times;
+        let message = bench.run(bench.shard.send(request)).unwrap()[0].physical_offset;
+        let back = SendBackRequest {
+            group: group("billing"),
+            message,
+            delay_level: 0,
+            retries_max,
+        };
+        bench.run(bench.shard.send_back(back)).unwrap();
+    };
+    let dead = || match bench.instance.topic(&topic("%DLQ%billing")) {
+        Some(_) => bench.bodies("%DLQ%billing").len(),
+        None => 0,
+    };
+    // The group has three attempts, which are two retries.
+    fails(2, None);
+    assert_eq!(dead(), 1);
+    fails(1, Some(1));
+    assert_eq!(dead(), 2);
+    for times in [2, 16, 40] {
+        fails(times, Some(1_000_000));
+    }
+    assert_eq!(dead(), 2);
+    // A minute after the third failure; from the 16th retry on it is two hours each time.
+    let came = |after: u64| {
+        bench.clock.advance(Duration::from_secs(after));
+        bench.release();
+        let messages = bench.pull("%RETRY%billing");
+        messages
+            .iter()
+            .map(|it| it.reconsume_times())
+            .collect::<Vec<_>>()
+    };
+    assert!(came(59).is_empty());
+    assert_eq!(came(1), [3]);
+    assert_eq!(came(7_200 - 61), [3]);
+    assert_eq!(came(1), [3, 17, 41]);
+    fails(0, Some(-1));
+    assert_eq!(dead(), 3);
 }
 
 #[test]

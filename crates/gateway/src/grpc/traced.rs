@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use base::{GroupName, Timestamp, TopicName};
-use broker::{Instance, Message, MessageType, ReceiptHandle, Received, Sent};
-use wire::message::MessageId;
+use broker::{
+    EndTransactionRequest, Instance, Message, MessageType, ReceiptHandle, Received, Sent,
+};
+use wire::message::{MessageId, StoredMessage};
 
-use super::call::Call;
+use super::{call::Call, transaction_id::transaction_id};
 use crate::message_trace::{Delivery, Event, Outcome, Subject, What};
 
 fn event(
@@ -119,5 +121,39 @@ pub(crate) fn settled(
     };
     let subject = Subject::named(message_id);
     let event = event(call, instance, topic, call.now(), subject, what);
+    call.front.message_traces.tell(event);
+}
+
+/// Tells that a producer has said how the transaction of a half message ended.
+pub(crate) fn transaction_ended(
+    call: &Call,
+    instance: &Arc<Instance>,
+    half: &StoredMessage,
+    ended: &EndTransactionRequest,
+) {
+    let what = What::TransactionEnded {
+        group: ended.group.clone(),
+        transaction: transaction_id(ended.half),
+        resolution: ended.resolution,
+        from_check: ended.from_check,
+    };
+    decided(call, instance, half, what);
+}
+
+/// Tells that a timed message was taken back.
+pub(crate) fn recalled(call: &Call, instance: &Arc<Instance>, message: &StoredMessage) {
+    decided(call, instance, message, What::Recalled);
+}
+
+/// Tells what a producer has decided of a message that waits.
+fn decided(call: &Call, instance: &Arc<Instance>, message: &StoredMessage, what: What) {
+    if !call.front.message_traces.is_on() {
+        return;
+    }
+    let Ok(topic) = TopicName::new(message.topic()) else {
+        return;
+    };
+    let subject = Subject::of(message.properties_raw(), message.body().len());
+    let event = event(call, instance, &topic, call.now(), subject, what);
     call.front.message_traces.tell(event);
 }

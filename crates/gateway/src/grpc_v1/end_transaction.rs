@@ -10,7 +10,7 @@ use wire::{
 };
 
 use super::ok;
-use crate::grpc::{call::Call, names, status::Refusal, transaction_id::half_message};
+use crate::grpc::{call::Call, names, status::Refusal, traced, transaction_id::half_message};
 
 pub(super) async fn end_transaction(
     call: &Call,
@@ -23,17 +23,17 @@ pub(super) async fn end_transaction(
         .router
         .shard_of(instance.id(), half)
         .map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))?;
-    shard
-        .end_transaction(EndTransactionRequest {
-            group: Some(group),
-            topic: None,
-            half,
-            resolution: match request.resolution() {
-                TransactionResolution::Commit => Resolution::Commit,
-                TransactionResolution::Rollback => Resolution::Rollback,
-            },
-            from_check: request.source() == Source::ServerCheck,
-        })
-        .await?;
+    let ended = EndTransactionRequest {
+        group: Some(group),
+        topic: None,
+        half,
+        resolution: match request.resolution() {
+            TransactionResolution::Commit => Resolution::Commit,
+            TransactionResolution::Rollback => Resolution::Rollback,
+        },
+        from_check: request.source() == Source::ServerCheck,
+    };
+    let message = shard.end_transaction(ended.clone()).await?;
+    traced::transaction_ended(call, &instance, &message, &ended);
     Ok(v1::EndTransactionResponse { common: ok() })
 }

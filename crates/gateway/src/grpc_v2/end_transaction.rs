@@ -9,6 +9,7 @@ use super::{
     status::{self, Refusal},
     transaction_id::half_message,
 };
+use crate::grpc::traced;
 
 pub(super) async fn end_transaction(
     call: &Call,
@@ -21,20 +22,20 @@ pub(super) async fn end_transaction(
         .router
         .shard_of(instance.id(), half)
         .map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))?;
-    shard
-        .end_transaction(EndTransactionRequest {
-            group: None,
-            topic: Some(topic),
-            half,
-            resolution: match request.resolution() {
-                TransactionResolution::Commit => Resolution::Commit,
-                TransactionResolution::Rollback => Resolution::Rollback,
-                // As with Apache's proxy: the producer is asked again later.
-                TransactionResolution::Unspecified => Resolution::Unknown,
-            },
-            from_check: request.source() == TransactionSource::SourceServerCheck,
-        })
-        .await?;
+    let ended = EndTransactionRequest {
+        group: None,
+        topic: Some(topic),
+        half,
+        resolution: match request.resolution() {
+            TransactionResolution::Commit => Resolution::Commit,
+            TransactionResolution::Rollback => Resolution::Rollback,
+            // As with Apache's proxy: the producer is asked again later.
+            TransactionResolution::Unspecified => Resolution::Unknown,
+        },
+        from_check: request.source() == TransactionSource::SourceServerCheck,
+    };
+    let message = shard.end_transaction(ended.clone()).await?;
+    traced::transaction_ended(call, &instance, &message, &ended);
     Ok(v2::EndTransactionResponse {
         status: Some(status::ok()),
     })

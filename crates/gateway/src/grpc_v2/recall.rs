@@ -10,7 +10,7 @@ use super::{
     names,
     status::{self, Refusal},
 };
-use crate::recall_handle::RecallHandle;
+use crate::{grpc::traced, recall_handle::RecallHandle};
 
 pub(super) async fn recall(
     call: &Call,
@@ -26,6 +26,7 @@ pub(super) async fn recall(
         .shard_of(instance.id(), message)
         .map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))?;
     let recalled = shard.recall(&topic, message).await?;
+    traced::recalled(call, &instance, &recalled);
     let message_id = recalled.property(properties::UNIQUE_KEY);
     Ok(v2::RecallMessageResponse {
         status: Some(status::ok()),

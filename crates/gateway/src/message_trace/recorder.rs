@@ -85,7 +85,7 @@ fn give_spans(front: &Front, happened: &[Happened]) {
 
 fn remember(deliveries: &mut Deliveries, event: Event) -> Happened {
     let begun = match &event.what {
-        What::Sent { .. } => None,
+        What::Sent { .. } | What::TransactionEnded { .. } | What::Recalled => None,
         What::Received { delivery, .. } => {
             let begun = Begun {
                 at: event.at,

@@ -6,8 +6,10 @@
 //! it, and on whether it is one of those that are recorded.
 //!
 //! `send` takes as long as the send, `receive` none, and `process` goes from the receipt to the
-//! end of the delivery, as the server sees it.
+//! end of the delivery, as the server sees it. `settle` is what the producer decides of a message
+//! later: how its transaction ended, or that it is taken back; it takes no time.
 
+use broker::Resolution;
 use md5::{Digest as _, Md5};
 use wire::otlp::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
@@ -101,7 +103,9 @@ pub(super) fn span(happened: &Happened, sampled_percent: u64) -> Option<Span> {
     let receipt = |delivery: &Delivery| hash::<8>(&["receive", &delivery.id()]).to_vec();
     let (begin_ms, end_ms) = match what {
         What::Sent { took, .. } => (at.ms(), at.after(*took).ms()),
-        What::Received { .. } => (at.ms(), at.ms()),
+        What::Received { .. } | What::TransactionEnded { .. } | What::Recalled => {
+            (at.ms(), at.ms())
+        }
         // Without its receipt nothing is known of it.
         What::Settled { .. } => (begun?.at.ms(), at.ms()),
     };
@@ -121,6 +125,11 @@ pub(super) fn span(happened: &Happened, sampled_percent: u64) -> Option<Span> {
         What::Settled { delivery, .. } => {
             let id = hash::<8>(&["process", &delivery.id()]).to_vec();
             ("process", SpanKind::Consumer, id, receipt(delivery))
+        }
+        What::TransactionEnded { .. } | What::Recalled => {
+            // A producer may say more than once that it does not know yet.
+            let id = hash::<8>(&["settle", &message.id, &at.to_string()]).to_vec();
+            ("settle", SpanKind::Server, id, sending)
         }
     };
     // The consumer's own spans hang below the message's context too.
@@ -155,7 +164,10 @@ fn nanos(ms: i64) -> u64 {
 fn failure(what: &What) -> Option<&'static str> {
     match what {
         What::Sent { stored: None, .. } => Some("not_stored"),
-        What::Sent { .. } | What::Received { .. } => None,
+        What::Sent { .. }
+        | What::Received { .. }
+        | What::TransactionEnded { .. }
+        | What::Recalled => None,
         What::Settled { outcome, .. } => match outcome {
             Outcome::Acked => None,
             Outcome::Failed => Some("not_consumed"),
@@ -213,6 +225,15 @@ fn attributes(event: &Event, message: &Subject, operation: &str) -> Vec<KeyValue
             put("messaging.operation.name", text(name));
             put("messaging.consumer.group.name", text(group.as_str()));
         }
+        What::TransactionEnded { resolution, .. } => {
+            let name = match resolution {
+                Resolution::Commit => "commit",
+                Resolution::Rollback => "rollback",
+                Resolution::Unknown => "unknown",
+            };
+            put("messaging.operation.name", text(name));
+        }
+        What::Recalled => put("messaging.operation.name", text("recall")),
     }
     if let Some(failure) = failure(&event.what) {
         put("error.type", text(failure));

@@ -6,8 +6,12 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use base::{InstanceId, TopicName, limits};
-use broker::{Instance, Message, MessageType, Place, QueueChoice, SendRequest, TopicSpec};
-use wire::message::{ConsumeTrace, ReceiveTrace, SendTrace, properties};
+use broker::{
+    Instance, Message, MessageType, Place, QueueChoice, Resolution, SendRequest, TopicSpec,
+};
+use wire::message::{
+    ConsumeTrace, EndTransactionTrace, RecallTrace, ReceiveTrace, SendTrace, properties,
+};
 
 use super::{Event, Outcome, What, recorder::Happened};
 use crate::front::Front;
@@ -190,5 +194,37 @@ fn record(region: &str, happened: &Happened, body: &mut String) {
             }
             .write(body);
         }
+        What::TransactionEnded {
+            group,
+            transaction,
+            resolution,
+            from_check,
+        } => EndTransactionTrace {
+            at_ms: at.ms(),
+            region,
+            group: group
+                .as_ref()
+                .map_or(topic.as_str(), |group| group.as_str()),
+            topic: topic.as_str(),
+            message_id: &message.id,
+            store_host: &server.to_string(),
+            transaction_id: transaction,
+            state: match resolution {
+                Resolution::Commit => "COMMIT_MESSAGE",
+                Resolution::Rollback => "ROLLBACK_MESSAGE",
+                Resolution::Unknown => "UNKNOW",
+            },
+            from_check: *from_check,
+        }
+        .write(body),
+        What::Recalled => RecallTrace {
+            at_ms: at.ms(),
+            region,
+            group: topic.as_str(),
+            topic: topic.as_str(),
+            message_id: &message.id,
+            success: true,
+        }
+        .write(body),
     }
 }

@@ -130,6 +130,7 @@ impl Client {
             from_check,
         };
         let answer = self.answer(self.node.shard.end_transaction(request)).await;
+        let answer = answer.map(|ended| ended.map(drop));
         self.note(format_args!("end of {number}, {resolution:?}: {answer:?}"));
         let mut ledger = self.ledger();
         match answer {

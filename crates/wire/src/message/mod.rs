@@ -49,5 +49,5 @@ pub use rewrite::{Rewrite, RewriteError, Rewritten};
 pub use stored::{Split, StoredMessage, split};
 pub use tags::tags_code;
 pub use trace::{TraceKind, TraceRecord, trace_records};
-pub use trace_write::{ConsumeTrace, ReceiveTrace, SendTrace};
+pub use trace_write::{ConsumeTrace, EndTransactionTrace, RecallTrace, ReceiveTrace, SendTrace};
 pub use view::{IndexedProperties, MessageView};

@@ -77,6 +77,49 @@ pub struct ConsumeTrace<'a> {
     pub group: &'a str,
 }
 
+/// The end of a transaction.
+#[derive(Clone, Debug)]
+pub struct EndTransactionTrace<'a> {
+    /// When, ms since 1970.
+    pub at_ms: i64,
+    /// Region of the server.
+    pub region: &'a str,
+    /// Group of the producer.
+    pub group: &'a str,
+    /// Topic.
+    pub topic: &'a str,
+    /// Id that the sender gave the half message.
+    pub message_id: &'a str,
+    /// Address of the server that has the half message.
+    pub store_host: &'a str,
+    /// Id of the transaction.
+    pub transaction_id: &'a str,
+    /// What became of it, in the words of SDKs: `COMMIT_MESSAGE`, `ROLLBACK_MESSAGE` or `UNKNOW`.
+    pub state: &'a str,
+    /// Whether the producer was asked for it.
+    pub from_check: bool,
+}
+
+/// A timed message that was taken back.
+#[derive(Clone, Debug)]
+pub struct RecallTrace<'a> {
+    /// When, ms since 1970.
+    pub at_ms: i64,
+    /// Region of the server.
+    pub region: &'a str,
+    /// Group of the producer.
+    pub group: &'a str,
+    /// Topic.
+    pub topic: &'a str,
+    /// Id that the sender gave the message.
+    pub message_id: &'a str,
+    /// Whether it was taken back.
+    pub success: bool,
+}
+
+/// The type of a half message, as [`SendTrace::kind`] has it.
+const HALF: u8 = 1;
+
 /// `ConsumeReturnType` of the Java client: the first is success, the last failure.
 const CONSUMED: u8 = 0;
 const FAILED: u8 = 4;
@@ -147,6 +190,50 @@ impl ConsumeTrace<'_> {
     }
 }
 
+impl EndTransactionTrace<'_> {
+    /// Appends the record to a body.
+    pub fn write(&self, body: &mut String) {
+        // Nobody tells tag and keys again.
+        let none = "";
+        record(
+            body,
+            &[
+                &"EndTransaction",
+                &self.at_ms,
+                &self.region,
+                &self.group,
+                &self.topic,
+                &self.message_id,
+                &none,
+                &none,
+                &self.store_host,
+                &HALF,
+                &self.transaction_id,
+                &self.state,
+                &self.from_check,
+            ],
+        );
+    }
+}
+
+impl RecallTrace<'_> {
+    /// Appends the record to a body.
+    pub fn write(&self, body: &mut String) {
+        record(
+            body,
+            &[
+                &"Recall",
+                &self.at_ms,
+                &self.region,
+                &self.group,
+                &self.topic,
+                &self.message_id,
+                &self.success,
+            ],
+        );
+    }
+}
+
 fn record(body: &mut String, fields: &[&dyn Display]) {
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {
@@ -212,8 +299,41 @@ mod tests {
             group: "billing",
         }
         .write(&mut body);
+        EndTransactionTrace {
+            at_ms: 1_020,
+            region: "r",
+            group: "g",
+            topic: "orders",
+            message_id: "id-1",
+            store_host: "127.0.0.1:8080",
+            transaction_id: "t1",
+            state: "COMMIT_MESSAGE",
+            from_check: true,
+        }
+        .write(&mut body);
+        RecallTrace {
+            at_ms: 1_030,
+            region: "r",
+            group: "g",
+            topic: "orders",
+            message_id: "id-1",
+            success: true,
+        }
+        .write(&mut body);
         let read: Vec<_> = trace_records(&body).collect();
-        assert_eq!(read.len(), 3);
+        assert_eq!(read.len(), 5);
+        assert_eq!(
+            (read[3].kind, read[3].topic, read[3].detail),
+            (
+                TraceKind::EndTransaction,
+                Some("orders"),
+                Some("COMMIT_MESSAGE")
+            )
+        );
+        assert_eq!(
+            (read[4].kind, read[4].at_ms, read[4].success),
+            (TraceKind::Recall, Some(1_030), Some(true))
+        );
         assert!(read.iter().all(|record| record.message_id == "id-1"));
         assert_eq!(
             (

@@ -2,12 +2,14 @@
 
 use tonic::Code;
 use wire::{
-    grpc_v1::{self as v1, ack_message_request::Handle},
+    grpc_v1::{
+        self as v1, ack_message_request::Handle, end_transaction_request::TransactionResolution,
+    },
     message::TraceKind,
 };
 
 use super::{ATTEMPTS, Sdk, code, handle, message, resource};
-use crate::grpc_v2::message_trace::{records, traced};
+use crate::grpc_v2::message_trace::{records, records_with, traced};
 
 #[tokio::test]
 async fn a_message_is_traced_from_send_to_ack() {
@@ -51,4 +53,25 @@ async fn a_message_is_traced_from_send_to_ack() {
             "{id}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_transaction_is_traced() {
+    let server = traced().await;
+    let mut sdk = Sdk::connect(&server, "p").await;
+    let half = sdk.send_half("half").await;
+    let rollback = TransactionResolution::Rollback;
+    assert_eq!(sdk.end("senders", &half, rollback).await, Code::Ok);
+    assert_eq!(
+        records(&server, "id-half", 2).await,
+        [
+            (TraceKind::Send, Some(true), None),
+            (TraceKind::EndTransaction, None, None),
+        ]
+    );
+    // The topic is not in the request, but the half message has it.
+    let record = "\u{1}senders\u{1}orders\u{1}id-half\u{1}";
+    assert_eq!(records_with(&server, "id-half", record).await, 1);
+    let record = format!("\u{1}{half}\u{1}ROLLBACK_MESSAGE\u{1}false\u{2}");
+    assert_eq!(records_with(&server, "id-half", &record).await, 1);
 }

@@ -21,7 +21,7 @@ fn senders() -> Group {
 }
 
 impl Sdk {
-    async fn send_half(&mut self, body: &str) -> String {
+    pub(super) async fn send_half(&mut self, body: &str) -> String {
         let mut half = message("orders", body);
         let attributes = half.system_attribute.get_or_insert_default();
         attributes.message_type = v1::MessageType::Transaction.into();
@@ -30,7 +30,7 @@ impl Sdk {
         answer.transaction_id
     }
 
-    async fn end(
+    pub(super) async fn end(
         &mut self,
         group: &str,
         transaction_id: &str,

@@ -1,9 +1,16 @@
 //! Traces that the server writes for gRPC clients, where it is told to.
 
-use base::TopicName;
+use std::{convert::Infallible, sync::Arc};
+
+use base::{Clock, TopicName, limits};
 use broker::{QueryRequest, TopicSpec, TopicType};
+use gateway::{ConnectionInfo, Front, FrontSettings, HttpRequests};
+use http_body_util::BodyExt;
 use wire::{
-    grpc_v2::{self as v2, ClientType, Code},
+    grpc_v2::{
+        self as v2, ClientType, Code, TransactionResolution, TransactionSource,
+        messaging_service_client::MessagingServiceClient,
+    },
     message::{TraceKind, trace_records},
 };
 
@@ -94,6 +101,124 @@ async fn a_message_is_traced_from_send_to_ack() {
         }
     })
     .await;
+}
+
+/// All records in the trace topic that hold `text`.
+pub(crate) async fn records_with(server: &Server, id: &str, text: &str) -> usize {
+    let shard = server.instance.shards().remove(0);
+    let request = QueryRequest {
+        topic: TopicName::new(TRACE_TOPIC).unwrap(),
+        key: id.to_owned(),
+        max_messages: 64,
+        from: base::Timestamp::from_ms(0),
+        to: base::Timestamp::from_ms(i64::MAX),
+    };
+    let found = shard.query(request).await.unwrap();
+    let bodies = found.iter().map(|message| message.body());
+    let bodies = bodies.map(|body| String::from_utf8(body.to_vec()).unwrap());
+    bodies.map(|body| body.matches(text).count()).sum()
+}
+
+#[tokio::test]
+async fn what_becomes_of_half_and_timed_messages_is_traced() {
+    let server = traced().await;
+    let mut sdk = Sdk::connect(&server, "traced").await;
+    let half = sdk.send_half("orders", "half").await;
+    let (unknown, asked) = (
+        TransactionResolution::Unspecified,
+        TransactionSource::SourceServerCheck,
+    );
+    assert_eq!(
+        code(&sdk.end("orders", &half, unknown, asked).await),
+        Code::Ok
+    );
+    assert_eq!(code(&sdk.commit("orders", &half).await), Code::Ok);
+    // There is nothing left to end, and so nothing to tell.
+    assert_ne!(code(&sdk.commit("orders", &half).await), Code::Ok);
+    let ended = (TraceKind::EndTransaction, None, None);
+    let sent = (TraceKind::Send, Some(true), None);
+    assert_eq!(
+        records(&server, "id-half", 3).await,
+        [sent.clone(), ended.clone(), ended]
+    );
+    for (state, from_check) in [("UNKNOW", true), ("COMMIT_MESSAGE", false)] {
+        let record = format!("\u{1}{half}\u{1}{state}\u{1}{from_check}\u{2}");
+        assert_eq!(records_with(&server, "id-half", &record).await, 1);
+    }
+
+    let mut timed = message("orders", "timed");
+    let system = timed.system_properties.get_or_insert_default();
+    system.message_type = v2::MessageType::Delay.into();
+    system.delivery_timestamp = Some(prost_types::Timestamp {
+        seconds: server.clock.now().ms() / 1_000 + 60,
+        nanos: 0,
+    });
+    let waiting = sdk.send(vec![timed]).await.entries.remove(0);
+    let request = sdk.request(v2::RecallMessageRequest {
+        topic: resource("orders"),
+        recall_handle: waiting.recall_handle,
+    });
+    let answer = soon("recall", sdk.client.recall_message(request)).await;
+    assert_eq!(code(&answer.unwrap().into_inner().status), Code::Ok);
+    assert_eq!(
+        records(&server, "id-timed", 2).await,
+        [sent, (TraceKind::Recall, Some(true), None)]
+    );
+}
+
+#[tokio::test]
+async fn traces_without_room_are_lost_and_counted_and_nobody_waits() {
+    const BATCH: usize = 2_048;
+    let server = Server::start().await;
+    // A front of its own, that nobody serves: nothing takes its traces out of their queue.
+    let settings = FrontSettings {
+        message_trace: true,
+        ..FrontSettings::default()
+    };
+    let router = server.front.router.clone();
+    let front = Arc::new(Front::new(router, server.clock.clone(), settings));
+    let connection = ConnectionInfo {
+        id: front.next_connection_id(),
+        peer: server.address,
+        local: server.address,
+        tls: false,
+        admin: false,
+        trusted: false,
+    };
+    let requests = HttpRequests::new(front, connection);
+    let answering = requests.clone();
+    let mut client = MessagingServiceClient::new(tower::service_fn(move |request| {
+        let requests = answering.clone();
+        async move { Ok::<_, Infallible>(requests.answer::<tonic::body::Body>(request).await) }
+    }));
+    let mut send = async |count: usize| {
+        let messages = (0..count).map(|number| message("orders", &number.to_string()));
+        let mut request = tonic::Request::new(v2::SendMessageRequest {
+            messages: messages.collect(),
+        });
+        request
+            .metadata_mut()
+            .insert("x-mq-client-id", "sdk".parse().unwrap());
+        let answer = soon("send", client.send_message(request)).await;
+        let answer = answer.unwrap().into_inner();
+        assert_eq!(code(&answer.status), Code::Ok);
+        answer.entries.len()
+    };
+    let lost = async || {
+        let request = http::Request::get("/metrics").body(tonic::body::Body::empty());
+        let page = requests.answer(request.unwrap()).await.into_body();
+        let page = page.collect().await.unwrap().to_bytes();
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        let name = "carrack_message_traces_lost_total{} ";
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    for _ in 0..limits::TRACE_EVENTS_QUEUED_MAX / BATCH {
+        assert_eq!(send(BATCH).await, BATCH);
+    }
+    assert_eq!(lost().await, 0);
+    assert_eq!(send(3).await, 3);
+    assert_eq!(lost().await, 3);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn half(topic: &str, body: &str) -> v2::Message {
 
 impl Sdk {
     /// Sends a half message and returns its transaction id.
-    async fn send_half(&mut self, topic: &str, body: &str) -> String {
+    pub(super) async fn send_half(&mut self, topic: &str, body: &str) -> String {
         let answer = self.send(vec![half(topic, body)]).await;
         assert_eq!(code(&answer.status), Code::Ok, "{answer:?}");
         let entry = &answer.entries[0];
@@ -41,7 +41,7 @@ impl Sdk {
         entry.transaction_id.clone()
     }
 
-    async fn end(
+    pub(super) async fn end(
         &mut self,
         topic: &str,
         transaction_id: &str,
@@ -60,7 +60,7 @@ impl Sdk {
         answer.unwrap().into_inner().status
     }
 
-    async fn commit(&mut self, topic: &str, transaction_id: &str) -> Option<v2::Status> {
+    pub(super) async fn commit(&mut self, topic: &str, transaction_id: &str) -> Option<v2::Status> {
         let (how, who) = (
             TransactionResolution::Commit,
             TransactionSource::SourceClient,
