@@ -60,6 +60,10 @@ pub const INSTANCE_ID_BYTES_MAX: usize = 64;
 /// metadata store is sized for a thousand.
 pub const INSTANCES_PER_SERVER_MAX: usize = 1_000;
 
+/// Instances that are opened at a time when a server starts: each waits for a few syncs, and holds
+/// what it replays in memory.
+pub const INSTANCES_OPENING_AT_ONCE: usize = 16;
+
 /// Longest display name of an instance, in characters: the service's limit.
 pub const INSTANCE_DISPLAY_NAME_CHARACTERS_MAX: usize = 64;
 

@@ -18,11 +18,14 @@ mod errors;
 mod id;
 mod record;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::{Clock, InstanceId, Random, limits};
-use futures::future::BoxFuture;
-use parking_lot::RwLock;
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use parking_lot::{Mutex, RwLock};
 use store::meta::{Entry, Expected, MetadataError, MetadataStore};
 use tokio::sync::oneshot;
 
@@ -88,6 +91,8 @@ pub struct Instances {
     parts: InstancesParts,
     account: u64,
     records: RwLock<BTreeMap<InstanceId, Arc<InstanceRecord>>>,
+    /// Instances that nobody can reach any more and of which something is left.
+    leaving: Mutex<BTreeSet<InstanceId>>,
     /// One change at a time.
     changes: tokio::sync::Mutex<()>,
 }
@@ -109,15 +114,18 @@ impl Instances {
             parts,
             account,
             records: RwLock::new(records),
+            leaving: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
         };
         instances.ensure_default().await?;
         let default = InstanceId::default_instance();
+        instances.open_one(default.clone()).await?;
         let others = instances.list().into_iter().map(|record| record.id.clone());
-        let others = others.filter(|id| *id != default);
-        for id in [default.clone()].into_iter().chain(others) {
-            instances.open_one(id).await?;
-        }
+        stream::iter(others.filter(|id| *id != default))
+            .map(|id| instances.open_one(id))
+            .buffer_unordered(limits::INSTANCES_OPENING_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         for id in remains {
             tracing::info!(instance = %id, "removing what is left of an instance");
             let removed = instances.remove_all(&id).await;
@@ -308,27 +316,35 @@ impl Instances {
             });
         }
         let _change = self.changes.lock().await;
-        let record = self.get(id)?;
         // An earlier attempt may have got further than this one begins.
-        if let Ok(instance) = self.parts.router.instance(id) {
-            let sealed = instance.seal().await;
-            sealed.map_err(|(topics, groups)| DeleteInstanceError::NotEmpty {
-                instance: id.clone(),
-                topics,
-                groups,
-            })?;
-            if let Err(source) = self.put(&record, Phase::Deleting).await {
-                instance.unseal();
-                return Err(DeleteInstanceError::Metadata {
-                    instance: id.clone(),
-                    source,
-                });
-            }
-            self.parts.router.remove(id);
+        if !self.leaving.lock().contains(id) {
+            self.take_away(id).await?;
         }
         self.remove_all(id).await?;
-        self.records.write().remove(id);
+        self.leaving.lock().remove(id);
         tracing::info!(instance = %id, "instance deleted");
+        Ok(())
+    }
+
+    /// Makes an instance that holds nothing one that nobody can reach, and that a start removes.
+    async fn take_away(&self, id: &InstanceId) -> Result<(), DeleteInstanceError> {
+        let (record, instance) = (self.get(id)?, self.parts.router.instance(id)?);
+        let sealed = instance.seal().await;
+        sealed.map_err(|(topics, groups)| DeleteInstanceError::NotEmpty {
+            instance: id.clone(),
+            topics,
+            groups,
+        })?;
+        if let Err(source) = self.put(&record, Phase::Deleting).await {
+            instance.unseal();
+            return Err(DeleteInstanceError::Metadata {
+                instance: id.clone(),
+                source,
+            });
+        }
+        self.parts.router.remove(id);
+        self.leaving.lock().insert(id.clone());
+        self.records.write().remove(id);
         Ok(())
     }
 

@@ -257,10 +257,21 @@ fn a_removal_that_was_cut_short_is_finished_by_the_next_start() {
     assert!(matches!(failed, Err(DeleteInstanceError::Host { .. })));
     assert!(bench.router.instance(&cut).is_err());
     assert_ne!(bench.keys(&cut), 0);
+    // It is gone for everybody, and is not brought back by a change.
+    let change = InstanceChange::default();
+    let changed = block_on(bench.instances.update(&cut, change));
+    assert!(matches!(changed, Err(UpdateInstanceError::NotFound(_))));
+    assert!(!bench.ids().contains(&cut));
 
     let bench = bench.reopen();
     assert_eq!(bench.host.seen.lock().removed, std::slice::from_ref(&cut));
     assert!(!bench.host.seen.lock().open.contains(&cut));
     assert_eq!(bench.keys(&cut), 0);
     assert!(bench.router.instance(&kept).is_ok());
+
+    // One whose disk comes back is removed by asking again.
+    bench.host.seen.lock().refuses = true;
+    assert!(block_on(bench.instances.delete(&kept)).is_err());
+    block_on(bench.instances.delete(&kept)).unwrap();
+    assert_eq!(bench.keys(&kept), 0);
 }

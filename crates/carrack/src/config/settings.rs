@@ -77,9 +77,9 @@ settings! {
         flag: ("advertise", "HOST[:PORT]"),
         restart: true,
     }
-    /// Series, which says what families of clients are taken: all of them, or as the service has it
-    /// no gRPC SDKs of 5.x (`4.x`, where message types are not checked either), or neither ONS TCP
-    /// 2.x nor ONS HTTP (`5.x`).
+    /// Series of the default instance, which says what families of clients it takes: all of them, or
+    /// as the service has it no gRPC SDKs of 5.x (`4.x`, where message types are not checked
+    /// either), or neither ONS TCP 2.x nor ONS HTTP (`5.x`). Other instances have one of their own.
     series: SeriesName {
         default: SeriesName::Any,
         shown: "any",
