@@ -96,44 +96,70 @@ pub(super) fn grpc_v2(input: &[u8]) {
     }
 }
 
-/// A request of the ONS HTTP plane as it stands on the wire, without lengths: a line of method and
-/// target, headers, an empty line, the body.
+/// A request of the ONS HTTP plane.
 pub(super) fn ons_http_request(input: &[u8]) {
+    let Some((_, text)) = plain(input) else {
+        return;
+    };
+    let code = element(&text, "Code");
+    note(code.unwrap_or_default());
+    note(element(&text, "Message").unwrap_or_default());
+    let is_fault = matches!(code, Some("InternalError" | "InternalServerError"));
+    assert!(!is_fault || text.contains("no shard"), "{text}");
+}
+
+/// A request of the OpenAPI, of either signature; nothing here asks for one.
+pub(super) fn openapi_request(input: &[u8]) {
+    // Else it is a request of nobody's, or of another plane.
+    let Some((answer, text)) = plain(input).filter(|(answer, _)| answer.is_openapi) else {
+        return;
+    };
+    let json = serde_json::from_str::<serde_json::Value>(&text);
+    // Answers are good in one of the two forms, and errors as well.
+    let is_xml = text.starts_with("<?xml");
+    assert!(is_xml || json.is_ok(), "{text}");
+    if answer.status.is_success() {
+        return note("done");
+    }
+    match json {
+        Ok(json) => {
+            note(json["Code"].as_str().expect("an error has a code"));
+            note(json["Message"].as_str().expect("an error has a text"));
+        }
+        Err(_) => {
+            note(element(&text, "Code").expect("an error has a code"));
+            note(element(&text, "Message").unwrap_or_default());
+        }
+    }
+}
+
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once('<').map(|(value, _)| value)
+}
+
+/// What is answered to a request as it stands on the wire, without lengths: a line of method and
+/// target, headers, an empty line, the body.
+fn plain(input: &[u8]) -> Option<(Answer, String)> {
     let end = input.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = match end {
         Some(end) => (&input[..end], &input[end + 2..]),
         None => (input, &[][..]),
     };
-    let Ok(head) = str::from_utf8(head) else {
-        return;
-    };
-    let mut lines = head.lines();
-    let Some((method, target)) = lines.next().and_then(|line| line.split_once(' ')) else {
-        return;
-    };
+    let mut lines = str::from_utf8(head).ok()?.lines();
+    let (method, target) = lines.next()?.split_once(' ')?;
     let mut request = Request::builder().method(method).uri(target);
     for line in lines {
         if let Some((name, value)) = line.split_once(": ") {
             request = request.header(name, value);
         }
     }
-    // What hyper would not let in.
-    let Ok(request) = request.body(Full::new(Bytes::copy_from_slice(body))) else {
-        return;
-    };
-    let Some(Answer { status, body, .. }) = answer(request) else {
-        panic!("no answer");
-    };
-    note(status.as_str().starts_with('2'));
-    let text = str::from_utf8(&body).expect("an answer is a text");
-    let code = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        rest.split_once('<').map(|(code, _)| code)
-    };
-    note(code("Code").unwrap_or_default());
-    note(code("Message").unwrap_or_default());
-    let is_fault = matches!(code("Code"), Some("InternalError" | "InternalServerError"));
-    assert!(!is_fault || text.contains("no shard"), "{text}");
+    let body = Full::new(Bytes::copy_from_slice(body));
+    // What cannot be made is what hyper would not let in.
+    let answer = answer(request.body(body).ok()?)?;
+    note(answer.status.as_str().starts_with('2'));
+    let text = String::from_utf8(answer.body.to_vec()).expect("an answer is a text");
+    Some((answer, text))
 }
 
 fn rpc_code(code: i32) -> &'static str {
@@ -143,6 +169,8 @@ fn rpc_code(code: i32) -> &'static str {
 struct Answer {
     status: StatusCode,
     grpc_status: Option<i32>,
+    /// Whether the OpenAPI has answered.
+    is_openapi: bool,
     body: Bytes,
 }
 
@@ -225,6 +253,7 @@ impl Server {
             Some(Answer {
                 status: head.status,
                 grpc_status: status,
+                is_openapi: head.headers.contains_key("x-acs-request-id"),
                 body: body.to_bytes(),
             })
         };
