@@ -538,6 +538,9 @@ pub const OPENAPI_PAGES_MAX: i64 = 50;
 /// Most messages of one of these pages, as its documentation says.
 pub const OPENAPI_PAGE_MESSAGES_MAX: i64 = 50;
 
+/// Most of what was told of a message that is read back at once: some thousand steps.
+pub const TRACE_STEPS_BYTES_MAX: usize = 1024 * 1024;
+
 /// Queries for traces that are remembered until their results are fetched, each of about 500 bytes;
 /// the oldest is forgotten for a new one.
 pub const OPENAPI_TRACE_QUERIES_MAX: usize = 1_000;

@@ -39,7 +39,8 @@ pub(crate) struct Step {
     pub(crate) detail: Option<String>,
 }
 
-/// All that was told, from `from` on, of the messages with an id or a key.
+/// What was told, from `from` on, of the messages with an id or a key; at most
+/// [`limits::TRACE_STEPS_BYTES_MAX`] of it.
 pub(crate) async fn steps(
     shard: &Shard,
     region: &str,
@@ -49,6 +50,7 @@ pub(crate) async fn steps(
     let of_region = format!("{CLOUD_TRACE_TOPIC}{region}");
     let topics = [TRACE_TOPIC, of_region.as_str()];
     let mut steps = Vec::new();
+    let mut room = limits::TRACE_STEPS_BYTES_MAX;
     for topic in topics
         .into_iter()
         .filter_map(|name| TopicName::new(name).ok())
@@ -78,6 +80,15 @@ pub(crate) async fn steps(
                 if record.message_id != id_or_key && !keys.any(|key| key == id_or_key) {
                     continue;
                 }
+                // What anybody may write there can be long and much.
+                let texts = [record.message_id, record.tag, record.keys];
+                let more = [record.group, record.topic, record.request_id, record.detail];
+                let texts = texts.into_iter().chain(more.into_iter().flatten());
+                let bytes = size_of::<Step>() + texts.map(str::len).sum::<usize>();
+                let Some(left) = room.checked_sub(bytes) else {
+                    continue;
+                };
+                room = left;
                 let owned = |text: Option<&str>| text.map(str::to_owned);
                 steps.push(Step {
                     kind: record.kind,

@@ -1,5 +1,6 @@
 //! Messages in answers.
 
+use base::limits;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use broker::shown_id;
 use serde_json::{Map, Value, json};
@@ -20,10 +21,13 @@ pub(super) fn described(call: &Call, message: &StoredMessage) -> Map<String, Val
     fields
 }
 
-/// A message with its body, in Base64 and as text. One that cannot be inflated is shown as it is.
+/// A message with its body, in Base64 and as text. One that cannot be inflated, or not to what a
+/// message may have, is shown as it is.
 pub(super) fn detailed(call: &Call, message: &StoredMessage) -> Map<String, Value> {
     let mut fields = head(call, message);
-    let content = message.content().unwrap_or_else(|_| message.body());
+    let content = message.content().ok();
+    let content = content.filter(|content| content.len() <= limits::MESSAGE_BODY_BYTES_MAX);
+    let content = content.unwrap_or_else(|| message.body());
     let text = String::from_utf8_lossy(&content).into_owned();
     fields.insert("Body".to_owned(), STANDARD.encode(&content).into());
     fields.insert("BodyStr".to_owned(), text.into());
