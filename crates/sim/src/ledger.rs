@@ -81,6 +81,8 @@ struct Delivery {
 struct Progress {
     delivered: bool,
     last: Option<Delivery>,
+    /// The latest end that any delivery had: a crash may bring that one back.
+    latest_end: Timestamp,
     /// Acked or forwarded with success; the record of it is before this position.
     settled: Option<LogPosition>,
     settled_firmly: bool,

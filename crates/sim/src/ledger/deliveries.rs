@@ -43,8 +43,14 @@ impl Progress {
     }
 
     /// Whether it may be with a client at `now`.
-    pub(super) fn may_be_out(&self, now: Timestamp) -> bool {
+    fn may_be_out(&self, now: Timestamp) -> bool {
         self.settled.is_none() && self.last.as_ref().is_some_and(|last| last.until > now)
+    }
+
+    /// The same, or a crash has undone how it was shortened.
+    pub(super) fn may_be_back(&self, life: u64, now: Timestamp) -> bool {
+        let undone = |last: &Delivery| last.life != life && !last.firm && self.latest_end > now;
+        self.may_be_out(now) || self.settled.is_none() && self.last.as_ref().is_some_and(undone)
     }
 }
 
@@ -158,6 +164,7 @@ impl Ledger {
             until: received.invisible_until,
             serial: delivery.serial,
         });
+        progress.latest_end = progress.latest_end.max(delivery.until);
         progress.last = Some(delivery);
     }
 
@@ -237,10 +244,11 @@ impl Ledger {
         let delivery = self.delivery(node, handle.attempt, until);
         let serial = delivery.serial;
         let mut current = self.letters[held.letter as usize].volatile;
-        if let Some(progress) = self.progress.get_mut(&(held.group.clone(), held.letter))
-            && let Some(last) = progress.last.replace(delivery)
-        {
-            current |= last.is_by(held, life) && held.until > now;
+        if let Some(progress) = self.progress.get_mut(&(held.group.clone(), held.letter)) {
+            progress.latest_end = progress.latest_end.max(until);
+            if let Some(last) = progress.last.replace(delivery) {
+                current |= last.is_by(held, life) && held.until > now;
+            }
         }
         self.check(current, || {
             format!("the receipt is over that was changed: {held:?}")

@@ -73,7 +73,7 @@ impl Ledger {
             return None;
         }
         let out = self.first_that(place, |progress| progress.is_out(self.life, now));
-        let perhaps = self.first_that(place, |progress| progress.may_be_out(now));
+        let perhaps = self.first_that(place, |progress| progress.may_be_back(self.life, now));
         self.check(!held || mine || out.is_none(), || {
             format!("{client} locked {place:?} while {out:?} is in flight")
         });
