@@ -182,7 +182,9 @@ mod tests {
         let page = include_str!("../../../../docs/reference/ons-openapi.md");
         for operation in OPERATIONS {
             let name = operation.name;
-            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{name}` |")));
             let row = row.unwrap_or_else(|| panic!("{name} is not on the page"));
             let parameters = row.split('|').nth(2).unwrap();
             let shown: BTreeSet<&str> = parameters

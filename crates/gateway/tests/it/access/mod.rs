@@ -3,6 +3,7 @@
 mod administer;
 mod grpc_v1;
 mod grpc_v2;
+mod namespace;
 mod ram;
 mod remoting;
 
