@@ -194,6 +194,15 @@ impl RamPolicy {
         self.is_system
     }
 
+    /// What it alone says of an action, as `mq:PUB`, on a resource, without `acs:mq:*:*:`.
+    pub fn says(&self, action: &str, resource: &str, origin: &Origin) -> Option<Decision> {
+        let request = Request {
+            actions: &[&action.to_ascii_lowercase()],
+            resources: &[resource],
+        };
+        self.decide(&request, origin)
+    }
+
     fn decide(&self, request: &Request<'_>, origin: &Origin) -> Option<Decision> {
         let statements = self.document.statements.iter();
         strictest(statements.map(|statement| statement.decide(request, origin)))
