@@ -392,9 +392,9 @@ impl Catalogue {
             return Ok(self.known_topic(name)?);
         }
         let queues = queues.unwrap_or(self.settings.automatic_queues);
-        Ok(self
-            .create_topic(TopicSpec::new(name.clone(), queues))
-            .await?)
+        // Put aside: every send would keep room for what only the first one to a topic does.
+        let created = self.create_topic(TopicSpec::new(name.clone(), queues));
+        Ok(Box::pin(created).await?)
     }
 
     /// The topic of a group's dead letters, created with the first of them.

@@ -14,7 +14,7 @@
 //! Fields are only ever added, with a default.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +31,7 @@ use crate::{
     TopicNotFound, TopicSpec, TopicType,
     describe::StoredDescription,
     release::UNRESOLVED_TOPIC,
+    state::IdMap,
     system_names::{is_system_group, is_system_topic},
 };
 
@@ -66,7 +67,7 @@ struct StoredGroup {
 #[derive(Default)]
 struct Tables {
     topics: BTreeMap<TopicName, Arc<Topic>>,
-    topics_by_id: HashMap<TopicId, Arc<Topic>>,
+    topics_by_id: IdMap<TopicId, Arc<Topic>>,
     groups: BTreeMap<GroupName, Arc<Group>>,
     group_ids: HashSet<GroupId>,
     kv_configs: BTreeMap<String, Arc<BTreeMap<String, String>>>,

@@ -6,6 +6,7 @@ use base::{
     ErrorKind, GroupName, LiteTopicName, LogPosition, NameError, PhysicalOffset, QueueId,
     QueueOffset, StreamKey, Timestamp, TopicName, limits,
 };
+use smallvec::SmallVec;
 use store::{
     kv::KvError,
     log::{AppendError, Appended, NewRecord, Urgency},
@@ -249,7 +250,7 @@ impl Shard {
             let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
             if !busy
                 || left.is_zero()
-                || !wait::until(self.log.writable(), &*self.clock, left).await
+                || !Box::pin(wait::until(self.log.writable(), &*self.clock, left)).await
             {
                 return Err(SendError::not_placed(placing.topic.name(), error));
             }
@@ -280,8 +281,9 @@ impl Shard {
         let (queue, new_lite_topic) = self.choose_queue(state, placing)?;
         let how = |index: usize| how.get(index).copied().unwrap_or_default();
         let now = self.clock.now();
-        let mut encoders = Vec::with_capacity(messages.len());
-        let mut records = Vec::with_capacity(messages.len());
+        // One message is the usual case, and needs no room of its own.
+        let mut encoders = SmallVec::<[NewMessage<'_>; 1]>::with_capacity(messages.len());
+        let mut records = SmallVec::<[NewRecord; 1]>::with_capacity(messages.len());
         let stream = StreamKey::of_queue(topic.id, queue);
         // In one piece with its first message: neither is there without the other.
         let new = new_lite_topic.as_ref();
@@ -507,7 +509,8 @@ impl Shard {
         if limit.is_none_or(|limit| failed.is_none_or(|failed| failed <= limit)) {
             return Ok(None);
         }
-        Ok(Some(self.catalogue.dead_letter_topic(&group).await?))
+        let grave = Box::pin(self.catalogue.dead_letter_topic(&group)).await?;
+        Ok(Some(grave))
     }
 }
 

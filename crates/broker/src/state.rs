@@ -49,6 +49,10 @@ impl Queue {
     }
 }
 
+/// A table by numbers that this server gave out itself, which nobody can choose so that they
+/// collide: what protects against that costs more than everything else of a look-up.
+pub(crate) type IdMap<K, V> = HashMap<K, V, rustc_hash::FxBuildHasher>;
+
 /// KV changes, newest last wins.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 
@@ -88,12 +92,12 @@ pub(crate) struct QueueLock {
 /// All of it, under one lock of the shard.
 pub(crate) struct State {
     kv: Arc<dyn StateKv>,
-    pub(crate) queues: HashMap<StreamKey, Queue>,
-    pub(crate) consumptions: HashMap<(StreamKey, GroupId), Consumption>,
+    pub(crate) queues: IdMap<StreamKey, Queue>,
+    pub(crate) consumptions: IdMap<(StreamKey, GroupId), Consumption>,
     pub(crate) locks: BTreeMap<(GroupId, StreamKey), QueueLock>,
     /// Messages parked in all of them.
     parked: Arc<AtomicUsize>,
-    receivers: HashMap<WaitingPlace, BTreeMap<GroupId, Receivers>>,
+    receivers: IdMap<WaitingPlace, BTreeMap<GroupId, Receivers>>,
     /// Changes since the last checkpoint began.
     pub(crate) pending: Changes,
     /// Changes that a checkpoint is writing right now.
@@ -106,15 +110,15 @@ pub(crate) struct State {
     pub(crate) key_entries_flushing: Arc<Vec<KeyEntry>>,
     /// Everything before this position of the log is applied.
     pub(crate) applied: LogPosition,
-    pub(crate) in_counts: HashMap<TopicId, Count>,
-    pub(crate) out_counts: HashMap<(GroupId, TopicId), Count>,
-    pub(crate) dead_letter_counts: HashMap<(GroupId, TopicId), u64>,
+    pub(crate) in_counts: IdMap<TopicId, Count>,
+    pub(crate) out_counts: IdMap<(GroupId, TopicId), Count>,
+    pub(crate) dead_letter_counts: IdMap<(GroupId, TopicId), u64>,
     /// Messages that wait outside their queues.
     pub(crate) waiting: HeldIndex,
     /// Turn of the next [`crate::QueueChoice::Any`].
     pub(crate) turn: u64,
     /// Offsets that were reset and that no pull of the group has been told yet.
-    pub(crate) resets: HashMap<(StreamKey, GroupId), u64>,
+    pub(crate) resets: IdMap<(StreamKey, GroupId), u64>,
     pub(crate) lite: LiteTopics,
     /// Messages by the minute.
     pub(crate) trends: Trends,
@@ -124,11 +128,11 @@ impl State {
     pub(crate) fn new(kv: Arc<dyn StateKv>, applied: LogPosition) -> Self {
         Self {
             kv,
-            queues: HashMap::new(),
-            consumptions: HashMap::new(),
+            queues: IdMap::default(),
+            consumptions: IdMap::default(),
             locks: BTreeMap::new(),
             parked: Arc::default(),
-            receivers: HashMap::new(),
+            receivers: IdMap::default(),
             pending: Changes::new(),
             flushing: Arc::default(),
             dirty: BTreeSet::new(),
@@ -136,12 +140,12 @@ impl State {
             key_entries: Vec::new(),
             key_entries_flushing: Arc::default(),
             applied,
-            in_counts: HashMap::new(),
-            out_counts: HashMap::new(),
-            dead_letter_counts: HashMap::new(),
+            in_counts: IdMap::default(),
+            out_counts: IdMap::default(),
+            dead_letter_counts: IdMap::default(),
             waiting: HeldIndex::default(),
             turn: 0,
-            resets: HashMap::new(),
+            resets: IdMap::default(),
             lite: LiteTopics::default(),
             trends: Trends::default(),
         }

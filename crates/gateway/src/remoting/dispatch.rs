@@ -16,14 +16,10 @@ use super::{
 
 /// Does one request from arrival to answer.
 pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
-    let Arrival {
-        command,
-        may_wait,
-        bytes,
-        at,
-    } = arrival;
+    // Not taken apart: what is moved out of an argument is kept twice.
+    let (command, may_wait) = (&arrival.command, arrival.may_wait);
     let code = command.request_code();
-    let (guarded, denied) = match code.map(|code| access::check(connection, &command, code)) {
+    let (guarded, denied) = match code.map(|code| access::check(connection, command, code)) {
         Some(Ok(instance)) => (instance, None),
         Some(Err(refusal)) => (None, Some(refusal)),
         None => (None, None),
@@ -39,35 +35,35 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
             ),
             None,
         ) => {
-            send::handle(connection, &command)
+            send::handle(connection, command)
                 .instrument(debug_span!("send"))
                 .await
         }
         // All else is put aside, to keep that list small. What hands out messages does so only as
         // long as its sender may have them.
         (Some(code), None) if hands_out(code) => {
-            let work = hand_out(connection, &command, code, may_wait);
+            let work = hand_out(connection, command, code, may_wait);
             match guarded {
                 None => Box::pin(work).await,
                 Some(instance) => {
-                    let work = access::while_allowed(connection, &command, code, &instance, work);
+                    let work = access::while_allowed(connection, command, code, &instance, work);
                     Box::pin(work).await
                 }
             }
         }
         (Some(RequestCode::AckMessage), None) => {
-            let ack = ack::one(connection, &command);
+            let ack = ack::one(connection, command);
             Box::pin(ack.instrument(debug_span!("ack"))).await
         }
-        (Some(code), None) => Box::pin(rare(connection, &command, code)).await,
-        (None, None) => not_supported(&command),
+        (Some(code), None) => Box::pin(rare(connection, command, code)).await,
+        (None, None) => not_supported(command),
     };
     let reply = answer.unwrap_or_else(|refusal| {
         tracing::debug!(
             peer = %connection.info.peer, code = command.code, response = ?refusal.code,
             remark = refusal.remark, "request refused"
         );
-        refusal.reply(&command)
+        refusal.reply(command)
     });
     let response = reply
         .command
@@ -78,8 +74,8 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
         request: code.map_or("unknown", RequestCode::name),
         response,
         is_poll: may_wait,
-        bytes,
-        at,
+        bytes: arrival.bytes,
+        at: arrival.at,
     }
 }
 

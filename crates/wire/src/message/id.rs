@@ -17,18 +17,36 @@ pub struct MessageId {
     pub physical_offset: i64,
 }
 
+/// Digits by hand: every send is answered with an id, and formatting it piece by piece would cost
+/// as much as looking at the message.
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 56];
+        let (address, rest) = match self.store_host.ip() {
+            IpAddr::V4(_) => text[24..].split_at_mut(8),
+            IpAddr::V6(_) => text.split_at_mut(32),
+        };
         match self.store_host.ip() {
-            IpAddr::V4(address) => write!(f, "{:08X}", address.to_bits())?,
-            IpAddr::V6(address) => write!(f, "{:032X}", address.to_bits())?,
+            IpAddr::V4(ip) => put_hex(&ip.octets(), address),
+            IpAddr::V6(ip) => put_hex(&ip.octets(), address),
         }
-        write!(
-            f,
-            "{:08X}{:016X}",
-            self.store_host.port(),
-            self.physical_offset
-        )
+        let (port, offset) = rest.split_at_mut(8);
+        put_hex(&u32::from(self.store_host.port()).to_be_bytes(), port);
+        put_hex(&self.physical_offset.to_be_bytes(), offset);
+        let text = match self.store_host.ip() {
+            IpAddr::V4(_) => &text[24..],
+            IpAddr::V6(_) => &text[..],
+        };
+        f.write_str(str::from_utf8(text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Two digits in upper case for each byte.
+fn put_hex(bytes: &[u8], digits: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for (byte, digits) in bytes.iter().zip(digits.chunks_exact_mut(2)) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 

@@ -278,11 +278,17 @@ pub fn encode<'a>(
 
 /// First entry, and what comes after its separator.
 fn cut(raw: &str) -> (&str, &str) {
-    raw.split_once(PROPERTY_SEPARATOR).unwrap_or((raw, ""))
+    split_at(raw, PROPERTY_SEPARATOR).unwrap_or((raw, ""))
+}
+
+/// `str::split_once` for a separator of one byte, several times as fast on short texts.
+fn split_at(text: &str, separator: char) -> Option<(&str, &str)> {
+    let at = memchr::memchr(separator as u8, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn parse(entry: &str) -> Option<(&str, &str)> {
-    let (name, value) = entry.split_once(NAME_VALUE_SEPARATOR)?;
+    let (name, value) = split_at(entry, NAME_VALUE_SEPARATOR)?;
     (!name.is_empty() && !value.is_empty()).then_some((name, value))
 }
 

@@ -12,12 +12,23 @@ pub struct ExtFields {
     spans: Vec<Span>,
 }
 
-/// One field: its name starts at `start` in the text, its value follows at once.
+/// Where in the text the name and the value of a field are. A header is far below 4 GiB: its length
+/// has 24 bits.
 #[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    name_len: usize,
-    value_len: usize,
+pub(super) struct Span {
+    pub(super) name: (u32, u32),
+    pub(super) value: (u32, u32),
+}
+
+impl Span {
+    /// Name and value that follow each other from `start` on.
+    fn adjoining(start: usize, name_len: usize, value_len: usize) -> Self {
+        let (start, value) = (start as u32, (start + name_len) as u32);
+        Self {
+            name: (start, value),
+            value: (value, value + value_len as u32),
+        }
+    }
 }
 
 impl ExtFields {
@@ -36,6 +47,11 @@ impl ExtFields {
             // Send requests, the bulk of all, have 13 to 17 fields.
             spans: Vec::with_capacity(16),
         }
+    }
+
+    /// Fields in a text that holds more than them.
+    pub(super) fn of_text(text: String, spans: Vec<Span>) -> Self {
+        Self { text, spans }
     }
 
     /// Number of fields.
@@ -66,21 +82,17 @@ impl ExtFields {
         let start = self.text.len();
         self.text.push_str(name);
         write!(self.text, "{value}").expect("writing to a string cannot fail");
-        self.spans.push(Span {
-            start,
-            name_len: name.len(),
-            value_len: self.text.len() - start - name.len(),
-        });
+        let value_len = self.text.len() - start - name.len();
+        self.spans
+            .push(Span::adjoining(start, name.len(), value_len));
     }
 
     /// Appends a field whose value is a text; faster than [`ExtFields::push`].
     pub fn push_str(&mut self, name: &str, value: &str) {
         self.make_room();
-        self.spans.push(Span {
-            start: self.text.len(),
-            name_len: name.len(),
-            value_len: value.len(),
-        });
+        let start = self.text.len();
+        self.spans
+            .push(Span::adjoining(start, name.len(), value.len()));
         self.text.push_str(name);
         self.text.push_str(value);
     }
@@ -93,16 +105,14 @@ impl ExtFields {
         }
     }
 
-    /// Bytes of all names and values.
+    /// Bytes of all names and values, or somewhat more.
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
 
     fn field(&self, span: Span) -> (&str, &str) {
-        let value_at = span.start + span.name_len;
-        let name = &self.text[span.start..value_at];
-        let value = &self.text[value_at..value_at + span.value_len];
-        (name, value)
+        let part = |(from, to): (u32, u32)| &self.text[from as usize..to as usize];
+        (part(span.name), part(span.value))
     }
 }
 

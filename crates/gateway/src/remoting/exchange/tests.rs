@@ -400,3 +400,19 @@ async fn what_a_peer_sent_before_it_closed_is_done_though_no_answer_can_be_writt
     assert!(matches!(end, End::Peer), "{end:?}");
     assert_eq!(STARTED.get(), 2);
 }
+
+/// The allocator has room of up to 1 KiB at hand; what is larger it cuts out of what is free, at
+/// many times the cost. A task is the future and what the list of them adds to it.
+#[test]
+fn a_request_under_way_fits_what_the_allocator_has_at_hand() {
+    let connection = connection();
+    let arrival = Arrival {
+        command: Command::default(),
+        may_wait: false,
+        bytes: 0,
+        at: Duration::ZERO,
+    };
+    let under_way = crate::remoting::dispatch::run(&connection, arrival);
+    let bytes = size_of_val(&under_way);
+    assert!(bytes <= 944, "{bytes} bytes");
+}
