@@ -210,29 +210,38 @@ impl SendError {
 
 impl Shard {
     /// Stores the messages, waits until they are durable, and says where each of them is.
-    pub async fn send(&self, request: SendRequest) -> Result<Vec<Sent>, SendError> {
-        let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
-        let (queue, how) = self.check(&topic, &request)?;
-        let (topic, queue, how) = match self.grave_of_retry(&request).await? {
-            Some(grave) => (grave, QueueChoice::Any, Vec::new()),
-            None => (topic, queue, how),
-        };
-        let placing = Placing {
-            topic: &topic,
-            queue,
-            messages: &request.messages,
-            how: &how,
-            store_host: request.store_host,
-        };
-        let (appended, sent) = self.append_when_possible(&placing).await?;
-        self.log
-            .durable(appended.end)
-            .await
-            .map_err(|source| SendError::Unconfirmed {
-                topic: request.topic.clone(),
-                source,
-            })?;
-        Ok(sent)
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice, and thousands of sends may be under way"
+    )]
+    pub fn send(
+        &self,
+        request: SendRequest,
+    ) -> impl Future<Output = Result<Vec<Sent>, SendError>> + Send {
+        async move {
+            let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
+            let (queue, how) = self.check(&topic, &request)?;
+            let (topic, queue, how) = match self.grave_of_retry(&request).await? {
+                Some(grave) => (grave, QueueChoice::Any, Vec::new()),
+                None => (topic, queue, how),
+            };
+            let placing = Placing {
+                topic: &topic,
+                queue,
+                messages: &request.messages,
+                how: &how,
+                store_host: request.store_host,
+            };
+            let (appended, sent) = self.append_when_possible(&placing).await?;
+            self.log
+                .durable(appended.end)
+                .await
+                .map_err(|source| SendError::Unconfirmed {
+                    topic: request.topic.clone(),
+                    source,
+                })?;
+            Ok(sent)
+        }
     }
 
     /// Appends at once, or waits a bounded time for the disk to catch up.
@@ -240,20 +249,34 @@ impl Shard {
         &self,
         placing: &Placing<'_>,
     ) -> Result<(Appended, Vec<Sent>), SendError> {
+        let error = match self.append_messages(&mut self.state.lock(), placing) {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        // Put aside: every send would keep room for what only those on a busy disk do.
+        Box::pin(self.append_later(placing, error)).await
+    }
+
+    /// Appends as soon as there is room for what was refused with `error`, if that can come.
+    async fn append_later(
+        &self,
+        placing: &Placing<'_>,
+        mut error: AppendMessagesError,
+    ) -> Result<(Appended, Vec<Sent>), SendError> {
         let deadline = self.clock.elapsed() + Duration::from_millis(limits::SEND_WAIT_MS_MAX);
         loop {
-            let error = match self.append_messages(&mut self.state.lock(), placing) {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
             let left = deadline.saturating_sub(self.clock.elapsed());
             let busy = matches!(error, AppendMessagesError::Log(AppendError::Busy { .. }));
             if !busy
                 || left.is_zero()
-                || !Box::pin(wait::until(self.log.writable(), &*self.clock, left)).await
+                || !wait::until(self.log.writable(), &*self.clock, left).await
             {
                 return Err(SendError::not_placed(placing.topic.name(), error));
             }
+            error = match self.append_messages(&mut self.state.lock(), placing) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
         }
     }
 

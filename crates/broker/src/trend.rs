@@ -6,15 +6,13 @@
 //! is in memory, and only of those who have messages in it; checkpoints write it to the KV, from
 //! where retention removes what is older than [`limits::TREND_HOURS_MAX`].
 
-use std::collections::HashMap;
-
 use base::{ErrorKind, GroupId, GroupName, Timestamp, TopicId, TopicName, limits};
 use bytes::Bytes;
 use store::kv::KvError;
 
 use crate::{
     GroupNotFound, Shard, TopicNotFound, keys,
-    state::{State, next_key},
+    state::{IdMap, State, next_key},
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -80,7 +78,7 @@ impl TrendError {
 /// The hours that run.
 #[derive(Debug, Default)]
 pub(crate) struct Trends {
-    running: HashMap<Series, Hour>,
+    running: IdMap<Series, Hour>,
 }
 
 /// One hour of one series.

@@ -15,49 +15,56 @@ use super::{
 };
 
 /// Does one request from arrival to answer.
-pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
-    // Not taken apart: what is moved out of an argument is kept twice.
-    let (command, may_wait) = (&arrival.command, arrival.may_wait);
-    let code = command.request_code();
-    let (guarded, denied) = match code.map(|code| access::check(connection, command, code)) {
-        Some(Ok(instance)) => (instance, None),
-        Some(Err(refusal)) => (None, Some(refusal)),
-        None => (None, None),
-    };
-    let answer = match (code, denied) {
-        (_, Some(refusal)) => Err(refusal),
-        // What comes for every message: its state lies in the connection's own list of requests.
-        (
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps its arguments twice, and thousands of requests may be under way"
+)]
+pub(super) fn run(connection: &Connection, arrival: Arrival) -> impl Future<Output = Done> {
+    async move {
+        let (command, may_wait) = (&arrival.command, arrival.may_wait);
+        let code = command.request_code();
+        let guarded = match code.map_or(Ok(None), |code| access::check(connection, command, code)) {
+            Ok(guarded) => guarded,
+            Err(refusal) => return done(connection, &arrival, Err(refusal)),
+        };
+        let answer = match code {
+            // What comes for every message: its state lies in the connection's own list of requests.
             Some(
                 RequestCode::SendMessage
                 | RequestCode::SendMessageV2
                 | RequestCode::SendBatchMessage,
-            ),
-            None,
-        ) => {
-            send::handle(connection, command)
-                .instrument(debug_span!("send"))
-                .await
-        }
-        // All else is put aside, to keep that list small. What hands out messages does so only as
-        // long as its sender may have them.
-        (Some(code), None) if hands_out(code) => {
-            let work = hand_out(connection, command, code, may_wait);
-            match guarded {
-                None => Box::pin(work).await,
-                Some(instance) => {
-                    let work = access::while_allowed(connection, command, code, &instance, work);
-                    Box::pin(work).await
+            ) => {
+                send::handle(connection, command)
+                    .instrument(debug_span!("send"))
+                    .await
+            }
+            // All else is put aside, to keep that list small. What hands out messages does so only as
+            // long as its sender may have them.
+            Some(code) if hands_out(code) => {
+                let work = hand_out(connection, command, code, may_wait);
+                match guarded {
+                    None => Box::pin(work).await,
+                    Some(instance) => {
+                        let work =
+                            access::while_allowed(connection, command, code, &instance, work);
+                        Box::pin(work).await
+                    }
                 }
             }
-        }
-        (Some(RequestCode::AckMessage), None) => {
-            let ack = ack::one(connection, command);
-            Box::pin(ack.instrument(debug_span!("ack"))).await
-        }
-        (Some(code), None) => Box::pin(rare(connection, command, code)).await,
-        (None, None) => not_supported(command),
-    };
+            Some(RequestCode::AckMessage) => {
+                let ack = ack::one(connection, command);
+                Box::pin(ack.instrument(debug_span!("ack"))).await
+            }
+            Some(code) => Box::pin(rare(connection, command, code)).await,
+            None => not_supported(command),
+        };
+        done(connection, &arrival, answer)
+    }
+}
+
+/// The answer, and what is counted of it.
+fn done(connection: &Connection, arrival: &Arrival, answer: Answer) -> Done {
+    let command = &arrival.command;
     let reply = answer.unwrap_or_else(|refusal| {
         tracing::debug!(
             peer = %connection.info.peer, code = command.code, response = ?refusal.code,
@@ -71,9 +78,9 @@ pub(super) async fn run(connection: &Connection, arrival: Arrival) -> Done {
         .map_or("unknown", ResponseCode::name);
     Done {
         reply: (!command.is_oneway()).then_some(reply),
-        request: code.map_or("unknown", RequestCode::name),
+        request: command.request_code().map_or("unknown", RequestCode::name),
         response,
-        is_poll: may_wait,
+        is_poll: arrival.may_wait,
         bytes: arrival.bytes,
         at: arrival.at,
     }

@@ -63,13 +63,14 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
             properties: stored_properties(connection, &header),
         }]
     };
-    let store_host = connection.store_host();
     let metrics = &connection.front.metrics;
     let sizes = messages
         .iter()
         .map(|message| message.body.len() + message.properties.len());
     let sizes: Sizes = sizes.collect();
     let shard = connection.shard(instance.id())?;
+    // All that is needed of the header once the messages are stored.
+    let (told_topic, properties) = (header.topic, header.properties);
     let sent = shard
         .send(SendRequest {
             topic,
@@ -78,7 +79,7 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
                 Err(_) => QueueChoice::Any,
             },
             messages,
-            store_host,
+            store_host: connection.store_host(),
             retries_max: header.max_reconsume_times,
         })
         .await?;
@@ -86,7 +87,7 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
     let handle = match &sent[..] {
         [one] if one.due.is_some() => {
             let handle = RecallHandle {
-                topic: header.topic,
+                topic: told_topic,
                 broker: &broker_name(instance.id(), one.physical_offset.shard()),
                 due: one.due,
                 message: one.physical_offset,
@@ -96,12 +97,16 @@ pub(super) async fn handle(connection: &Connection, request: &Command) -> Answer
         _ => None,
     };
     let region = &connection.front.settings.region;
+    // Clients show the id that they gave the message themselves, which Apache sends back as that of
+    // the transaction.
+    let unique_key = properties
+        .filter(|_| !is_batch)
+        .and_then(|properties| properties::get(properties, properties::UNIQUE_KEY));
     answer(
         request,
-        &header,
-        is_batch,
+        unique_key,
         &sent,
-        (store_host, region),
+        (connection.store_host(), region),
         handle,
     )
 }
@@ -192,8 +197,7 @@ fn batch(
 
 fn answer(
     request: &Command,
-    header: &SendMessageRequest<'_>,
-    is_batch: bool,
+    unique_key: Option<&str>,
     sent: &[Sent],
     (store_host, region): (std::net::SocketAddr, &str),
     recall_handle: Option<String>,
@@ -213,12 +217,6 @@ fn answer(
         };
         write!(message_id, "{separator}{id}").expect("writing to a string cannot fail");
     }
-    // Clients show the id that they gave the message themselves, which Apache sends back under this
-    // name.
-    let unique_key = header
-        .properties
-        .filter(|_| !is_batch)
-        .and_then(|properties| properties::get(properties, properties::UNIQUE_KEY));
     Ok(Reply::header(
         request,
         &SendMessageResponse {
