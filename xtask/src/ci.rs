@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::crash;
 use crate::differential;
+use crate::instructions;
 use crate::mqadmin;
 use crate::setup;
 use crate::steps::Steps;
@@ -132,6 +133,7 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     steps.test("generated documents", || generated_documents(&binary))?;
     let crash = crash::Options::new(binary.clone());
     steps.test("system calls", || crash::system_calls(&crash))?;
+    steps.test("instructions", || instructions::check(binary.clone()))?;
     steps.test("kill -9", || crash::kill(&crash, sizes.kill_rounds))?;
     steps.test("full disk", || crash::full_disk(&crash))?;
     steps.test("bad clients", || {

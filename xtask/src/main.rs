@@ -9,6 +9,7 @@ mod compare;
 mod conformance;
 mod crash;
 mod differential;
+mod instructions;
 mod maven;
 mod mqadmin;
 mod oracle;
@@ -47,6 +48,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Compare what is to be seen of the same operations on Apache RocketMQ and here.
     Differential(differential::Arguments),
+    /// Count the instructions that a message costs the server, by valgrind.
+    Instructions(instructions::Arguments),
     /// Kill a server under load, again and again, and look for what it lost.
     Kill {
         #[command(flatten)]
@@ -96,6 +99,7 @@ fn main() -> Result<()> {
         Command::Tidy { fix } => tidy::run(fix),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Differential(arguments) => differential::run(&arguments),
+        Command::Instructions(arguments) => instructions::run(&arguments),
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),
         Command::Syscalls(options) => crash::system_calls(&options),

@@ -23,6 +23,11 @@ const NEEDS: &[Need] = &[
         package: "strace",
     },
     Need {
+        what: "valgrind, which counts the instructions that a message costs",
+        probe: &["valgrind", "--version"],
+        package: "valgrind",
+    },
+    Need {
         what: "unshare, for a small disk of the full-disk test's own",
         probe: &["unshare", "--version"],
         package: "util-linux",
