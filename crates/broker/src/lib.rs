@@ -51,6 +51,7 @@ mod message_group;
 mod metadata;
 mod metrics;
 mod offset;
+mod placing;
 mod progress;
 mod pull;
 mod pulled;
