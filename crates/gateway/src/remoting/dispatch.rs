@@ -28,7 +28,8 @@ pub(super) fn run(connection: &Connection, arrival: Arrival) -> impl Future<Outp
             Err(refusal) => return done(connection, &arrival, Err(refusal)),
         };
         let answer = match code {
-            // What comes for every message: its state lies in the connection's own list of requests.
+            // What comes for every message: its state lies in the connection's own list of
+            // requests.
             Some(
                 RequestCode::SendMessage
                 | RequestCode::SendMessageV2
@@ -38,8 +39,8 @@ pub(super) fn run(connection: &Connection, arrival: Arrival) -> impl Future<Outp
                     .instrument(debug_span!("send"))
                     .await
             }
-            // All else is put aside, to keep that list small. What hands out messages does so only as
-            // long as its sender may have them.
+            // All else is put aside, to keep that list small. What hands out messages does so only
+            // as long as its sender may have them.
             Some(code) if hands_out(code) => {
                 let work = hand_out(connection, command, code, may_wait);
                 match guarded {
