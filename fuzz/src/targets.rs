@@ -5,6 +5,7 @@ mod http;
 mod log;
 mod message;
 mod ons_http;
+mod openapi;
 mod policy;
 mod remoting;
 
@@ -43,6 +44,7 @@ targets! {
     "ons_http_body" => ons_http::body;
     "ons_http_head" => ons_http::head;
     "ons_http_request" => http::ons_http_request, after http::prepare;
+    "openapi" => openapi::openapi;
     "openapi_request" => http::openapi_request, after http::prepare;
     "ram_policy" => policy::ram;
     "remoting_binary_header" => remoting::binary_header;
