@@ -60,7 +60,8 @@ pub(super) fn write(user: &User) -> Vec<u8> {
     serde_json::to_vec(&stored).expect("plain data becomes JSON")
 }
 
-/// The user of a value, with its policies of `ram`. Errors say nothing of what the value holds: it has a secret in it.
+/// The user of a value, with its policies of `ram`. Errors say nothing of what the value holds: it
+/// has a secret in it.
 pub(super) fn read(name: &str, value: &[u8], ram: &RamPolicies) -> Result<User, String> {
     let malformed = |part: &str| format!("{part} of a user is malformed");
     let stored: StoredUser = serde_json::from_slice(value).map_err(|_| malformed("JSON"))?;

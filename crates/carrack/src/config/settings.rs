@@ -77,8 +77,8 @@ settings! {
         flag: ("advertise", "HOST[:PORT]"),
         restart: true,
     }
-    /// Series of the default instance, which says what families of clients it takes: all of them, or
-    /// as the service has it no gRPC SDKs of 5.x (`4.x`, where message types are not checked
+    /// Series of the default instance, which says what families of clients it takes: all of them,
+    /// or as the service has it no gRPC SDKs of 5.x (`4.x`, where message types are not checked
     /// either), or neither ONS TCP 2.x nor ONS HTTP (`5.x`). Other instances have one of their own.
     series: SeriesName {
         default: SeriesName::Any,

@@ -66,8 +66,8 @@ pub(super) fn authenticate(
     Ok(Some(user))
 }
 
-/// Checks that the sender may ask for the operation: a super user, which is the account, may; others
-/// what their RAM-style policies allow.
+/// Checks that the sender may ask for the operation: a super user, which is the account, may;
+/// others what their RAM-style policies allow.
 pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     let Some(user) = &call.user else {
         return Ok(());

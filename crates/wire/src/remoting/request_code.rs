@@ -1,7 +1,7 @@
 //! What a request asks for.
 //!
-//! Numbers are those of RocketMQ 5.5.0's `RequestCode`, and from 31001 on our own. The names are also the `request_code`
-//! labels of RocketMQ's metrics.
+//! Numbers are those of RocketMQ 5.5.0's `RequestCode`, and from 31001 on our own. The names are
+//! also the `request_code` labels of RocketMQ's metrics.
 
 macro_rules! request_codes {
     ($($(#[$meta:meta])* $variant:ident = $code:literal $name:literal;)*) => {
