@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use base::limits;
+use base::{InstanceId, limits};
 use broker::access::{NotAuthenticated, Operation, User};
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     operations::Subject,
     signature,
     status::{Code, Refusal},
+    tags,
 };
 use crate::{
     ConnectionInfo, Front,
@@ -72,22 +73,41 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     let Some(user) = &call.user else {
         return Ok(());
     };
-    let subject = call.operation.subject;
-    let instance = match subject {
-        Subject::Account => None,
-        Subject::Instance | Subject::Topic | Subject::Group => Some(call.instance().id()),
-    };
-    let resource = match subject {
-        Subject::Account | Subject::Instance => None,
-        Subject::Topic => call.text("Topic"),
-        Subject::Group => call.text("GroupId"),
-    };
-    let operation = Operation {
-        name: call.operation.name,
-        instance,
-        resource,
-    };
     let origin = origin(&call.front, &call.connection);
-    user.may_operate(&operation, &origin)
-        .map_err(|error| Refusal::of(Code::ForbiddenRam, &error))
+    let may = |instance: Option<&InstanceId>, resource: Option<&str>| {
+        let operation = Operation {
+            name: call.operation.name,
+            instance,
+            resource,
+        };
+        user.may_operate(&operation, &origin)
+            .map_err(|error| Refusal::of(Code::ForbiddenRam, &error))
+    };
+    match call.operation.subject {
+        Subject::Account => may(None, None),
+        Subject::Instance => may(Some(call.instance().id()), None),
+        Subject::Topic => may(Some(call.instance().id()), call.text("Topic")),
+        Subject::Group => may(Some(call.instance().id()), call.text("GroupId")),
+        Subject::Tagged => {
+            let kind = tags::Kind::of(call)?;
+            let ids = call.list("ResourceId")?;
+            // Where none is named, all of the kind are meant.
+            match (kind, ids.is_empty()) {
+                (tags::Kind::Instance, true) => may(None, None),
+                (tags::Kind::Topic | tags::Kind::Group, true) => {
+                    may(Some(call.instance().id()), None)
+                }
+                (tags::Kind::Instance, false) => ids.into_iter().try_for_each(|id| {
+                    let id = InstanceId::new(id);
+                    let id = id.map_err(|error| Refusal::field("ResourceId", error))?;
+                    may(Some(&id), None)
+                }),
+                (tags::Kind::Topic | tags::Kind::Group, false) => {
+                    let instance = call.instance().id();
+                    ids.into_iter()
+                        .try_for_each(|id| may(Some(instance), Some(id)))
+                }
+            }
+        }
+    }
 }

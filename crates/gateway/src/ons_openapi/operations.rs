@@ -43,6 +43,8 @@ pub(super) enum Subject {
     Topic,
     /// The group of parameter `GroupId`.
     Group,
+    /// What `ResourceId` and `ResourceType` name, each of them.
+    Tagged,
 }
 
 /// One operation.
@@ -111,11 +113,11 @@ operations! {
         about Group => group::sub_detail;
 
     TagResources(InstanceId: Text, ResourceId: List required, ResourceType: Text required,
-        Tag: Tags required) about Instance => tags::tag;
+        Tag: Tags required) about Tagged => tags::tag;
     UntagResources(All: Boolean, InstanceId: Text, ResourceId: List required,
-        ResourceType: Text required, TagKey: List) about Instance => tags::untag;
+        ResourceType: Text required, TagKey: List) about Tagged => tags::untag;
     ListTagResources(InstanceId: Text, NextToken: Text, ResourceId: List,
-        ResourceType: Text required, Tag: Tags) about Instance => tags::list;
+        ResourceType: Text required, Tag: Tags) about Tagged => tags::list;
 
     OnsConsumerStatus(InstanceId: Text, GroupId: Text required, Detail: Boolean,
         NeedJstack: Boolean) about Group => consumer_status::status;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use base::{GroupName, InstanceId, TopicName, limits};
-use broker::{InstanceChange, access::Operation};
+use broker::InstanceChange;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,7 +16,6 @@ use super::{
     text::check_tag,
     topic,
 };
-use crate::access::origin;
 
 type Tags = BTreeMap<String, String>;
 
@@ -27,15 +26,17 @@ enum Resource {
     Group(GroupName),
 }
 
+/// What kind of thing a request is about.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Instance,
     Topic,
     Group,
 }
 
 impl Kind {
-    fn of(call: &Call) -> Result<Self, Refusal> {
+    /// The kind that parameter `ResourceType` names.
+    pub(super) fn of(call: &Call) -> Result<Self, Refusal> {
         let text = call.required("ResourceType")?;
         match text {
             text if text.eq_ignore_ascii_case("INSTANCE") => Ok(Self::Instance),
@@ -110,33 +111,6 @@ impl Kind {
     }
 }
 
-/// Checks that the sender may do it to each thing that the request names: the permission on the
-/// instance of the request says nothing of another instance.
-fn check_each(call: &Call, kind: Kind, ids: &[&str]) -> Result<(), Refusal> {
-    let Some(user) = &call.user else {
-        return Ok(());
-    };
-    let origin = origin(&call.front, &call.connection);
-    let may = |instance: Option<&InstanceId>, resource: Option<&str>| {
-        let operation = Operation {
-            name: call.operation.name,
-            instance,
-            resource,
-        };
-        user.may_operate(&operation, &origin)
-            .map_err(|error| Refusal::of(Code::ForbiddenRam, &error))
-    };
-    let own = call.instance().id();
-    match kind {
-        Kind::Instance if ids.is_empty() => may(None, None),
-        Kind::Instance => ids.iter().try_for_each(|id| {
-            let id = InstanceId::new(id).map_err(|error| Refusal::field("ResourceId", error))?;
-            may(Some(&id), None)
-        }),
-        Kind::Topic | Kind::Group => ids.iter().try_for_each(|id| may(Some(own), Some(id))),
-    }
-}
-
 /// The things that a request names, each with the tags that it is to have.
 fn changed(
     call: &Call,
@@ -144,7 +118,6 @@ fn changed(
 ) -> Result<Vec<(Resource, Tags)>, Refusal> {
     let kind = Kind::of(call)?;
     let ids = call.list("ResourceId")?;
-    check_each(call, kind, &ids)?;
     let found = ids.into_iter().map(|id| {
         let (resource, mut tags) = kind.find(call, id)?;
         change(&mut tags)?;
@@ -223,7 +196,6 @@ pub(super) async fn list(call: &Call) -> Result<Fields, Refusal> {
         })?,
     };
     let ids = call.list("ResourceId")?;
-    check_each(call, kind, &ids)?;
     let mut things = match ids.is_empty() {
         true => kind.all(call)?,
         false => {

@@ -166,3 +166,55 @@ async fn only_the_main_account_administers_without_a_policy() {
         .await;
     alice.refused(400, "InvalidAccessKeyId.Inactive");
 }
+
+#[tokio::test]
+async fn each_thing_that_is_tagged_must_be_allowed() {
+    let server = guarded(&[]).await;
+    for topic in ["t-1", "t-2"] {
+        let create = [("Topic", topic), ("MessageType", "0")];
+        let create = Rpc::new("OnsTopicCreate", &create).signed(ROOT);
+        create.call(&server).await.ok();
+    }
+    let access = server.instance.access();
+    let document = serde_json::json!({ "Version": "1", "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "mq:QueryInstanceBaseInfo",
+            "Resource": "acs:mq:*:*:default",
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["mq:TagResources", "mq:OnsTopicStatus"],
+            "Resource": "acs:mq:*:*:default%t-1",
+        },
+    ] });
+    access
+        .create_ram_policy("hers", &document.to_string())
+        .await
+        .unwrap();
+    access.attach("hers", "alice").await.unwrap();
+    let tag = |more: &[(&str, &str)]| {
+        let mut parameters = vec![("ResourceType", "TOPIC"), ("Tag.1.Key", "k")];
+        parameters.extend(more);
+        Rpc::new("TagResources", &parameters).signed(ALICE)
+    };
+    tag(&[("ResourceId.1", "t-1")]).call(&server).await.ok();
+    // One of two is not hers, and an instance is more than what is in it.
+    let both = tag(&[("ResourceId.1", "t-1"), ("ResourceId.2", "t-2")]);
+    both.call(&server).await.refused(403, "Forbidden.RAM");
+    let whole = [("ResourceType", "INSTANCE"), ("ResourceId.1", "default")];
+    let whole = Rpc::new(
+        "TagResources",
+        &[&whole[..], &[("Tag.1.Key", "k")]].concat(),
+    );
+    let whole = whole.signed(ALICE).call(&server).await;
+    whole.refused(403, "Forbidden.RAM");
+    let other = [("ResourceType", "TOPIC"), ("ResourceId.1", "t-1")];
+    let other = Rpc::new("ListTagResources", &other).signed(ALICE);
+    other.call(&server).await.refused(403, "Forbidden.RAM");
+    let status = |topic| Rpc::new("OnsTopicStatus", &[("Topic", topic)]).signed(ALICE);
+    status("t-1").call(&server).await.ok();
+    let message = status("t-2").call(&server).await;
+    let message = message.refused(403, "Forbidden.RAM");
+    assert!(message.contains("mq:OnsTopicStatus"), "{message}");
+}
