@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{LogPosition, StreamKey};
 use bytes::Bytes;
-use store::kv::{Batch, KvError};
+use store::kv::{Batch, Changes, KvError};
 
 use crate::{
     Shard,
     index::{self, IndexEntry},
     key_index::{self, KeyEntry},
     keys,
-    state::{Changes, encode_queue},
+    state::encode_queue,
 };
 
 /// What a checkpoint took out of the state.
@@ -92,7 +92,8 @@ impl Shard {
 
     fn write(&self, taken: &Taken) -> Result<LogPosition, KvError> {
         let mut batch = Batch {
-            changes: (*taken.changes).clone(),
+            shared: Arc::clone(&taken.changes),
+            changes: Changes::new(),
         };
         for (stream, first, entries) in &taken.queues {
             self.write_index(*stream, *first, entries, &mut batch.changes)?;
@@ -104,7 +105,7 @@ impl Shard {
                 .changes
                 .insert(keys::time_mark(taken.position.get()), Some(now));
         }
-        if batch.changes.is_empty() && taken.position == self.kv.position()? {
+        if batch.is_empty() && taken.position == self.kv.position()? {
             return self.kv.flush();
         }
         self.kv.apply(&batch, taken.position)?;

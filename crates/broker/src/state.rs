@@ -12,7 +12,7 @@ use std::{
 
 use base::{GroupId, LogPosition, QueueId, StreamKey, Timestamp, TopicId};
 use bytes::Bytes;
-use store::kv::{KvError, StateKv};
+use store::kv::{Changes, KvError, StateKv};
 use tokio::sync::Notify;
 
 use crate::{
@@ -52,9 +52,6 @@ impl Queue {
 /// A table by numbers that this server gave out itself, which nobody can choose so that they
 /// collide: what protects against that costs more than everything else of a look-up.
 pub(crate) type IdMap<K, V> = HashMap<K, V, rustc_hash::FxBuildHasher>;
-
-/// KV changes, newest last wins.
-pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 
 /// What receives wait at: one queue of a topic, or any of them.
 pub(crate) type WaitingPlace = (TopicId, Option<QueueId>);

@@ -33,9 +33,9 @@ pub struct SimKv {
 }
 
 fn put(pairs: &mut Pairs, batch: &Batch) {
-    for (key, value) in &batch.changes {
+    for (key, value) in batch.iter() {
         match value {
-            Some(value) => pairs.insert(key.clone(), value.clone()),
+            Some(value) => pairs.insert(key.to_vec(), value.clone()),
             None => pairs.remove(key),
         };
     }
@@ -160,7 +160,7 @@ impl StateKv for Opened {
         let world = &self.kv.world;
         world.note(format_args!(
             "kv apply {} to {position}",
-            batch.changes.len()
+            batch.iter().count()
         ));
         if self.strikes() {
             return Err(failed("apply to", "input/output error"));

@@ -176,7 +176,7 @@ impl FjallDatabase {
         kv.read(|keyspace| {
             let mut table = keyspace.start_ingestion()?;
             table.write(POSITION_KEY, position.get().to_le_bytes())?;
-            for (key, value) in &batch.changes {
+            for (key, value) in batch.iter() {
                 match value {
                     Some(value) => table.write(prefixed(key), &**value)?,
                     None => table.write_tombstone(prefixed(key))?,

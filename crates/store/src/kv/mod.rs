@@ -6,16 +6,51 @@
 
 mod fjall;
 
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+
 use base::LogPosition;
 use bytes::Bytes;
 
 pub use self::fjall::{FjallDatabase, FjallKv};
 
+/// New values by key; `None` removes the key.
+pub type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
+
 /// Changes that become visible together.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Keys in ascending order; `None` removes the key.
-    pub changes: std::collections::BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// Changes that are read by others while the batch is written, and so not copied into it.
+    pub shared: Arc<Changes>,
+    /// Changes besides. Where both have a key, these count.
+    pub changes: Changes,
+}
+
+impl Batch {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.changes.is_empty()
+    }
+
+    /// Every key that changes, once and in ascending order, with its new value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&Bytes>)> {
+        let (mut shared, mut own) = (
+            self.shared.iter().peekable(),
+            self.changes.iter().peekable(),
+        );
+        let next = move || {
+            let order = match (shared.peek(), own.peek()) {
+                (Some((shared, _)), Some((own, _))) => shared.cmp(own),
+                (Some(_), None) => Ordering::Less,
+                (None, _) => Ordering::Greater,
+            };
+            match order {
+                Ordering::Less => shared.next(),
+                Ordering::Equal => shared.next().and(own.next()),
+                Ordering::Greater => own.next(),
+            }
+        };
+        std::iter::from_fn(next).map(|(key, value)| (key.as_slice(), value.as_ref()))
+    }
 }
 
 /// Why the state KV failed. None of these is the caller's fault.

@@ -11,7 +11,7 @@ use std::{
 
 use base::{LogPosition, Random, SeededRandom, ShardId};
 use bytes::Bytes;
-use store::kv::{Batch, FjallDatabase, FjallKv, StateKv};
+use store::kv::{Batch, Changes, FjallDatabase, FjallKv, StateKv};
 
 type Model = BTreeMap<Vec<u8>, Bytes>;
 
@@ -21,6 +21,7 @@ fn batch(changes: &[(&[u8], Option<&[u8]>)]) -> Batch {
         .map(|(key, value)| (key.to_vec(), value.map(Bytes::copy_from_slice)));
     Batch {
         changes: changes.collect(),
+        ..Batch::default()
     }
 }
 
@@ -113,7 +114,23 @@ fn random_batch(random: &SeededRandom, model: &mut Model) -> Batch {
         };
         changes.insert(key, value);
     }
-    Batch { changes }
+    // What is shared comes below, and may say otherwise of any key.
+    let mut shared = Changes::new();
+    for key in changes.keys() {
+        match random.below(3) {
+            0 => shared.insert(key.clone(), Some(Bytes::from_static(b"covered"))),
+            1 => shared.insert(key.clone(), None),
+            _ => None,
+        };
+    }
+    let (moved, changes): (Changes, Changes) = changes
+        .into_iter()
+        .partition(|(key, _)| !shared.contains_key(key) && random.below(2) > 0);
+    shared.extend(moved);
+    Batch {
+        shared: Arc::new(shared),
+        changes,
+    }
 }
 
 fn assert_equals(kv: &dyn StateKv, model: &Model, random: &SeededRandom) {
