@@ -10,4 +10,5 @@ pub mod message;
 pub mod ons_http;
 pub mod openapi;
 pub mod otlp;
+mod percent;
 pub mod remoting;

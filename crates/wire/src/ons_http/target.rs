@@ -1,5 +1,7 @@
 //! Request targets: `/topics/<topic>/messages?<parameters>`.
 
+use crate::percent;
+
 /// Why a target is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
@@ -80,28 +82,9 @@ impl Target {
 }
 
 fn decoded(text: &str) -> Result<String, TargetError> {
-    let wrong = || TargetError::Escape {
+    percent::decoded(text).ok_or_else(|| TargetError::Escape {
         start: shortened(text),
-    };
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            out.push(*first);
-            continue;
-        }
-        let [high, low, tail @ ..] = rest else {
-            return Err(wrong());
-        };
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let (Some(high), Some(low)) = (digit(high), digit(low)) else {
-            return Err(wrong());
-        };
-        out.push((high << 4 | low) as u8);
-        rest = tail;
-    }
-    String::from_utf8(out).map_err(|_| wrong())
+    })
 }
 
 fn shortened(text: &str) -> String {

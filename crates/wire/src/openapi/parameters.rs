@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base::limits;
 
 use super::shortened;
+use crate::percent;
 
 /// Why parameters are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,30 +89,9 @@ impl Parameters {
 }
 
 fn decoded(text: &str) -> Result<String, ParameterError> {
-    let wrong = || ParameterError::Escape {
+    percent::decoded(&text.replace('+', " ")).ok_or_else(|| ParameterError::Escape {
         start: shortened(text),
-    };
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match first {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let [high, low, tail @ ..] = rest else {
-                    return Err(wrong());
-                };
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                let (Some(high), Some(low)) = (digit(high), digit(low)) else {
-                    return Err(wrong());
-                };
-                out.push((high << 4 | low) as u8);
-                rest = tail;
-            }
-            other => out.push(*other),
-        }
-    }
-    String::from_utf8(out).map_err(|_| wrong())
+    })
 }
 
 #[cfg(test)]
