@@ -15,7 +15,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use base::{Clock, LogPosition, ShardId, StreamKey, limits};
+use base::{Clock, LogPosition, ShardId, StreamKey, limits, stdx::with_causes};
 use bytes::Bytes;
 
 use super::Held;
@@ -64,17 +64,6 @@ fn unavailable(operation: &'static str, reason: impl ToString) -> MetadataError 
     }
 }
 
-/// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl Journal {
     pub(super) fn open(
         disk: Arc<dyn Disk>,
@@ -93,7 +82,7 @@ impl Journal {
         let opened = LocalLog::open(disk, SHARD, options, clock, from, &mut |record| {
             replay.take(&record);
         });
-        let (log, _) = opened.map_err(|error| unavailable("open", chain(&error)))?;
+        let (log, _) = opened.map_err(|error| unavailable("open", with_causes(&error)))?;
         if let Some(position) = replay.bad {
             return Err(unavailable(
                 "open",
