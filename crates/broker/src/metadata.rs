@@ -86,6 +86,23 @@ pub(crate) struct Catalogue {
     sealed: AtomicBool,
 }
 
+/// Sets a key to a value, or removes it, whatever it was. The caller holds off other changes of it.
+pub(crate) async fn overwrite(
+    store: &dyn MetadataStore,
+    key: &str,
+    value: Option<Vec<u8>>,
+) -> Result<(), MetadataError> {
+    let entry = store.get(key).await?;
+    if entry.is_none() && value.is_none() {
+        return Ok(());
+    }
+    let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
+    store
+        .compare_and_set(key, expected, value.map(Into::into), None)
+        .await?;
+    Ok(())
+}
+
 pub(crate) fn unreadable(entry: &Entry, reason: impl ToString) -> MetadataError {
     MetadataError::Unavailable {
         operation: "read",
@@ -285,15 +302,7 @@ impl Catalogue {
 
     async fn put(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), MetadataError> {
         self.check_unsealed()?;
-        let entry = self.store.get(key).await?;
-        if entry.is_none() && value.is_none() {
-            return Ok(());
-        }
-        let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-        self.store
-            .compare_and_set(key, expected, value.map(Into::into), None)
-            .await?;
-        Ok(())
+        overwrite(&*self.store, key, value).await
     }
 
     pub(crate) async fn put_topic(&self, topic: Topic) -> Result<Arc<Topic>, MetadataError> {

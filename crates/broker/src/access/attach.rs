@@ -11,10 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{InstanceId, limits};
 use serde::{Deserialize, Serialize};
-use store::meta::{Expected, MetadataError, MetadataStore};
+use store::meta::{MetadataError, MetadataStore};
 
 use super::{Access, AccessError, RamPolicy, RamPolicyError, User};
-use crate::metadata::unreadable;
+use crate::metadata::{overwrite, unreadable};
 
 /// All policies by name.
 pub(super) type RamPolicies = BTreeMap<String, Arc<RamPolicy>>;
@@ -174,16 +174,8 @@ impl Access {
             let document = policy.document().to_owned();
             serde_json::to_vec(&StoredPolicy { document }).expect("plain data becomes JSON")
         });
-        let write = async {
-            let entry = self.store.get(&key).await?;
-            let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-            let value = value.map(Into::into);
-            self.store
-                .compare_and_set(&key, expected, value, None)
-                .await
-                .map(|_| ())
-        };
-        write.await.map_err(|source| AccessError::RamMetadata {
+        let written = overwrite(&*self.store, &key, value).await;
+        written.map_err(|source| AccessError::RamMetadata {
             policy: name.to_owned(),
             source,
         })?;

@@ -29,7 +29,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{InstanceId, limits};
 use parking_lot::RwLock;
-use store::meta::{Expected, MetadataError, MetadataStore};
+use store::meta::{MetadataError, MetadataStore};
 use tokio::sync::watch;
 
 use self::attach::RamPolicies;
@@ -44,7 +44,7 @@ pub use self::{
         UserType,
     },
 };
-use crate::metadata::unreadable;
+use crate::metadata::{overwrite, unreadable};
 
 /// Why a request's sender is not believed.
 ///
@@ -475,19 +475,8 @@ impl Access {
     async fn put(&self, name: &str, user: Option<User>) -> Result<(), AccessError> {
         let key = format!("{}{name}", prefix(&self.instance));
         let value = user.as_ref().map(stored::write);
-        let write = async {
-            let entry = self.store.get(&key).await?;
-            if entry.is_none() && value.is_none() {
-                return Ok(());
-            }
-            let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-            let value = value.map(Into::into);
-            self.store
-                .compare_and_set(&key, expected, value, None)
-                .await
-                .map(|_| ())
-        };
-        write.await.map_err(|source| AccessError::Metadata {
+        let written = overwrite(&*self.store, &key, value).await;
+        written.map_err(|source| AccessError::Metadata {
             user: name.to_owned(),
             source,
         })?;

@@ -37,7 +37,10 @@ pub use self::{
     },
     record::{InstanceChange, InstanceRecord, InstanceSpec},
 };
-use crate::{Instance, InstanceNotFound, Router, Series, metadata::unreadable};
+use crate::{
+    Instance, InstanceNotFound, Router, Series,
+    metadata::{overwrite, unreadable},
+};
 
 /// Where the records are.
 const REGISTRY: &str = "instance-registry/";
@@ -364,7 +367,7 @@ impl Instances {
                     .compare_and_set(&entry.key, found, None, None)
                     .await?;
             }
-            self.set(&key(id), None).await
+            overwrite(&**metadata, &key(id), None).await
         };
         let forgotten: Result<(), MetadataError> = forget.await;
         forgotten.map_err(|source| DeleteInstanceError::Metadata {
@@ -410,21 +413,8 @@ impl Instances {
     }
 
     async fn put(&self, record: &InstanceRecord, phase: Phase) -> Result<(), MetadataError> {
-        self.set(&key(&record.id), Some(record.stored(phase))).await
-    }
-
-    async fn set(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), MetadataError> {
-        let found = self.parts.metadata.get(key).await?;
-        if found.is_none() && value.is_none() {
-            return Ok(());
-        }
-        let expected = found.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-        let value = value.map(Into::into);
-        let set = self
-            .parts
-            .metadata
-            .compare_and_set(key, expected, value, None);
-        set.await.map(drop)
+        let value = Some(record.stored(phase));
+        overwrite(&*self.parts.metadata, &key(&record.id), value).await
     }
 }
 
