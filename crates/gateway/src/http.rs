@@ -6,13 +6,23 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use broker::access::UserStatus;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{self, AsHeaderName},
+    request::Parts,
+};
 use http_body_util::Full;
 
 use crate::{
     front::{ConnectionInfo, Front},
     metrics,
 };
+
+/// The value of a header, empty where it is not there or no text.
+pub(crate) fn header_text(head: &Parts, name: impl AsHeaderName) -> &str {
+    let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}
 
 /// Answers one request. The body is never read: no path here takes one.
 pub(crate) fn answer<B>(

@@ -23,6 +23,7 @@ mod ons_http;
 mod ons_openapi;
 mod prefixed;
 mod recall_handle;
+mod refusal;
 mod remoting;
 mod request_body;
 mod series;

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 
-use base::{ErrorKind, NameError};
+use base::{ErrorKind, NameError, stdx::with_causes};
 use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
     EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, LiteBindingError,
@@ -21,7 +21,7 @@ use wire::{
     message::MessageError,
 };
 
-use crate::instance::InstanceError;
+use crate::{instance::InstanceError, refusal::refusals};
 
 /// A request that is not done, as its client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Refusal {
 
     /// A refusal whose text is the error with all its causes.
     fn of(code: Code, error: &dyn Error) -> Self {
-        Self::new(code, chain(error))
+        Self::new(code, with_causes(error))
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -107,18 +107,6 @@ pub(crate) fn summary<'a>(results: impl IntoIterator<Item = &'a v2::Status>) -> 
         code: Code::MultipleResults.into(),
         message: Code::MultipleResults.as_str_name().to_owned(),
     }
-}
-
-/// The error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl From<NotAuthenticated> for Refusal {
@@ -399,17 +387,7 @@ fn receipt_handle_code(_: &ReceiptHandleError) -> Code {
     Code::InvalidReceiptHandle
 }
 
-macro_rules! from {
-    ($($error:ty => $code:ident;)*) => {
-        $(impl From<$error> for Refusal {
-            fn from(error: $error) -> Self {
-                Self::of($code(&error), &error)
-            }
-        })*
-    };
-}
-
-from! {
+refusals! {
     SendError => send_code;
     ReceiveError => receive_code;
     AckError => ack_code;

@@ -9,10 +9,13 @@ use http::{header, request::Parts};
 use wire::ons_http::{SECURITY_TOKEN_HEADER, credential, string_to_sign};
 
 use super::{
-    call::{Call, Verb, header_text, resource},
+    call::{Call, Verb, resource},
     status::{Code, Refusal},
 };
-use crate::access::{Caller, is_guarded};
+use crate::{
+    access::{Caller, is_guarded},
+    http::header_text,
+};
 
 const PUB: ActionSet = ActionSet::of(&[Action::Pub]);
 const SUB: ActionSet = ActionSet::of(&[Action::Sub]);

@@ -8,10 +8,13 @@ use md5::{Digest as _, Md5};
 use wire::ons_http::is_digest_form;
 
 use super::{
-    call::{Call, header_text},
+    call::Call,
     status::{Code, Refusal},
 };
-use crate::request_body::{self, RequestBodyError};
+use crate::{
+    http::header_text,
+    request_body::{self, RequestBodyError},
+};
 
 const CONTENT_MD5: &str = "content-md5";
 

@@ -11,7 +11,7 @@ use super::{
     names,
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, access::is_guarded};
+use crate::{ConnectionInfo, Front, access::is_guarded, http::header_text};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,12 +175,6 @@ impl<'a> Call<'a> {
 pub(super) fn resource(head: &Parts) -> &str {
     let target = head.uri.path_and_query();
     target.map_or("/", |target| target.as_str())
-}
-
-/// The value of a header, empty where it is not there or no text.
-pub(super) fn header_text(head: &Parts, name: impl header::AsHeaderName) -> &str {
-    let value = head.headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
 }
 
 /// How answers name the server.

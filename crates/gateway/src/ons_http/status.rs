@@ -6,45 +6,21 @@
 
 use std::error::Error;
 
-use base::{ErrorKind, NameError};
+use base::{ErrorKind, NameError, stdx::with_causes};
 use broker::{
     AckError, CreateGroupError, CreateTopicError, EndTransactionError, FilterError,
     HalfHandleError, PullError, ReceiptHandleError, ReceiveError, SendError, ShardNotHere,
     access::{NotAllowed, NotAuthenticated},
 };
-use http::StatusCode;
 use store::log::AppendError;
 use wire::ons_http::{BodyError, TargetError};
 
-use crate::instance::InstanceError;
+use crate::{
+    instance::InstanceError,
+    refusal::{http_codes, refusals},
+};
 
-macro_rules! codes {
-    ($($(#[$meta:meta])* $code:ident = $name:literal, $status:ident;)*) => {
-        /// What a request is refused with.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Code {
-            $($(#[$meta])* $code,)*
-        }
-
-        impl Code {
-            /// The code in documents.
-            pub(super) fn name(self) -> &'static str {
-                match self {
-                    $(Self::$code => $name,)*
-                }
-            }
-
-            /// The status that goes with it.
-            pub(super) fn status(self) -> StatusCode {
-                match self {
-                    $(Self::$code => StatusCode::$status,)*
-                }
-            }
-        }
-    };
-}
-
-codes! {
+http_codes! {
     /// The sender may not do this.
     AccessDenied = "AccessDenied", FORBIDDEN;
     /// Nobody has this access key.
@@ -106,14 +82,7 @@ impl Refusal {
 
     /// A refusal whose text is the error with all its causes.
     fn of(code: Code, error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self { code, text }
+        Self::new(code, with_causes(error))
     }
 
     /// What is wrong with the body of an acknowledgement.
@@ -306,17 +275,7 @@ fn shard_code(_: &ShardNotHere) -> Code {
     Code::InternalError
 }
 
-macro_rules! from {
-    ($($error:ty => $code:ident;)*) => {
-        $(impl From<$error> for Refusal {
-            fn from(error: $error) -> Self {
-                Self::of($code(&error), &error)
-            }
-        })*
-    };
-}
-
-from! {
+refusals! {
     BodyError => body_code;
     TargetError => target_code;
     NotAuthenticated => not_authenticated_code;

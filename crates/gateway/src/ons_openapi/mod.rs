@@ -47,7 +47,7 @@ use self::{
     status::{Code, Refusal},
 };
 pub(crate) use self::{nonces::Nonces, trace::TraceQueries};
-use crate::{ConnectionInfo, Front, metrics::RpcKey, request_body};
+use crate::{ConnectionInfo, Front, http::header_text, metrics::RpcKey, request_body};
 
 /// The one version of the API.
 const VERSION: &str = "2019-02-14";
@@ -260,15 +260,9 @@ fn format_of(parameters: &Parameters) -> Result<Option<Format>, Refusal> {
     }
 }
 
-/// The value of a header, empty where it is not there or no text.
-fn header_text<'a>(head: &'a Parts, name: &str) -> &'a str {
-    let value = head.headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
-}
-
 /// How answers name the server: as the client does.
 fn host_id(front: &Front, connection: &ConnectionInfo, head: &Parts) -> String {
-    match header_text(head, header::HOST.as_str()) {
+    match header_text(head, header::HOST) {
         "" => front.advertised(connection).to_string(),
         host => host.chars().take(256).collect(),
     }

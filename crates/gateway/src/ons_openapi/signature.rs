@@ -12,10 +12,8 @@ use wire::openapi::{
     rpc, timestamp_ms,
 };
 
-use super::{
-    header_text,
-    status::{Code, Refusal},
-};
+use super::status::{Code, Refusal};
+use crate::http::header_text;
 
 /// A request as it came, all of which may be signed.
 pub(super) struct Request<'a> {
@@ -44,7 +42,7 @@ pub(super) struct Signed {
 
 /// Reads the signature of a request, in whichever way it is signed.
 pub(super) fn read(request: &Request<'_>) -> Result<Signed, Refusal> {
-    let authorization = header_text(request.head, header::AUTHORIZATION.as_str());
+    let authorization = header_text(request.head, header::AUTHORIZATION);
     let signed = match authorization {
         "" => read_rpc(request)?,
         text => read_acs3(request, text)?,

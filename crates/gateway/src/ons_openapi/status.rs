@@ -6,48 +6,23 @@
 
 use std::{borrow::Cow, error::Error, fmt::Display};
 
-use base::ErrorKind;
+use base::{ErrorKind, stdx::with_causes};
 use broker::{
     AskError, BrowseError, CreateGroupError, CreateInstanceError, CreateTopicError,
     DeadLetterError, DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError,
     ProgressError, QueryError, ResetOffsetError, ShardNotHere, TrendError, UpdateInstanceError,
     access::NotAuthenticated,
 };
-use http::StatusCode;
 use store::log::AppendError;
 use wire::openapi::ParameterError;
 
 use super::nonces::NonceError;
-use crate::request_body::RequestBodyError;
+use crate::{
+    refusal::{http_codes, refusals},
+    request_body::RequestBodyError,
+};
 
-macro_rules! codes {
-    ($($(#[$meta:meta])* $code:ident = $name:literal, $status:ident;)*) => {
-        /// What a request is refused with.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Code {
-            $($(#[$meta])* $code,)*
-        }
-
-        impl Code {
-            /// The code as it is shown, but for the two that name a parameter, see
-            /// [`Refusal::shown_code`].
-            pub(super) fn name(self) -> &'static str {
-                match self {
-                    $(Self::$code => $name,)*
-                }
-            }
-
-            /// The status that goes with it.
-            pub(super) fn status(self) -> StatusCode {
-                match self {
-                    $(Self::$code => StatusCode::$status,)*
-                }
-            }
-        }
-    };
-}
-
-codes! {
+http_codes! {
     /// There is no operation of that name.
     InvalidActionNotFound = "InvalidAction.NotFound", NOT_FOUND;
     /// A parameter is missing: shown as `Missing<parameter>`.
@@ -125,14 +100,7 @@ impl Refusal {
 
     /// A refusal whose text is the error with all its causes.
     pub(super) fn of(code: Code, error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::new(code, text)
+        Self::new(code, with_causes(error))
     }
 
     /// A parameter, or a header of the API, is not there.
@@ -164,7 +132,7 @@ impl Refusal {
         self.code
     }
 
-    /// The code in answers.
+    /// The code in answers: its name, but for the two that name a parameter.
     pub(super) fn shown_code(&self) -> Cow<'static, str> {
         match (self.code, self.parameter) {
             (Code::MissingParameter, Some(name)) => format!("Missing{name}").into(),
@@ -373,17 +341,7 @@ fn shard_code(_: &ShardNotHere) -> Code {
     Code::OnsSystemError
 }
 
-macro_rules! from {
-    ($($error:ty => $code:ident;)*) => {
-        $(impl From<$error> for Refusal {
-            fn from(error: $error) -> Self {
-                Self::of($code(&error), &error)
-            }
-        })*
-    };
-}
-
-from! {
+refusals! {
     NotAuthenticated => not_authenticated_code;
     NonceError => nonce_code;
     ParameterError => parameter_code;

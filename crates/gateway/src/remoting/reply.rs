@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use base::stdx::with_causes;
 use bytes::Bytes;
 use wire::{
     message::{Rewrite, StoredMessage},
@@ -67,14 +68,7 @@ impl Refusal {
 
     /// With the texts of the error and of what caused it.
     pub(super) fn of(code: ResponseCode, error: &dyn Error) -> Self {
-        let mut remark = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            remark.push_str(": ");
-            remark.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self { code, remark }
+        Self::new(code, with_causes(error))
     }
 
     pub(super) fn reply(self, request: &Command) -> Reply {

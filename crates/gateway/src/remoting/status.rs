@@ -21,48 +21,38 @@ use wire::remoting::{
 };
 
 use super::reply::Refusal;
-use crate::instance::InstanceError;
-
-macro_rules! refusals {
-    ($($error:ty => $code:path),* $(,)?) => {
-        $(impl From<$error> for Refusal {
-            fn from(error: $error) -> Self {
-                Self::of($code(&error), &error)
-            }
-        })*
-    };
-}
+use crate::{instance::InstanceError, refusal::refusals};
 
 refusals! {
-    SendError => send,
-    PullError => pull,
-    ReceiveError => receive,
-    AckError => ack,
-    ChangeInvisibleDurationError => change_invisible_duration,
-    OffsetError => offset,
-    QueryError => query,
-    LockError => lock,
-    EndTransactionError => end_transaction,
-    RecallError => recall,
-    SendBackError => send_back,
-    AskError => ask,
-    HeartbeatError => heartbeat,
-    CreateTopicError => create_topic,
-    DeleteTopicError => delete_topic,
-    CreateGroupError => create_group,
-    AccessError => access,
-    SetRequestModeError => set_request_mode,
-    ProgressError => progress,
-    ResetOffsetError => reset_offset,
-    KvConfigError => kv_config,
-    CreateInstanceError => create_instance,
-    UpdateInstanceError => update_instance,
-    DeleteInstanceError => delete_instance,
-    InstanceError => instance,
-    HeaderError => header,
-    BodyError => body,
-    PopReceiptError => pop_receipt,
-    BitSetError => bit_set,
+    SendError => send;
+    PullError => pull;
+    ReceiveError => receive;
+    AckError => ack;
+    ChangeInvisibleDurationError => change_invisible_duration;
+    OffsetError => offset;
+    QueryError => query;
+    LockError => lock;
+    EndTransactionError => end_transaction;
+    RecallError => recall;
+    SendBackError => send_back;
+    AskError => ask;
+    HeartbeatError => heartbeat;
+    CreateTopicError => create_topic;
+    DeleteTopicError => delete_topic;
+    CreateGroupError => create_group;
+    AccessError => access;
+    SetRequestModeError => set_request_mode;
+    ProgressError => progress;
+    ResetOffsetError => reset_offset;
+    KvConfigError => kv_config;
+    CreateInstanceError => create_instance;
+    UpdateInstanceError => update_instance;
+    DeleteInstanceError => delete_instance;
+    InstanceError => instance;
+    HeaderError => header;
+    BodyError => body;
+    PopReceiptError => pop_receipt;
+    BitSetError => bit_set;
 }
 
 fn create_instance(error: &CreateInstanceError) -> Code {
