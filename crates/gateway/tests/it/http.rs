@@ -1,17 +1,10 @@
 //! HTTP/1.1 paths.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-use crate::support::{Server, Setup, soon};
+use crate::support::{Server, Setup};
 
 pub(crate) async fn request(server: &Server, head: &str) -> (u16, String) {
-    let mut socket = server.connect().await;
     let text = format!("{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    socket.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    soon("answer", socket.read_to_string(&mut answer))
-        .await
-        .unwrap();
+    let answer = server.over_http(&text).await;
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod access;
+mod calendar;
 mod door;
 mod drain;
 mod grpc_v1;

@@ -5,7 +5,7 @@ mod bad_input;
 mod clients;
 mod filter;
 mod messages;
-mod pop;
+pub(crate) mod pop;
 mod tools;
 mod transactions;
 

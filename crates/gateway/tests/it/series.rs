@@ -1,7 +1,6 @@
 //! Series × protocol: each family is taken, or refused with a reason.
 
 use gateway::Series;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::{
     grpc_v1::{self as v1, messaging_service_client::MessagingServiceClient},
     grpc_v2 as v2,
@@ -84,12 +83,7 @@ async fn ons_http(server: &Server, instance: &str) -> Told {
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut socket = server.connect().await;
-    socket.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    soon("answer", socket.read_to_string(&mut answer))
-        .await
-        .unwrap();
+    let answer = server.over_http(&text).await;
     if answer.starts_with("HTTP/1.1 201 ") {
         return None;
     }

@@ -260,6 +260,17 @@ impl Server {
         soon("drain", running.drain(limit)).await
     }
 
+    /// What comes back over HTTP/1.1 for that request, until the server closes the connection.
+    pub(crate) async fn over_http(&self, request: &str) -> String {
+        let mut socket = self.connect().await;
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon("answer", socket.read_to_string(&mut answer))
+            .await
+            .unwrap();
+        answer
+    }
+
     pub(crate) async fn connect(&self) -> TcpStream {
         soon("connect", TcpStream::connect(self.address))
             .await

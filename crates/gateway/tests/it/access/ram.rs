@@ -18,7 +18,7 @@ use crate::{
     grpc_v1::{self as in_v1, Sdk as SdkV1},
     grpc_v2::{self as in_v2, Sdk as SdkV2},
     ons_http::{Request, message as http_message},
-    remoting::{pull_header, send_header},
+    remoting::{pop::pop_header, pull_header, send_header},
     support::soon,
 };
 
@@ -126,19 +126,9 @@ impl Family {
             }
             Self::Pop => {
                 let header = PopMessageRequest {
-                    consumer_group: group,
                     topic,
-                    queue_id: -1,
-                    max_message_count: 32,
-                    invisible_ms: 60_000,
                     poll_ms: if waits { LONG_S * 1_000 } else { 0 },
-                    born_timestamp: 0,
-                    init_mode: 0,
-                    expression_type: Some("TAG"),
-                    expression: Some("*"),
-                    order: false,
-                    attempt_id: None,
-                    broker_name: None,
+                    ..pop_header(group)
                 };
                 let mut peer = server.peer().await;
                 peer.serialize_type = SerializeType::Json;

@@ -184,15 +184,9 @@ async fn headers_are_checked() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_it_has_come() {
     let server = Server::start().await;
-    let mut socket = server.connect().await;
     let head = "POST /topics/orders/messages HTTP/1.1\r\nhost: x\r\nx-mq-version: 2015-06-06\r\n\
                 content-length: 999999999\r\n\r\n";
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    soon("answer", socket.read_to_string(&mut answer))
-        .await
-        .unwrap();
-    Answer::read(&answer).refused(400, "InvalidArgument");
+    Answer::read(&server.over_http(head).await).refused(400, "InvalidArgument");
     let large = "x".repeat(4 * 1024 * 1024 + 1);
     let request = Request::new("POST", SEND_TO).body(&message(&large, "", ""));
     request.call(&server).await.refused(400, "InvalidArgument");

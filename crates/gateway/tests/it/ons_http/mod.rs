@@ -10,9 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::hmac;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Server, soon};
+use crate::{calendar::Civil, support::Server};
 
 const VERSION: &str = "x-mq-version";
 
@@ -103,13 +102,7 @@ impl Request {
     }
 
     pub(crate) async fn call(self, server: &Server) -> Answer {
-        let mut socket = server.connect().await;
-        socket.write_all(self.text().as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        soon("answer", socket.read_to_end(&mut answer))
-            .await
-            .unwrap();
-        Answer::read(&String::from_utf8(answer).unwrap())
+        Answer::read(&server.over_http(&self.text()).await)
     }
 }
 
@@ -166,31 +159,16 @@ fn http_date(time: SystemTime) -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (mut day, clock) = (seconds / 86_400, seconds % 86_400);
-    let weekday = DAYS[(day % 7) as usize];
-    let mut year = 1970;
-    // Good until 2100.
-    let is_leap = |year: u64| year.is_multiple_of(4);
-    let days_of = |year| if is_leap(year) { 366 } else { 365 };
-    while day >= days_of(year) {
-        day -= days_of(year);
-        year += 1;
-    }
-    let february = days_of(year) - 337;
-    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
+    let civil = Civil::of(time);
     format!(
-        "{weekday}, {:02} {} {year} {:02}:{:02}:{:02} GMT",
-        day + 1,
-        MONTHS[month],
-        clock / 3_600,
-        clock / 60 % 60,
-        clock % 60
+        "{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
+        DAYS[(civil.days % 7) as usize],
+        civil.day,
+        MONTHS[civil.month],
+        civil.year,
+        civil.hour,
+        civil.minute,
+        civil.second
     )
 }
 

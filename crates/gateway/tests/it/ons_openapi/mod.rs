@@ -15,9 +15,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{digest, hmac};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Server, soon};
+use crate::{calendar::Civil, support::Server};
 
 /// Keys of a user.
 pub(crate) type Keys = (&'static str, &'static str);
@@ -238,12 +237,7 @@ async fn call(
     text.push_str(&format!(
         "content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     ));
-    let mut socket = server.connect().await;
-    socket.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    soon("answer", socket.read_to_string(&mut answer))
-        .await
-        .unwrap();
+    let answer = server.over_http(&text).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
@@ -281,30 +275,17 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The time as the vendor's clients write it. Good until 2100.
+/// The time as the vendor's clients write it.
 pub(crate) fn iso(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (mut day, clock) = (seconds / 86_400, seconds % 86_400);
-    let mut year = 1970;
-    let days_of = |year: u64| if year.is_multiple_of(4) { 366 } else { 365 };
-    while day >= days_of(year) {
-        day -= days_of(year);
-        year += 1;
-    }
-    let february = days_of(year) - 337;
-    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
+    let civil = Civil::of(time);
     format!(
-        "{year}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        month + 1,
-        day + 1,
-        clock / 3_600,
-        clock / 60 % 60,
-        clock % 60
+        "{}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        civil.year,
+        civil.month + 1,
+        civil.day,
+        civil.hour,
+        civil.minute,
+        civil.second
     )
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn json_peer(server: &Server) -> Peer {
     peer
 }
 
-pub(super) fn pop_header(group: &str) -> PopMessageRequest<'_> {
+pub(crate) fn pop_header(group: &str) -> PopMessageRequest<'_> {
     PopMessageRequest {
         consumer_group: group,
         topic: "orders",
