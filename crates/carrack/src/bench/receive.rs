@@ -4,7 +4,7 @@ mod grpc;
 mod pop;
 mod pull;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use client::ClientError;
@@ -24,6 +24,27 @@ use super::{
     target::{Target, prepare_grpc, remoting_options},
 };
 use crate::exit::Failure;
+
+/// How long the server may hold a request for which there is no message.
+const LONG_POLL: Duration = Duration::from_secs(15);
+
+/// The same where an empty answer means the end.
+const SHORT_POLL: Duration = Duration::from_secs(1);
+
+/// How long a message that was received stays invisible to others.
+const INVISIBLE: Duration = Duration::from_secs(60);
+
+/// How long to wait after a failed request.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// How long a receive may wait for messages.
+fn poll(options: &BenchOptions) -> Duration {
+    if options.until_end {
+        SHORT_POLL
+    } else {
+        LONG_POLL
+    }
+}
 
 pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
     let options = BenchOptions {

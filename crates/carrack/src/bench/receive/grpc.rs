@@ -14,24 +14,13 @@ use wire::grpc_v2::{
     settings::PubSub,
 };
 
+use super::{INVISIBLE, LONG_POLL, PAUSE_AFTER_FAILURE, poll};
 use crate::bench::{
     meter::Lane,
     options::BenchOptions,
     target::{address_of, grpc_options},
     wait_until,
 };
-
-/// How long the server may hold a request for which there is no message.
-const LONG_POLL: Duration = Duration::from_secs(15);
-
-/// The same where an empty answer means the end.
-const SHORT_POLL: Duration = Duration::from_secs(1);
-
-/// How long a message that was received stays invisible to others.
-const INVISIBLE: Duration = Duration::from_secs(60);
-
-/// How long to wait after a failed request.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// One receiver: one request under way.
 pub(in crate::bench) struct Receive {
@@ -120,11 +109,6 @@ impl Receive {
     }
 
     fn request(&self) -> ReceiveMessageRequest {
-        let poll = if self.options.until_end {
-            SHORT_POLL
-        } else {
-            LONG_POLL
-        };
         ReceiveMessageRequest {
             group: Some(resource(&self.options.group)),
             message_queue: Some(self.queue.clone()),
@@ -132,7 +116,7 @@ impl Receive {
             batch_size: self.options.receive_batch.cast_signed(),
             invisible_duration: Some(seconds(INVISIBLE)),
             auto_renew: false,
-            long_polling_timeout: Some(seconds(poll)),
+            long_polling_timeout: Some(seconds(poll(&self.options))),
             attempt_id: None,
         }
     }

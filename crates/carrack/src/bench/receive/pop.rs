@@ -10,24 +10,13 @@ use client::{
 use futures::future::join_all;
 use tokio::time::Instant;
 
+use super::{INVISIBLE, PAUSE_AFTER_FAILURE, poll};
 use crate::bench::{
     meter::Lane,
     options::BenchOptions,
     target::{Target, remoting_options},
     wait_until,
 };
-
-/// How long the server may hold a request for which there is no message.
-const LONG_POLL: Duration = Duration::from_secs(15);
-
-/// The same where an empty answer means the end.
-const SHORT_POLL: Duration = Duration::from_secs(1);
-
-/// How long a message that was popped stays invisible to others.
-const INVISIBLE: Duration = Duration::from_secs(60);
-
-/// How long to wait after a failed request.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// One receiver: one pop under way, or the acks of what it brought.
 pub(in crate::bench) struct Pop {
@@ -56,11 +45,7 @@ pub(super) async fn connect(
                 topic: options.topic.clone(),
                 group: options.group.clone(),
                 max_messages: options.receive_batch,
-                wait: if options.until_end {
-                    SHORT_POLL
-                } else {
-                    LONG_POLL
-                },
+                wait: poll(options),
                 until_end: options.until_end,
             });
         }

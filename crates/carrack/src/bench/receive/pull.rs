@@ -1,7 +1,5 @@
 //! Receiving over Remoting: one pull under way per queue, as every client does.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use client::{
     ClientError, RemotingClient,
@@ -9,19 +7,13 @@ use client::{
 };
 use tokio::time::Instant;
 
-use super::Start;
+use super::{LONG_POLL, PAUSE_AFTER_FAILURE, Start};
 use crate::bench::{
     meter::Lane,
     options::BenchOptions,
     target::{Target, remoting_options},
     wait_until,
 };
-
-/// How long the server may hold a request for which there is no message.
-const LONG_POLL: Duration = Duration::from_secs(15);
-
-/// How long to wait after a failed request.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// The receiver of one queue.
 pub(in crate::bench) struct Pull {
