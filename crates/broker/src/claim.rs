@@ -18,19 +18,19 @@ use crate::{
 const DUE_ROUNDS_MAX: usize = 64;
 
 impl Shard {
-    /// Claims deliveries whose time has ended, and buries those without an attempt left. Says
-    /// whether it stopped before it was through.
+    /// Claims deliveries whose time has ended by `now`, and buries those without an attempt left.
+    /// Says whether it stopped before it was through.
     pub(crate) async fn take_due<'a>(
         &'a self,
         request: &ReceiveRequest,
         claims: &mut Claims<'a>,
         topic: &Topic,
-        stream: StreamKey,
+        (stream, now): (StreamKey, Timestamp),
         messages_max: usize,
     ) -> Result<bool, ReceiveError> {
         let group = claims.group;
         for _ in 0..DUE_ROUNDS_MAX {
-            let (exhausted, gone) = self.claim_due(request, claims, stream, messages_max)?;
+            let (exhausted, gone) = self.claim_due(request, claims, (stream, now), messages_max)?;
             let is_through = exhausted.is_empty() && gone == 0;
             exhausted.bury_all(topic).await?;
             // What went may have held back others of its message group.
@@ -41,13 +41,13 @@ impl Shard {
         Ok(true)
     }
 
-    /// Claims deliveries whose time has ended. Returns those without an attempt left, and the
-    /// number of those that retention has taken.
+    /// Claims deliveries whose time has ended by `as_of`. Returns those without an attempt left,
+    /// and the number of those that retention has taken.
     fn claim_due<'a>(
         &'a self,
         request: &ReceiveRequest,
         claims: &mut Claims<'a>,
-        stream: StreamKey,
+        (stream, as_of): (StreamKey, Timestamp),
         messages_max: usize,
     ) -> Result<(Exhausted<'a>, usize), ReceiveError> {
         let group = claims.group;
@@ -65,9 +65,9 @@ impl Shard {
         let room = messages_max - claims.count();
         let order = order(request, group);
         if order == Order::MessageGroup {
-            begun.prolong_lapsed(now, room, |delivery| self.prolong(delivery, now));
+            begun.prolong_lapsed(as_of, room, |delivery| self.prolong(delivery, now));
         }
-        let due = begun.due_in(order, now, room);
+        let due = begun.due_in(order, as_of, room);
         let Some(next) = begun.next() else {
             return Ok((exhausted, 0));
         };

@@ -250,9 +250,13 @@ impl Shard {
         stream: StreamKey,
         messages_max: usize,
     ) -> Result<Looked, ReceiveError> {
-        let due = self.take_due(request, claims, topic, stream, messages_max);
-        let mut rest = due.await?;
+        let mut rest = false;
+        // One moment for all rounds: what is claimed in one must not be due in the next.
+        let now = self.clock.now();
         let room = loop {
+            // In every round: what did not match may have taken the place of others that are due.
+            let due = self.take_due(request, claims, topic, (stream, now), messages_max);
+            rest |= due.await?;
             rest |= self.claim_new(request, claims, stream, messages_max)?;
             let claimed = claims.count();
             let room = claims.read(&request.filter).await?;

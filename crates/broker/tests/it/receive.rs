@@ -10,9 +10,12 @@ use std::{
 };
 
 use base::{QueueId, QueueOffset};
-use broker::{AckError, Filter, GroupSpec, PullError, PullRequest, ReceiveError, Receiver, Start};
+use broker::{
+    AckError, Filter, GroupSpec, PullError, PullRequest, QueueChoice, ReceiveError, Receiver,
+    Start, TopicSpec, TopicType,
+};
 
-use crate::support::{Bench, Count, group, offsets, poll, receive_request, topic};
+use crate::support::{Bench, Count, group, offsets, poll, receive_request, request_with, topic};
 
 /// Polls `$call`, and again as long as it was woken.
 macro_rules! drive {
@@ -128,6 +131,51 @@ fn tags_that_share_a_hash_do_not_hide_the_one_behind_them() {
     request.filter = Filter::tags("Aa").unwrap();
     let mut call = pin!(bench.shard.receive(request));
     assert_eq!(offsets(poll(call.as_mut())), Some(vec![2]));
+}
+
+#[test]
+fn what_does_not_match_takes_no_place_from_others_that_are_due() {
+    let bench = Bench::new();
+    bench.send(0, &["BB", "BB", "Aa"]);
+    let mut request = receive_request(Some(0), 10_000, 0);
+    request.max_messages = 3;
+    let all = bench.run(bench.shard.receive(request.clone())).unwrap();
+    assert_eq!(all.len(), 3);
+    bench.clock.advance(Duration::from_secs(10));
+    // The group has changed its mind about tags.
+    request.max_messages = 1;
+    request.filter = Filter::tags("Aa").unwrap();
+    let mut call = pin!(bench.shard.receive(request));
+    assert_eq!(offsets(poll(call.as_mut())), Some(vec![2]));
+}
+
+#[test]
+fn a_low_priority_does_not_come_before_a_high_one_that_is_due() {
+    let bench = Bench::new();
+    let mut spec = TopicSpec::new(topic("urgent"), 2);
+    spec.topic_type = Some(TopicType::Priority);
+    bench.run(bench.instance.create_topic(spec)).unwrap();
+    for (priority, tag) in [("1", "BB"), ("1", "Aa"), ("0", "Aa")] {
+        let mut request = request_with(&[("_SYS_MSG_PRIORITY_", priority), ("TAGS", tag)]);
+        request.topic = topic("urgent");
+        request.queue = QueueChoice::ByPriority(priority.parse().unwrap());
+        bench.run(bench.shard.send(request)).unwrap();
+    }
+    let mut receive = receive_request(Some(1), 10_000, 0);
+    receive.topic = topic("urgent");
+    receive.max_messages = 2;
+    let high = bench.run(bench.shard.receive(receive.clone())).unwrap();
+    assert_eq!(high.len(), 2);
+    bench.clock.advance(Duration::from_secs(10));
+    receive.queue = None;
+    receive.max_messages = 1;
+    receive.filter = Filter::tags("Aa").unwrap();
+    let received = bench.run(bench.shard.receive(receive)).unwrap();
+    let places: Vec<_> = received
+        .iter()
+        .map(|received| (received.handle.queue.get(), received.attempt))
+        .collect();
+    assert_eq!(places, [(1, 2)]);
 }
 
 #[test]
