@@ -544,3 +544,7 @@ pub const TRACE_STEPS_BYTES_MAX: usize = 1024 * 1024;
 /// Queries for traces that are remembered until their results are fetched, each of about 500 bytes;
 /// the oldest is forgotten for a new one.
 pub const OPENAPI_TRACE_QUERIES_MAX: usize = 1_000;
+
+/// Longest text that is read as a version: the longest of the three formats with numbers of
+/// 32 bits, and some more.
+pub const VERSION_BYTES_MAX: usize = 80;

@@ -1,0 +1,13 @@
+//! What an operator of instances needs beside the broker: version numbers, maintenance windows, the
+//! catalogue of releases, update tasks and the durable workflows that carry them out.
+//!
+//! The crate knows no broker type and no protocol. It acts on nodes through a trait, keeps what it
+//! knows in the metadata store, and takes time from [`base::Clock`].
+
+mod version;
+mod window;
+mod zone;
+
+pub use version::{UpdateKind, Version, VersionError};
+pub use window::{Window, WindowError};
+pub use zone::{Zone, ZoneError};
