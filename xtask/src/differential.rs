@@ -3,8 +3,10 @@
 //!
 //! Seeds run side by side, each with topics and groups of its own; the operations of a seed run one
 //! after the other, so that what is to be seen of each is settled. It is compared operation by
-//! operation. What differs is either an accepted difference (`differential/rules.rs`), or fails the
-//! run, which then looks for fewer operations that differ as well.
+//! operation. What differs is either an accepted difference (`differential/rules.rs`), or is run
+//! again alone, for the original is not the same on a busy machine: it revives late, and a pop finds
+//! fewer messages. What differs again fails the run, which then looks for fewer operations that
+//! differ as well. What does not is named at the end.
 
 mod driver;
 mod operation;
@@ -41,6 +43,12 @@ const SHRINKS_MAX: usize = 8;
 
 /// Seeds of which one must find a planted fault.
 const FAULT_SEEDS_MAX: usize = 3;
+
+/// Seeds that may differ by accident; if more do, none gets a second attempt.
+const ACCIDENTS_MAX: usize = 2;
+
+/// Number of a second attempt, apart from the first ones, the search and the faults.
+const SECOND_ATTEMPT: usize = 1_000;
 
 /// Number of the first run with a planted fault, beyond those of the search for shorter lists.
 const FIRST_FAULT: usize = 100;
@@ -194,7 +202,11 @@ impl Servers {
                 planted = found;
             }
         }
+        let accidents = self.try_again(&mut reports, arguments)?;
         let judged = judge(&reports, arguments);
+        for accident in &accidents {
+            println!("two attempts: {accident}");
+        }
         let differing = reports.iter().find(|it| it.first_difference().is_some());
         if let Some(report) = differing
             && !arguments.no_shrink
@@ -208,6 +220,36 @@ impl Servers {
             }
         }
         Ok(())
+    }
+
+    /// Runs the seeds that differ again, each alone, and says which of them differ no more.
+    fn try_again(&self, reports: &mut [Report], arguments: &Arguments) -> Result<Vec<String>> {
+        let differing = |report: &&mut Report| report.first_difference().is_some();
+        let differing: Vec<&mut Report> = reports.iter_mut().filter(differing).collect();
+        let mut accidents = Vec::new();
+        if differing.len() > ACCIDENTS_MAX {
+            return Ok(accidents);
+        }
+        for report in differing {
+            let Some(first) = report.first_difference() else {
+                continue;
+            };
+            report.print(arguments.printed);
+            println!("seed {} once more, alone", report.seed);
+            let operations = report.operations.clone();
+            let again = self.with_apache(async |pair| {
+                run_seed(&pair, report.seed, operations, SECOND_ATTEMPT).await
+            })?;
+            if again.first_difference().is_none() {
+                let operation = &report.operations[first];
+                accidents.push(format!(
+                    "seed {} differed once, at operation {first}: {operation:?}",
+                    report.seed
+                ));
+            }
+            *report = again;
+        }
+        Ok(accidents)
     }
 }
 
