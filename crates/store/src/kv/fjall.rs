@@ -9,13 +9,17 @@
 //! fjall gives up in the background when the disk is full, and leaves half-written tables behind.
 //! So a reserve of disk is held: when a batch fails, the reserve is freed, the database is opened
 //! anew (which removes what was left behind) and the batch is tried once more. Reads go on before
-//! and after.
+//! and after. They wait for no batch and no compaction, see `view.rs`.
 //!
 //! ```text
 //! key                  value
 //! 00                   log position the state stands for, 8 bytes little endian
 //! 01 + key of the user value of the user
 //! ```
+
+#[cfg(test)]
+mod tests;
+mod view;
 
 use std::{
     collections::HashMap,
@@ -30,9 +34,11 @@ use std::{
 use base::{InstanceId, LogPosition, ShardId, limits};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::PartitioningPolicy};
-use parking_lot::{Mutex, RwLock};
+use lsm_tree::Slice;
+use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rustix::fs::FallocateFlags;
 
+use self::view::View;
 use super::{Batch, KvError, StateKv};
 
 const POSITION_KEY: [u8; 1] = [0];
@@ -68,7 +74,32 @@ pub struct FjallDatabase {
 
 struct Open {
     database: Database,
-    shards: HashMap<Arc<str>, Keyspace>,
+    shards: HashMap<Arc<str>, OpenShard>,
+}
+
+struct OpenShard {
+    keyspace: Keyspace,
+    /// What is read. The lock is held for no longer than it takes to copy or replace the pointer.
+    view: Mutex<Arc<View>>,
+}
+
+impl OpenShard {
+    fn new(keyspace: Keyspace) -> Self {
+        let view = Mutex::new(Arc::new(View::of(&keyspace)));
+        Self { keyspace, view }
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.view.lock().clone()
+    }
+
+    /// Lets reads see what the keyspace has now.
+    fn renew_view(&self) {
+        let now = Arc::new(View::of(&self.keyspace));
+        let before = std::mem::replace(&mut *self.view.lock(), now);
+        // Not under the lock: it may be the last to have tables whose files go now.
+        drop(before);
+    }
 }
 
 impl Open {
@@ -84,16 +115,13 @@ impl Open {
         })
     }
 
-    fn shard(&mut self, name: &Arc<str>) -> Result<Keyspace, KvError> {
-        if let Some(keyspace) = self.shards.get(name) {
-            return Ok(keyspace.clone());
+    fn open_shard(&mut self, name: &Arc<str>) -> Result<(), KvError> {
+        if !self.shards.contains_key(name) {
+            let keyspace = self.database.keyspace(name, options);
+            let shard = OpenShard::new(keyspace.map_err(engine("open"))?);
+            self.shards.insert(Arc::clone(name), shard);
         }
-        let keyspace = self
-            .database
-            .keyspace(name, options)
-            .map_err(engine("open"))?;
-        self.shards.insert(Arc::clone(name), keyspace.clone());
-        Ok(keyspace)
+        Ok(())
     }
 }
 
@@ -130,7 +158,7 @@ impl FjallDatabase {
             applying: Mutex::new(()),
             removed: AtomicBool::new(false),
         };
-        let position = kv.read(|keyspace| keyspace.get(POSITION_KEY))?;
+        let position = kv.read(|view| view.get(&POSITION_KEY))?;
         if let Some(bytes) = position {
             let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| KvError::Engine {
                 operation: "open",
@@ -173,8 +201,9 @@ impl FjallDatabase {
             open.database.persist(PersistMode::Buffer)
         };
         healthy().map_err(engine("apply to"))?;
-        kv.read(|keyspace| {
-            let mut table = keyspace.start_ingestion()?;
+        let shard = kv.opened()?;
+        let write = || {
+            let mut table = shard.keyspace.start_ingestion()?;
             table.write(POSITION_KEY, position.get().to_le_bytes())?;
             for (key, value) in batch.iter() {
                 match value {
@@ -183,11 +212,10 @@ impl FjallDatabase {
                 }
             }
             table.finish()
-        })
-        .map_err(|KvError::Engine { reason, .. }| KvError::Engine {
-            operation: "apply to",
-            reason,
-        })
+        };
+        write().map_err(engine("apply to"))?;
+        shard.renew_view();
+        Ok(())
     }
 
     /// Closes the database and opens it again, with the reserve freed to make room for that.
@@ -261,25 +289,34 @@ impl FjallKv {
         })
     }
 
-    /// Reads from the shard's keyspace.
-    fn read<T>(&self, read: impl FnOnce(&Keyspace) -> fjall::Result<T>) -> Result<T, KvError> {
+    /// Reads what the shard has had since the last batch.
+    fn read<T>(&self, read: impl FnOnce(&View) -> fjall::Result<T>) -> Result<T, KvError> {
+        let shard = self.opened()?;
+        read(&shard.view()).map_err(engine("read"))
+    }
+
+    /// The shard, opened if it is not. It does not close as long as this is held.
+    fn opened(&self) -> Result<MappedRwLockReadGuard<'_, OpenShard>, KvError> {
         let database = &*self.database;
-        let open = database.open.read();
-        self.check()?;
-        let found = open.as_ref().and_then(|open| open.shards.get(&self.name));
-        if let Some(keyspace) = found {
-            return read(keyspace).map_err(engine("read"));
+        let mut open = database.open.read();
+        loop {
+            self.check()?;
+            let found = RwLockReadGuard::try_map(open, |open: &Option<Open>| {
+                open.as_ref()?.shards.get(&self.name)
+            });
+            match found {
+                Ok(shard) => return Ok(shard),
+                Err(open) => drop(open),
+            }
+            let mut anew = database.open.write();
+            self.check()?;
+            match &mut *anew {
+                Some(open) => open,
+                closed => closed.insert(Open::new(&database.folder)?),
+            }
+            .open_shard(&self.name)?;
+            open = RwLockWriteGuard::downgrade(anew);
         }
-        drop(open);
-        let mut open = database.open.write();
-        self.check()?;
-        let open_now = match &mut *open {
-            Some(open) => open,
-            closed => closed.insert(Open::new(&database.folder)?),
-        };
-        let keyspace = open_now.shard(&self.name)?;
-        drop(open);
-        read(&keyspace).map_err(engine("read"))
     }
 }
 
@@ -290,8 +327,8 @@ fn prefixed(key: &[u8]) -> Vec<u8> {
     prefixed
 }
 
-fn unprefixed(pair: fjall::Guard) -> fjall::Result<(Bytes, Bytes)> {
-    let (key, value) = pair.into_inner()?;
+fn unprefixed(pair: fjall::Result<(Slice, Slice)>) -> fjall::Result<(Bytes, Bytes)> {
+    let (key, value) = pair?;
     Ok((
         Bytes::copy_from_slice(&key[1..]),
         Bytes::copy_from_slice(&value),
@@ -300,7 +337,7 @@ fn unprefixed(pair: fjall::Guard) -> fjall::Result<(Bytes, Bytes)> {
 
 impl StateKv for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        let value = self.read(|keyspace| keyspace.get(prefixed(key)))?;
+        let value = self.read(|view| view.get(&prefixed(key)))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -314,8 +351,8 @@ impl StateKv for FjallKv {
         if from >= to {
             return Ok(Vec::new());
         }
-        self.read(|keyspace| {
-            let pairs = keyspace.range(prefixed(from)..prefixed(to));
+        self.read(|view| {
+            let pairs = view.range(&prefixed(from), &prefixed(to));
             if reverse {
                 pairs.rev().take(limit).map(unprefixed).collect()
             } else {
