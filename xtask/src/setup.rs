@@ -33,6 +33,11 @@ const NEEDS: &[Need] = &[
         package: "util-linux",
     },
     Need {
+        what: "etcd, the metadata store of several nodes",
+        probe: &["etcd", "--version"],
+        package: "etcd-server",
+    },
+    Need {
         what: "git",
         probe: &["git", "--version"],
         package: "git",

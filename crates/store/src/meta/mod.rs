@@ -4,6 +4,7 @@
 //! on one machine, etcd past it.
 
 mod embedded;
+mod etcd;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use embedded::EmbeddedMetadata;
+pub use etcd::{EtcdMetadata, EtcdOptions};
 
 /// Orders all changes of the store: each change has a larger revision than those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

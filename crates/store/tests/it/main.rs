@@ -12,6 +12,10 @@ mod crash_disk;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod etcd;
+#[cfg(test)]
+mod etcd_process;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod kv_suite;

@@ -52,7 +52,7 @@ impl Clock for TestClock {
     }
 }
 
-/// The machine's clock, where a thread of its own waits for time.
+/// The machine's clock. It sleeps within a runtime only; the committer waits in a thread of its own.
 pub(crate) struct RealClock(std::time::Instant);
 
 impl RealClock {
@@ -71,8 +71,9 @@ impl Clock for RealClock {
         self.0.elapsed()
     }
 
-    fn sleep(&self, _duration: Duration) -> Sleep {
-        unreachable!("the committer waits for its condition variable")
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

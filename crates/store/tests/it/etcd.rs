@@ -1,0 +1,193 @@
+//! Metadata in a real etcd: the suite of the trait, leases in real time, and what becomes of
+//! watches and changes when etcd goes away, comes back, or forgets.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use store::meta::{EtcdMetadata, EtcdOptions, Expected, MetadataError, MetadataStore, Revision};
+use tokio::runtime::Runtime;
+
+use crate::{
+    etcd_process::Etcd,
+    meta_suite::{awaited, common, listed, set, value},
+    support::RealClock,
+};
+
+/// Connections need a runtime that runs beside the test's thread.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn open_at(endpoints: Vec<String>, prefix: &str) -> Arc<EtcdMetadata> {
+    let options = EtcdOptions {
+        endpoints,
+        prefix: prefix.to_owned(),
+        request_time_max: Duration::from_secs(5),
+    };
+    EtcdMetadata::open(options, RealClock::new()).unwrap()
+}
+
+fn open(etcd: &Etcd) -> Arc<EtcdMetadata> {
+    open_at(vec![etcd.endpoint()], "test/")
+}
+
+#[test]
+fn etcd_passes_the_suite_and_clusters_do_not_see_each_other() {
+    let (runtime, etcd) = (runtime(), Etcd::start());
+    let _entered = runtime.enter();
+    let other = open_at(vec![etcd.endpoint()], "tesu/");
+    set(&*other, "range/0", Expected::Absent, "other").unwrap();
+    let store = open(&etcd);
+    common(&*store);
+    assert_eq!(listed(&*other, ""), ["range/0"]);
+    many_entries_are_read_whole(&*store);
+    an_entry_above_the_limit_is_refused(&*store);
+}
+
+/// More than come with one answer.
+fn many_entries_are_read_whole(store: &dyn MetadataStore) {
+    let text = "x".repeat(30_000);
+    let mut expected: Vec<String> = (0..600).map(|number| format!("many/{number:03}")).collect();
+    for key in &expected {
+        set(store, key, Expected::Absent, &text).unwrap();
+    }
+    assert_eq!(listed(store, "many/"), expected);
+    expected.truncate(100);
+    assert_eq!(listed(store, "many/0"), expected);
+}
+
+fn an_entry_above_the_limit_is_refused(store: &dyn MetadataStore) {
+    let large = "x".repeat(base::limits::METADATA_ENTRY_BYTES_MAX);
+    let error = set(store, "large", Expected::Absent, &large).unwrap_err();
+    assert!(error.to_string().contains("exceeds the limit"), "{error}");
+    let fits = &large[..large.len() - "large".len()];
+    let revision = set(store, "large", Expected::Absent, fits).unwrap();
+    let found = block_on(store.get("large")).unwrap().unwrap();
+    assert_eq!((found.value.len(), found.revision), (fits.len(), revision));
+}
+
+#[test]
+fn entries_of_a_lease_vanish_with_it() {
+    let (runtime, etcd) = (runtime(), Etcd::start());
+    let _entered = runtime.enter();
+    let store = open(&etcd);
+    // The shortest that etcd grants.
+    let ttl = Duration::from_secs(2);
+    let mut watch = store.watch("lease/", Revision(0));
+    let [kept, lost, revoked] = [(); 3].map(|()| block_on(store.grant_lease(ttl)).unwrap());
+    for (key, lease) in [
+        ("lease/kept", kept),
+        ("lease/lost", lost),
+        ("lease/revoked", revoked),
+    ] {
+        let value = Some(Bytes::from_static(b"here"));
+        block_on(store.compare_and_set(key, Expected::Absent, value, Some(lease))).unwrap();
+        assert_eq!(awaited(&mut watch).unwrap().key, key);
+    }
+    block_on(store.revoke_lease(revoked)).unwrap();
+    let gone = awaited(&mut watch).unwrap();
+    assert_eq!((gone.key.as_str(), gone.value), ("lease/revoked", None));
+    // Kept alive for as long as the other lease lasts and longer.
+    let (keeper, handle) = (Arc::clone(&store), runtime.handle().clone());
+    let keeping = std::thread::spawn(move || {
+        let _entered = handle.enter();
+        while value(&*keeper, "lease/lost").is_some() {
+            block_on(keeper.keep_alive(kept)).unwrap();
+        }
+    });
+    let gone = awaited(&mut watch).unwrap();
+    assert_eq!((gone.key.as_str(), gone.value), ("lease/lost", None));
+    keeping.join().unwrap();
+    assert_eq!(listed(&*store, "lease/"), ["lease/kept"]);
+    for gone in [lost, revoked] {
+        let expired = |result: Result<(), MetadataError>| {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(error, MetadataError::LeaseExpired(id) if id == gone),
+                "{error}"
+            );
+        };
+        expired(block_on(store.keep_alive(gone)));
+        expired(block_on(store.revoke_lease(gone)));
+        let value = Some(Bytes::new());
+        let set = block_on(store.compare_and_set("lease/x", Expected::Absent, value, Some(gone)));
+        expired(set.map(|_| ()));
+    }
+}
+
+#[test]
+fn a_watch_of_what_is_forgotten_is_told_to_read_again() {
+    let (runtime, etcd) = (runtime(), Etcd::start());
+    let _entered = runtime.enter();
+    let store = open(&etcd);
+    let first = set(&*store, "a", Expected::Absent, "1").unwrap();
+    let second = set(&*store, "a", Expected::At(first), "2").unwrap();
+    let third = set(&*store, "a", Expected::At(second), "3").unwrap();
+    etcd.compact(third.0);
+    let mut watch = store.watch("", first);
+    let error = awaited(&mut watch).unwrap_err().to_string();
+    assert!(error.contains("read again"), "{error}");
+    assert!(block_on(futures::StreamExt::next(&mut watch)).is_none());
+    let mut fresh = store.watch("", second);
+    assert_eq!(awaited(&mut fresh).unwrap().revision, third);
+}
+
+#[test]
+fn changes_are_refused_while_etcd_is_away_and_watches_go_on_afterwards() {
+    let (runtime, mut etcd) = (runtime(), Etcd::start());
+    let _entered = runtime.enter();
+    let store = open(&etcd);
+    let first = set(&*store, "a", Expected::Absent, "1").unwrap();
+    let mut watch = store.watch("", Revision(0));
+    assert_eq!(awaited(&mut watch).unwrap().revision, first);
+
+    etcd.kill();
+    let error = set(&*store, "a", Expected::At(first), "2").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            MetadataError::Unavailable {
+                operation: "write",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = block_on(store.get("a")).unwrap_err().to_string();
+    assert!(error.starts_with("read metadata: etcd"), "{error}");
+
+    etcd.start_again();
+    // Another client: it is there before the watch has found its way back.
+    let other = open(&etcd);
+    let mut last = first;
+    for number in 2..10 {
+        last = set(&*other, "a", Expected::At(last), &number.to_string()).unwrap();
+    }
+    for number in 2..10 {
+        let change = awaited(&mut watch).unwrap();
+        assert_eq!(change.value.as_deref(), Some(number.to_string().as_bytes()));
+    }
+    // The first client too needs no restart.
+    let changed = (0..10).find_map(|_| set(&*store, "a", Expected::At(last), "end").ok());
+    assert_eq!(awaited(&mut watch).unwrap().revision, changed.unwrap());
+}
+
+#[test]
+fn a_member_that_is_not_there_is_left_for_the_next_one() {
+    let (runtime, etcd) = (runtime(), Etcd::start());
+    let _entered = runtime.enter();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let endpoints = vec![format!("http://127.0.0.1:{port}"), etcd.endpoint()];
+    let store = open_at(endpoints, "");
+    let revision = set(&*store, "a", Expected::Absent, "1").unwrap();
+    assert_eq!(value(&*store, "a").as_deref(), Some("1"));
+    let mut watch = store.watch("", Revision(0));
+    assert_eq!(awaited(&mut watch).unwrap().revision, revision);
+}

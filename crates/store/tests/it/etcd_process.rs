@@ -1,0 +1,109 @@
+//! A real etcd of one member, on free ports of this machine.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+/// A running etcd; killed when dropped, with its data.
+pub(crate) struct Etcd {
+    folder: tempfile::TempDir,
+    ports: [u16; 2],
+    child: Child,
+}
+
+impl Etcd {
+    /// Starts an etcd and waits until it serves.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+        // Both are held until both are known.
+        let held = [free(), free()];
+        let ports = held.each_ref().map(|it| it.local_addr().unwrap().port());
+        drop(held);
+        let child = spawn(&folder, ports);
+        Self {
+            folder,
+            ports,
+            child,
+        }
+    }
+
+    /// Where clients find it.
+    pub(crate) fn endpoint(&self) -> String {
+        url(self.ports[0])
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was, with what it had.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(&self.folder, self.ports);
+    }
+
+    /// Makes it forget changes before a revision.
+    pub(crate) fn compact(&self, revision: u64) {
+        let body = format!("{{\"revision\":\"{revision}\",\"physical\":true}}");
+        let answer = self.post("/v3/kv/compaction", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    fn post(&self, path: &str, body: &str) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.ports[0])).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {length}\r\n"
+        );
+        let request = format!("{head}\r\n{body}");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn spawn(folder: &tempfile::TempDir, ports: [u16; 2]) -> Child {
+    let [client, peer] = ports.map(url);
+    let mut child = Command::new("etcd")
+        .arg("--data-dir")
+        .arg(folder.path().join("etcd"))
+        .args(["--listen-client-urls", &client])
+        .args(["--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer])
+        .args(["--initial-advertise-peer-urls", &peer])
+        .args(["--initial-cluster", &format!("default={peer}")])
+        .args(["--logger", "zap", "--log-outputs", "stderr"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("etcd is installed, see `cargo xtask setup`");
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("client traffic insecurely") {
+        let mut line = String::new();
+        let read = log.read_line(&mut line).unwrap();
+        assert!(read > 0, "etcd ended:\n{said}");
+        said.push_str(&line);
+    }
+    // Read on, so that it never waits for room.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    child
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        // It has been killed already where a test did so.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
