@@ -326,7 +326,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "client-metrics",
-        shows: "what a client measures of its sends and its consumer is on the server's metrics page once it stops",
+        shows: "what a client measures of its sends and its consumer is on the server's metrics page, at the latest once it stops",
         applies: |client, kind| client.protocol == Protocol::Grpc && once(client, kind),
         needs: &[Feature::ClientMetrics],
         // The metrics are those of a server that nobody else uses.

@@ -2,16 +2,23 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Round;
 use crate::conformance::clients::ConsumerKind;
+use crate::conformance::deadline::Deadline;
 use crate::conformance::event::Outgoing;
+use crate::conformance::features::Feature;
 use crate::conformance::inbox::Inbox;
 
 /// How many messages are sent and consumed.
 const MESSAGES: usize = 5;
+
+/// Longest wait for a library that reports at its own pace, and how often the page is looked at.
+const REPORT: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut driver = round.start_driver()?;
@@ -25,10 +32,33 @@ pub(super) fn run(round: &mut Round<'_>) -> Result<()> {
     inbox.wait(&mut driver, "the messages", |inbox| {
         inbox.received.len() >= MESSAGES
     })?;
+    if round.lacks(Feature::LastReport) {
+        let deadline = Deadline::after(REPORT);
+        while let Err(missing) = check(round) {
+            if deadline.remaining().is_zero() {
+                return Err(missing);
+            }
+            pause();
+        }
+    }
     // What was not reported yet is reported when clients stop.
     driver.stop_consumer()?;
     driver.stop_producer()?;
     driver.exit()?;
+    check(round)
+}
+
+/// Between two looks at the page.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server in another process shows nothing to wait for"
+)]
+fn pause() {
+    std::thread::sleep(LOOK);
+}
+
+/// Checks that the page has what the client measured.
+fn check(round: &Round<'_>) -> Result<()> {
     let page = metrics(round.target.address(round.client.protocol))?;
     let topic = &round.topic;
     let group = &round.group;
