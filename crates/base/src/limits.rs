@@ -548,3 +548,22 @@ pub const OPENAPI_TRACE_QUERIES_MAX: usize = 1_000;
 /// Longest text that is read as a version: the longest of the three formats with numbers of
 /// 32 bits, and some more.
 pub const VERSION_BYTES_MAX: usize = 80;
+
+/// Largest binary of a release: ten times what ours has with all of its symbols.
+pub const RELEASE_BINARY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Longest notes of a release, which every list of releases carries.
+pub const RELEASE_NOTES_BYTES_MAX: usize = 16 * 1024;
+
+/// Releases of one catalogue: one a week for eighty years. All of them are in memory.
+pub const RELEASES_MAX: usize = 4_096;
+
+/// Longest signature file that is read: minisign's has four lines of about a hundred bytes, and
+/// comments.
+pub const SIGNATURE_BYTES_MAX: u64 = 16 * 1024;
+
+/// How long a binary may take to say its version, in milliseconds, and how much it may say.
+pub const BINARY_VERSION_MS_MAX: u64 = 10_000;
+
+/// Most bytes that a binary may say of its version; ours has one line.
+pub const BINARY_VERSION_BYTES_MAX: u64 = 4 * 1024;

@@ -4,10 +4,20 @@
 //! The crate knows no broker type and no protocol. It acts on nodes through a trait, keeps what it
 //! knows in the metadata store, and takes time from [`base::Clock`].
 
+mod day;
+mod release;
+mod stored;
+#[cfg(test)]
+mod test_world;
 mod version;
 mod window;
 mod zone;
 
+pub use day::{Day, DayError};
+pub use release::{
+    BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,
+    TrustedKeys,
+};
 pub use version::{UpdateKind, Version, VersionError};
 pub use window::{Window, WindowError};
 pub use zone::{Zone, ZoneError};

@@ -1,0 +1,244 @@
+//! The catalogue of releases: what there is to update to, and its signed binaries.
+//!
+//! | where | what |
+//! | --- | --- |
+//! | key `control/releases/<version>` | JSON of [`Release`] |
+//! | file `<digest>` in the catalogue's folder | a binary under the SHA-256 of its bytes |
+//! | file `incoming` there | one that is being published; remains of a crash are overwritten |
+//!
+//! A binary is checked before it is kept: its signature (minisign, prehashed) must be by a key that
+//! the operator trusts, and the version that it says of itself must be the release's. It is signed
+//! for all of its bytes, so one that was cut off or changed is refused. What is checked is our own
+//! copy, never a file that somebody may still write to. A release is never changed or withdrawn.
+
+mod binary_version;
+mod errors;
+mod signature;
+mod stage;
+#[cfg(test)]
+pub(crate) mod test_key;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base::{
+    Clock, Timestamp,
+    limits::{RELEASE_NOTES_BYTES_MAX, RELEASES_MAX},
+};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use store::meta::{Expected, MetadataStore};
+
+pub use self::{
+    errors::{BinaryError, OpenCatalogueError, PublishError},
+    signature::{KeyError, TrustedKeys},
+};
+use self::{signature::PendingSignature, stage::Staged};
+use crate::{Day, Version, stored};
+
+/// How long a release is supported.
+const SUPPORT_MONTHS: u8 = 6;
+
+const PREFIX: &str = "control/releases/";
+
+/// A version that instances can be updated to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its version.
+    pub version: Version,
+    /// The day from which support counts.
+    pub released_on: Day,
+    /// When it was published here, which is when update tasks were made.
+    #[serde(rename = "announced_at_ms", with = "stored::time")]
+    pub announced_at: Timestamp,
+    /// What changed, for people.
+    pub notes: String,
+    /// SHA-256 of the binary, in hexadecimal digits.
+    pub digest: String,
+    /// Bytes of the binary.
+    pub size: u64,
+    /// The signature file as it was published.
+    pub signature: String,
+}
+
+impl Release {
+    /// The last day on which it is supported: six months after its release, or the last day of that
+    /// month if it is shorter.
+    pub fn supported_until(&self) -> Day {
+        self.released_on.months_later(SUPPORT_MONTHS)
+    }
+
+    /// Whether it is still supported on that day.
+    pub fn is_supported(&self, today: Day) -> bool {
+        today <= self.supported_until()
+    }
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub struct NewRelease {
+    /// The version that the binary says of itself.
+    pub version: Version,
+    /// The day from which support counts.
+    pub released_on: Day,
+    /// What changed, for people.
+    pub notes: String,
+    /// Where the binary is. It is copied.
+    pub binary: PathBuf,
+    /// The text of its minisign signature file.
+    pub signature: String,
+}
+
+/// The releases there are. One process has the catalogue's folder; who owns the control data's lock
+/// may open it.
+pub struct Catalogue {
+    metadata: Arc<dyn MetadataStore>,
+    clock: Arc<dyn Clock>,
+    folder: PathBuf,
+    keys: TrustedKeys,
+    releases: RwLock<BTreeMap<Version, Arc<Release>>>,
+    /// One publication at a time.
+    publishing: tokio::sync::Mutex<()>,
+}
+
+impl Catalogue {
+    /// Reads the releases whose binaries are in `folder`, which is created if it is not there.
+    pub async fn open(
+        metadata: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
+        folder: &Path,
+        keys: TrustedKeys,
+    ) -> Result<Self, OpenCatalogueError> {
+        stage::prepare(folder).map_err(|source| OpenCatalogueError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+        let mut releases = BTreeMap::new();
+        for entry in metadata.range(PREFIX).await?.0 {
+            let release: Release = stored::read(&entry)?;
+            releases.insert(release.version, Arc::new(release));
+        }
+        Ok(Self {
+            metadata,
+            clock,
+            folder: folder.to_owned(),
+            keys,
+            releases: RwLock::new(releases),
+            publishing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// All releases, the newest first.
+    pub fn list(&self) -> Vec<Arc<Release>> {
+        self.releases.read().values().rev().cloned().collect()
+    }
+
+    /// The release of that version.
+    pub fn get(&self, version: Version) -> Option<Arc<Release>> {
+        self.releases.read().get(&version).cloned()
+    }
+
+    /// The newest release, which is what instances are updated to.
+    pub fn newest(&self) -> Option<Arc<Release>> {
+        let releases = self.releases.read();
+        releases
+            .last_key_value()
+            .map(|(_, release)| Arc::clone(release))
+    }
+
+    /// Checks a binary and makes it a release. When this returns, the release and its binary
+    /// outlive any crash; update tasks are made for it then.
+    pub async fn publish(&self, new: NewRelease) -> Result<Arc<Release>, PublishError> {
+        let _one = self.publishing.lock().await;
+        self.check(&new)?;
+        let pending = PendingSignature::read(&self.keys, &new.signature)?;
+        let (folder, source) = (self.folder.clone(), new.binary.clone());
+        let staged = off_thread(move || Staged::copy(&folder, &source, &pending)).await?;
+        let said = binary_version::read(staged.path(), &*self.clock).await?;
+        if said != new.version.to_string() {
+            return Err(PublishError::VersionDiffers {
+                expected: new.version,
+                said,
+            });
+        }
+        let (digest, size) = (staged.digest().to_owned(), staged.size());
+        off_thread(move || staged.keep()).await?;
+        let release = Release {
+            version: new.version,
+            released_on: new.released_on,
+            announced_at: self.clock.now(),
+            notes: new.notes,
+            digest,
+            size,
+            signature: new.signature,
+        };
+        let key = format!("{PREFIX}{}", release.version);
+        let value = stored::write(&release)?.into();
+        self.metadata
+            .compare_and_set(&key, Expected::Absent, Some(value), None)
+            .await?;
+        let release = Arc::new(release);
+        self.releases
+            .write()
+            .insert(release.version, Arc::clone(&release));
+        tracing::info!(version = %release.version, digest = release.digest, "published a release");
+        Ok(release)
+    }
+
+    /// Where the binary of a release is, after its bytes were compared with the digest.
+    pub async fn binary(&self, version: Version) -> Result<PathBuf, BinaryError> {
+        let release = self.get(version);
+        let release = release.ok_or(BinaryError::NotPublished { version })?;
+        let path = self.folder.join(&release.digest);
+        let read = path.clone();
+        let digest = tokio::task::spawn_blocking(move || stage::digest(&read)).await;
+        let digest = digest.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let found = digest.map_err(|source| BinaryError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        if found != release.digest {
+            return Err(BinaryError::Damaged {
+                path,
+                expected: release.digest.clone(),
+                found,
+            });
+        }
+        Ok(path)
+    }
+
+    fn check(&self, new: &NewRelease) -> Result<(), PublishError> {
+        if self.get(new.version).is_some() {
+            return Err(PublishError::AlreadyPublished {
+                version: new.version,
+            });
+        }
+        let count = self.releases.read().len();
+        if count >= RELEASES_MAX {
+            return Err(PublishError::TooMany {
+                count,
+                max: RELEASES_MAX,
+            });
+        }
+        if new.notes.len() > RELEASE_NOTES_BYTES_MAX {
+            return Err(PublishError::NotesTooLong {
+                length: new.notes.len(),
+                max: RELEASE_NOTES_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs `work`, which waits for the disk, where nobody else waits for it.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
+) -> Result<T, PublishError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(PublishError::Stopping))
+}

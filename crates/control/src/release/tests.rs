@@ -1,0 +1,245 @@
+//! Publishing, with real files, real signatures and programs that say a version.
+
+use std::{fs, time::Duration};
+
+use base::{ErrorKind, Sleep};
+use tempfile::TempDir;
+
+use super::{test_key::TestKey, *};
+use crate::test_world::MemoryMetadata;
+
+const OLD: &str = "5.0-rmq-20230329";
+const NEW: &str = "5.5.0-rmq-1.1.1";
+
+/// The machine's: programs take the time they take.
+struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_773_187_200_000)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+struct World {
+    metadata: Arc<MemoryMetadata>,
+    folder: TempDir,
+    key: TestKey,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            metadata: Arc::default(),
+            folder: TempDir::new().unwrap(),
+            key: TestKey::new(1),
+        }
+    }
+
+    async fn open(&self) -> Catalogue {
+        let keys = TrustedKeys::parse(&(TestKey::new(2).public() + &self.key.public())).unwrap();
+        let metadata = Arc::clone(&self.metadata) as Arc<dyn MetadataStore>;
+        let folder = self.folder.path().join("releases");
+        Catalogue::open(metadata, Arc::new(RealClock), &folder, keys)
+            .await
+            .unwrap()
+    }
+
+    /// A signed program that says `said`.
+    fn release(&self, version: &str, said: &str) -> NewRelease {
+        self.program(version, &format!("#!/bin/sh\necho \"{said}\"\n"))
+    }
+
+    fn program(&self, version: &str, program: &str) -> NewRelease {
+        let binary = self.folder.path().join("carrack");
+        fs::write(&binary, program).unwrap();
+        NewRelease {
+            version: version.parse().unwrap(),
+            released_on: "2026-01-31".parse().unwrap(),
+            notes: "faster".to_owned(),
+            binary,
+            signature: self.key.sign(program.as_bytes()),
+        }
+    }
+
+    fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path().join("releases")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+}
+
+async fn refused(world: &World, new: NewRelease) -> PublishError {
+    let catalogue = world.open().await;
+    let error = catalogue.publish(new).await.unwrap_err();
+    assert_eq!(world.files(), Vec::<String>::new(), "{error}");
+    assert!(catalogue.list().is_empty() && world.open().await.list().is_empty());
+    error
+}
+
+#[tokio::test]
+async fn a_signed_binary_becomes_a_release_that_outlives_the_process() {
+    let world = World::new();
+    let catalogue = world.open().await;
+    let first = world.release(NEW, &format!("carrack {NEW}"));
+    let published = catalogue.publish(first).await.unwrap();
+    assert_eq!(published.supported_until().to_string(), "2026-07-31");
+    assert!(published.is_supported("2026-07-31".parse().unwrap()));
+    assert!(!published.is_supported("2026-08-01".parse().unwrap()));
+    let second = world.release(OLD, &format!("carrack {OLD}"));
+    let older = catalogue.publish(second).await.unwrap();
+    assert_eq!(catalogue.newest().unwrap(), published);
+
+    let again = world.open().await;
+    assert_eq!(again.list(), [Arc::clone(&published), older]);
+    let binary = again.binary(published.version).await.unwrap();
+    assert_eq!(fs::metadata(&binary).unwrap().len(), published.size);
+    assert_eq!(world.files().len(), 2);
+}
+
+#[tokio::test]
+async fn a_release_never_changes() {
+    let world = World::new();
+    let catalogue = world.open().await;
+    let new = world.release(NEW, NEW);
+    catalogue.publish(new.clone()).await.unwrap();
+    let error = catalogue.publish(new).await.unwrap_err();
+    assert!(
+        matches!(error, PublishError::AlreadyPublished { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_binary_that_was_changed_or_cut_off_is_refused() {
+    let world = World::new();
+    let new = world.release(NEW, NEW);
+    let whole = fs::read(&new.binary).unwrap();
+    for bytes in [
+        &whole[..whole.len() - 1],
+        &[&whole[..], b"\n"].concat(),
+        b"",
+    ] {
+        fs::write(&new.binary, bytes).unwrap();
+        let error = refused(&world, new.clone()).await;
+        assert!(
+            matches!(error, PublishError::WrongSignature { .. }),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("{} bytes", bytes.len()))
+        );
+        assert_eq!(error.kind(), ErrorKind::Request);
+    }
+}
+
+#[tokio::test]
+async fn a_signature_by_somebody_else_is_refused() {
+    let world = World::new();
+    let mut new = world.release(NEW, NEW);
+    let program = fs::read(&new.binary).unwrap();
+    new.signature = TestKey::new(3).sign(&program);
+    let error = refused(&world, new.clone()).await;
+    assert!(
+        matches!(error, PublishError::UnknownKey { trusted: 2 }),
+        "{error}"
+    );
+    // The other trusted key's number on our signature.
+    new.signature = TestKey::new(2).sign(b"something else");
+    let error = refused(&world, new).await;
+    assert!(
+        matches!(error, PublishError::WrongSignature { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_signature_is_refused() {
+    let world = World::new();
+    let new = world.release(NEW, NEW);
+    let program = fs::read(&new.binary).unwrap();
+    let good = &new.signature;
+    let legacy = world.key.sign_legacy(&program);
+    let texts = [
+        String::new(),
+        "x".repeat(100_000),
+        good[..good.len() / 2].to_owned(),
+        legacy,
+    ];
+    for signature in texts {
+        let new = NewRelease {
+            signature,
+            ..new.clone()
+        };
+        let error = refused(&world, new).await;
+        assert!(
+            matches!(error, PublishError::SignatureFormat { .. }),
+            "{error}"
+        );
+    }
+    let signature = good.replace("made by a test", "made by a tent");
+    let error = refused(&world, NewRelease { signature, ..new }).await;
+    assert!(
+        matches!(error, PublishError::WrongSignature { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_binary_that_says_another_version_is_refused() {
+    let world = World::new();
+    let error = refused(&world, world.release(NEW, &format!("carrack {OLD}"))).await;
+    let text = error.to_string();
+    assert!(text.contains(OLD) && text.contains(NEW), "{text}");
+    for program in ["#!/bin/sh\nexit 3\n", "#!/bin/sh\ntrue\n", "no program"] {
+        let error = refused(&world, world.program(NEW, program)).await;
+        assert!(matches!(error, PublishError::NoVersion { .. }), "{error}");
+    }
+    let missing = NewRelease {
+        binary: world.folder.path().join("nowhere"),
+        ..world.release(NEW, NEW)
+    };
+    let error = refused(&world, missing).await;
+    assert!(matches!(error, PublishError::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_binary_is_compared_with_what_was_published_before_it_is_used() {
+    let world = World::new();
+    let catalogue = world.open().await;
+    let release = catalogue.publish(world.release(NEW, NEW)).await.unwrap();
+    let path = catalogue.binary(release.version).await.unwrap();
+    fs::write(&path, "something else").unwrap();
+    let error = catalogue.binary(release.version).await.unwrap_err();
+    assert!(matches!(error, BinaryError::Damaged { .. }), "{error}");
+    let unknown = OLD.parse().unwrap();
+    let error = catalogue.binary(unknown).await.unwrap_err();
+    assert!(matches!(error, BinaryError::NotPublished { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn remains_of_a_publication_do_not_hinder_the_next() {
+    let world = World::new();
+    let catalogue = world.open().await;
+    fs::write(world.folder.path().join("releases/incoming"), "half").unwrap();
+    catalogue.publish(world.release(NEW, NEW)).await.unwrap();
+    assert_eq!(world.files().len(), 1);
+}
+
+#[test]
+fn keys_are_read_from_public_key_files() {
+    assert_eq!(TrustedKeys::parse("\n").unwrap_err(), KeyError::None);
+    let text = TestKey::new(1).public() + "RWQ\n";
+    let error = TrustedKeys::parse(&text).unwrap_err();
+    assert!(matches!(error, KeyError::Line { line: 3, .. }), "{error}");
+}

@@ -1,0 +1,34 @@
+//! How what this crate keeps is written into the metadata store: JSON, times as milliseconds.
+
+use base::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use store::meta::{Entry, MetadataError};
+
+/// The JSON of something that always has one.
+pub(crate) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, MetadataError> {
+    serde_json::to_vec(value).map_err(|error| MetadataError::Unavailable {
+        operation: "write",
+        reason: error.to_string(),
+    })
+}
+
+/// What an entry holds.
+pub(crate) fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, MetadataError> {
+    serde_json::from_slice(&entry.value).map_err(|error| MetadataError::Unavailable {
+        operation: "read",
+        reason: format!("key `{}` is unreadable: {error}", entry.key),
+    })
+}
+
+/// For `#[serde(with)]`: a time as milliseconds since 1970.
+pub(crate) mod time {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp};
+
+    pub(crate) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        at.ms().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_ms)
+    }
+}

@@ -1,0 +1,157 @@
+//! What tests run on: clocks, and metadata in memory that can be interrupted at every step.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use base::{Clock, Sleep, Timestamp};
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use parking_lot::Mutex;
+use store::meta::{Entry, Expected, LeaseId, MetadataError, MetadataStore, Revision, Watch};
+
+use crate::Zone;
+
+/// The instant at which clocks of `zone` show `local`, e.g. `2026-03-11T00:10`.
+pub(crate) fn at(zone: &Zone, local: &str) -> Timestamp {
+    zone.first_at(local.parse().unwrap())
+}
+
+/// Time that a test sets. Who sleeps moves it to when it would wake up: nobody else is awake.
+#[derive(Default)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    pub(crate) fn set(&self, at: Timestamp) {
+        self.0.store(at.ms(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.0.load(Ordering::Relaxed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now().since(Timestamp::default())
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let (time, until) = (Arc::clone(&self.0), self.now().after(duration));
+        Box::pin(async move {
+            once_pending().await;
+            time.fetch_max(until.ms(), Ordering::Relaxed);
+        })
+    }
+}
+
+/// Gives way once, so that a test may drop whoever waits.
+pub(crate) async fn once_pending() {
+    let mut given_way = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut given_way, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+/// Metadata in memory. Each change gives way before it happens and again after it.
+#[derive(Default)]
+pub(crate) struct MemoryMetadata(Mutex<(BTreeMap<String, Entry>, Revision)>);
+
+impl MemoryMetadata {
+    fn change(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+    ) -> Result<Revision, MetadataError> {
+        let mut state = self.0.lock();
+        let found = state.0.get(key).map(|entry| entry.revision);
+        let fits = match expected {
+            Expected::Absent => found.is_none(),
+            Expected::At(revision) => found == Some(revision),
+        };
+        if !fits {
+            return Err(MetadataError::Conflict {
+                key: key.to_owned(),
+                found,
+                expected,
+            });
+        }
+        state.1.0 += 1;
+        let revision = state.1;
+        match value {
+            Some(value) => {
+                let key = key.to_owned();
+                let entry = Entry {
+                    key: key.clone(),
+                    value,
+                    revision,
+                };
+                state.0.insert(key, entry);
+            }
+            None => _ = state.0.remove(key),
+        }
+        Ok(revision)
+    }
+}
+
+impl MetadataStore for MemoryMetadata {
+    fn get(&self, key: &str) -> BoxFuture<'_, Result<Option<Entry>, MetadataError>> {
+        let found = self.0.lock().0.get(key).cloned();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn range(&self, prefix: &str) -> BoxFuture<'_, Result<(Vec<Entry>, Revision), MetadataError>> {
+        let state = self.0.lock();
+        let entries = state.0.values();
+        let found = entries
+            .filter(|entry| entry.key.starts_with(prefix))
+            .cloned()
+            .collect();
+        let revision = state.1;
+        async move { Ok((found, revision)) }.boxed()
+    }
+
+    fn compare_and_set(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+        _: Option<LeaseId>,
+    ) -> BoxFuture<'_, Result<Revision, MetadataError>> {
+        let key = key.to_owned();
+        async move {
+            once_pending().await;
+            let changed = self.change(&key, expected, value);
+            once_pending().await;
+            changed
+        }
+        .boxed()
+    }
+
+    fn watch(&self, _: &str, _: Revision) -> Watch {
+        stream::pending().boxed()
+    }
+
+    fn grant_lease(&self, _: Duration) -> BoxFuture<'_, Result<LeaseId, MetadataError>> {
+        async { Ok(LeaseId(1)) }.boxed()
+    }
+
+    fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), MetadataError>> {
+        async move { Err(MetadataError::LeaseExpired(lease)) }.boxed()
+    }
+
+    fn revoke_lease(&self, _: LeaseId) -> BoxFuture<'_, Result<(), MetadataError>> {
+        async { Ok(()) }.boxed()
+    }
+}
