@@ -567,3 +567,19 @@ pub const BINARY_VERSION_MS_MAX: u64 = 10_000;
 
 /// Most bytes that a binary may say of its version; ours has one line.
 pub const BINARY_VERSION_BYTES_MAX: u64 = 4 * 1024;
+
+/// Ended update tasks that are remembered of an instance; with one a week they reach back a year.
+pub const UPDATE_TASKS_ENDED_MAX: usize = 52;
+
+/// How long an update may run before it is flagged: updates take less, as the service has it.
+pub const UPDATE_MS_NORMAL_MAX: u64 = 30 * 60 * 1_000;
+
+/// How late an update may start and still count as on time, in milliseconds: what a scheduler with
+/// much to do, or one that was just replaced, needs.
+pub const UPDATE_LATE_MS_MAX: u64 = 5 * 60 * 1_000;
+
+/// Longest reason of a failure that is kept.
+pub const FAILURE_REASON_CHARACTERS_MAX: usize = 1_024;
+
+/// How often a change of metadata is decided anew because somebody else changed the key meanwhile.
+pub const METADATA_ATTEMPTS_MAX: u32 = 16;

@@ -9,6 +9,7 @@ mod release;
 mod stored;
 #[cfg(test)]
 mod test_world;
+mod update;
 mod version;
 mod window;
 mod zone;
@@ -17,6 +18,9 @@ pub use day::{Day, DayError};
 pub use release::{
     BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,
     TrustedKeys,
+};
+pub use update::{
+    Due, Operation, Permit, Task, TaskState, UpdateError, UpdateInProgress, UpdateRecord, Updates,
 };
 pub use version::{UpdateKind, Version, VersionError};
 pub use window::{Window, WindowError};

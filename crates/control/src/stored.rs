@@ -32,3 +32,37 @@ pub(crate) mod time {
         i64::deserialize(from).map(Timestamp::from_ms)
     }
 }
+
+/// For `#[serde(with)]`: a time that may be missing.
+pub(crate) mod time_or_none {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp};
+
+    pub(crate) fn serialize<S: Serializer>(
+        at: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        at.map(Timestamp::ms).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(from)?.map(Timestamp::from_ms))
+    }
+}
+
+/// For `#[serde(with)]`: the id of an instance.
+pub(crate) mod instance {
+    use base::InstanceId;
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(id: &InstanceId, to: S) -> Result<S::Ok, S::Error> {
+        id.as_str().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<InstanceId, D::Error> {
+        InstanceId::new(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
