@@ -76,6 +76,10 @@ pub const INSTANCE_TAGS_MAX: usize = 20;
 /// Longest key or value of a tag, in characters: the service's limit.
 pub const TAG_CHARACTERS_MAX: usize = 128;
 
+/// Longest time that messages of an instance may be kept for, in hours: 30 days. The service names
+/// none.
+pub const RETENTION_HOURS_MAX: u32 = 720;
+
 /// Largest log position: the low 48 bits of the physical offset, 256 TiB per shard.
 pub const LOG_POSITION_MAX: u64 = (1 << 48) - 1;
 

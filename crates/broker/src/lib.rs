@@ -52,6 +52,7 @@ mod metadata;
 mod metrics;
 mod offset;
 mod placing;
+pub mod plan;
 mod progress;
 mod pull;
 mod pulled;

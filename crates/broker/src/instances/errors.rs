@@ -1,10 +1,10 @@
 //! Why instances are not created, changed or deleted.
 
-use base::{ErrorKind, InstanceId};
+use base::{ErrorKind, InstanceId, Timestamp};
 use store::meta::MetadataError;
 
 use super::HostError;
-use crate::InstanceNotFound;
+use crate::{InstanceNotFound, Series, plan::PlanError};
 
 /// Why a text about an instance is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,18 @@ pub enum CreateInstanceError {
     /// A text is wrong.
     #[error(transparent)]
     Text(#[from] InstanceTextError),
+    /// The plan cannot be ordered.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Editions are of the 5.x series.
+    #[error("instance of series `{series}` asked for with an edition, expected series 5.x")]
+    PlanOfSeries {
+        /// The series.
+        series: Series,
+    },
+    /// The operator does not let new instances of the 4.x series be made.
+    #[error("instances of series 4.x are not created on this server, expected series 5.x")]
+    SeriesClosed,
     /// There are as many as there may be.
     #[error("server has {count} instances, limit {limit}")]
     TooMany {
@@ -101,7 +113,9 @@ impl CreateInstanceError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSeries | Self::Text(_) => ErrorKind::Request,
+            Self::NoSeries | Self::Text(_) | Self::PlanOfSeries { .. } => ErrorKind::Request,
+            Self::Plan(error) => error.kind(),
+            Self::SeriesClosed => ErrorKind::Denied,
             Self::TooMany { .. } => ErrorKind::Limit,
             Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
             Self::Host { .. } => ErrorKind::Fault,
@@ -118,6 +132,15 @@ pub enum UpdateInstanceError {
     /// A text is wrong.
     #[error(transparent)]
     Text(#[from] InstanceTextError),
+    /// The plan cannot be as the change would have it, or there is none.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An instance that is paid for as it goes has no subscription.
+    #[error("instance `{instance}` is paid for as it goes, expected one with a subscription")]
+    NoSubscription {
+        /// Which.
+        instance: InstanceId,
+    },
     /// The server stops.
     #[error("server is stopping, no instance is changed any more")]
     Stopping,
@@ -137,7 +160,8 @@ impl UpdateInstanceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Text(_) => ErrorKind::Request,
+            Self::Text(_) | Self::NoSubscription { .. } => ErrorKind::Request,
+            Self::Plan(error) => error.kind(),
             Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
         }
     }
@@ -164,6 +188,14 @@ pub enum DeleteInstanceError {
         topics: usize,
         /// Groups that it has.
         groups: usize,
+    },
+    /// It is subscribed to.
+    #[error("subscription of instance `{instance}` runs until {until} ms, unsubscribe first")]
+    Subscribed {
+        /// Which.
+        instance: InstanceId,
+        /// Until when, in ms since 1970.
+        until: Timestamp,
     },
     /// The server stops.
     #[error("server is stopping, no instance is deleted any more")]
@@ -194,7 +226,9 @@ impl DeleteInstanceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Default { .. } | Self::NotEmpty { .. } => ErrorKind::Request,
+            Self::Default { .. } | Self::NotEmpty { .. } | Self::Subscribed { .. } => {
+                ErrorKind::Request
+            }
             Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
             Self::Host { .. } => ErrorKind::Fault,
         }

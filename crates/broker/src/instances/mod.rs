@@ -16,6 +16,7 @@
 
 mod errors;
 mod id;
+mod plan;
 mod record;
 
 use std::{
@@ -40,6 +41,7 @@ pub use self::{
 use crate::{
     Instance, InstanceNotFound, Router, Series,
     metadata::{overwrite, unreadable},
+    plan::InstanceStatus,
 };
 
 /// Where the records are.
@@ -86,6 +88,8 @@ pub struct InstancesParts {
     pub random: Arc<dyn Random>,
     /// Series of the default instance.
     pub default_series: Series,
+    /// Whether instances of the 4.x series may be created.
+    pub series_4_created: bool,
 }
 
 /// The instances of a server. All methods may be called from any thread; a change that was begun is
@@ -215,6 +219,11 @@ impl Instances {
         if spec.series == Series::Any {
             return Err(CreateInstanceError::NoSeries);
         }
+        if spec.series == Series::V4 && !self.parts.series_4_created {
+            return Err(CreateInstanceError::SeriesClosed);
+        }
+        let now = self.parts.clock.now();
+        let plan = plan::ordered(spec.plan, spec.series, now)?;
         let _change = self.changes.lock().await;
         let (count, limit) = (self.records.read().len(), limits::INSTANCES_PER_SERVER_MAX);
         if count >= limit {
@@ -225,8 +234,10 @@ impl Instances {
             series: spec.series,
             display_name: spec.display_name,
             remark: spec.remark,
-            created_at: self.parts.clock.now(),
+            created_at: now,
             tags: spec.tags,
+            status: InstanceStatus::Running,
+            plan,
         };
         record.check()?;
         self.register(&mut record)
@@ -299,16 +310,24 @@ impl Instances {
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         let _change = self.changes.lock().await;
         let before = self.get(id)?;
-        let record = InstanceRecord::clone(&before).changed(change);
+        let record = InstanceRecord::clone(&before).changed(change)?;
+        self.replace(record).await
+    }
+
+    /// Puts a changed record in the place of the one before. The caller holds off other changes.
+    async fn replace(
+        &self,
+        record: InstanceRecord,
+    ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         record.check()?;
         self.put(&record, Phase::Running).await.map_err(|source| {
             UpdateInstanceError::Metadata {
-                instance: id.clone(),
+                instance: record.id.clone(),
                 source,
             }
         })?;
-        let record = Arc::new(record);
-        self.records.write().insert(id.clone(), Arc::clone(&record));
+        let (id, record) = (record.id.clone(), Arc::new(record));
+        self.records.write().insert(id, Arc::clone(&record));
         Ok(record)
     }
 
@@ -405,6 +424,8 @@ impl Instances {
                 remark: String::new(),
                 created_at: self.parts.clock.now(),
                 tags: BTreeMap::new(),
+                status: InstanceStatus::Running,
+                plan: None,
             },
         };
         self.put(&record, Phase::Running).await?;

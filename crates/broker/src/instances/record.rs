@@ -2,7 +2,8 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `instance-registry/<id>` | JSON: phase, series, display name, remark, creation time, tags |
+//! | `instance-registry/<id>` | JSON: phase, series, display name, remark, creation time, tags, |
+//! | | status, plan |
 //!
 //! The keys are apart from `instances/<id>/...`, so that the registry is read without reading all
 //! topics and groups. Fields are only ever added, with a default.
@@ -13,7 +14,10 @@ use base::{InstanceId, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 use super::InstanceTextError;
-use crate::Series;
+use crate::{
+    Series,
+    plan::{InstanceStatus, Plan, PlanChange, PlanError},
+};
 
 /// What is known of an instance beside its topics and groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub struct InstanceRecord {
     pub created_at: Timestamp,
     /// Labels by key.
     pub tags: BTreeMap<String, String>,
+    /// Whether it is in service.
+    pub status: InstanceStatus,
+    /// What it was ordered as; without one it has no limits but the product's.
+    pub plan: Option<Plan>,
 }
 
 /// What an instance is created with.
@@ -43,6 +51,8 @@ pub struct InstanceSpec {
     pub remark: String,
     /// Labels by key.
     pub tags: BTreeMap<String, String>,
+    /// What it is ordered as; its subscription begins when it is created.
+    pub plan: Option<Plan>,
 }
 
 /// What is to be changed of an instance; `None` leaves it as it is.
@@ -54,6 +64,8 @@ pub struct InstanceChange {
     pub remark: Option<String>,
     /// All its labels.
     pub tags: Option<BTreeMap<String, String>>,
+    /// What it was ordered as.
+    pub plan: Option<PlanChange>,
 }
 
 /// How far an instance is in its life. One found in another phase than [`Phase::Running`] at the
@@ -77,6 +89,15 @@ pub(super) struct Stored {
     created_at_ms: i64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(default = "running")]
+    status: InstanceStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
+}
+
+/// Of records from before there was a status.
+fn running() -> InstanceStatus {
+    InstanceStatus::Running
 }
 
 impl InstanceRecord {
@@ -88,15 +109,21 @@ impl InstanceRecord {
             remark: self.remark.clone(),
             created_at_ms: self.created_at.ms(),
             tags: self.tags.clone(),
+            status: self.status,
+            plan: self.plan.clone(),
         };
         serde_json::to_vec(&stored).expect("plain data becomes JSON")
     }
 
-    pub(super) fn changed(mut self, change: InstanceChange) -> Self {
+    pub(super) fn changed(mut self, change: InstanceChange) -> Result<Self, PlanError> {
         self.display_name = change.display_name.unwrap_or(self.display_name);
         self.remark = change.remark.unwrap_or(self.remark);
         self.tags = change.tags.unwrap_or(self.tags);
-        self
+        if let Some(change) = change.plan {
+            let plan = self.plan.ok_or(PlanError::None)?;
+            self.plan = Some(plan.changed(change)?);
+        }
+        Ok(self)
     }
 
     /// Checks the texts that people chose.
@@ -135,6 +162,8 @@ impl Stored {
             remark: self.remark,
             created_at: Timestamp::from_ms(self.created_at_ms),
             tags: self.tags,
+            status: self.status,
+            plan: self.plan,
         }
     }
 }

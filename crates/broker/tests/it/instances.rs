@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::support::{TestClock, group, topic};
 
-struct Host {
+pub(crate) struct Host {
     metadata: Arc<dyn MetadataStore>,
     clock: Arc<TestClock>,
     seen: Mutex<Seen>,
@@ -72,15 +72,16 @@ impl InstanceHost for Host {
     }
 }
 
-struct Bench {
-    instances: Arc<Instances>,
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) instances: Arc<Instances>,
     router: Arc<Router>,
     host: Arc<Host>,
     folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::open(tempfile::tempdir().expect("the test allows no failure here"))
     }
 
@@ -100,11 +101,13 @@ impl Bench {
             metadata,
             router: router.clone(),
             host: host.clone(),
-            clock,
+            clock: clock.clone(),
             random,
             default_series: Series::Any,
+            series_4_created: true,
         };
         Self {
+            clock,
             instances: block_on(Instances::open(parts)).expect("the test allows no failure here"),
             router,
             host,
@@ -113,7 +116,7 @@ impl Bench {
     }
 
     /// As after a crash.
-    fn reopen(self) -> Self {
+    pub(crate) fn reopen(self) -> Self {
         let folder = self.folder;
         drop((self.instances, self.router, self.host));
         Self::open(folder)

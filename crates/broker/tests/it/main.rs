@@ -11,6 +11,7 @@ mod instances;
 mod lite;
 mod lock;
 mod offset;
+mod plans;
 mod receive;
 mod restart;
 mod retention;

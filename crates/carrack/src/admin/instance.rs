@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand, ValueEnum};
 use client::ClientError;
 use serde::Serialize;
-use wire::remoting::{ResponseCode, body::InstanceInfo};
+use wire::remoting::{
+    ResponseCode,
+    body::{InstanceInfo, PlanInfo},
+};
 
 use super::{
+    plan::{self, PeriodOptions, PlanOptions, SizeOptions},
     servers::Servers,
     show::{self, Rows},
     time,
@@ -24,6 +28,8 @@ pub(crate) enum InstanceCommand {
         series: SeriesChoice,
         #[command(flatten)]
         texts: Texts,
+        #[command(flatten)]
+        plan: PlanOptions,
         #[command(flatten)]
         server: ServerOptions,
     },
@@ -45,6 +51,38 @@ pub(crate) enum InstanceCommand {
         id: String,
         #[command(flatten)]
         texts: Texts,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
+    /// Change what an instance with a plan was ordered as
+    ChangeSpec {
+        /// Id of the instance
+        id: String,
+        #[command(flatten)]
+        size: SizeOptions,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
+    /// Prolong the subscription of an instance; one that has stopped is in service again
+    Renew {
+        /// Id of the instance
+        id: String,
+        #[command(flatten)]
+        period: PeriodOptions,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
+    /// End the subscription of an instance: it stops, keeps all that it has, and can be released
+    Unsubscribe {
+        /// Id of the instance
+        id: String,
+        #[command(flatten)]
+        server: ServerOptions,
+    },
+    /// Delete an instance that has no topics and groups any more, and to which nobody is subscribed
+    Release {
+        /// Id of the instance
+        id: String,
         #[command(flatten)]
         server: ServerOptions,
     },
@@ -121,6 +159,9 @@ struct Shown {
     created_at_ms: i64,
     topics: u64,
     groups: u64,
+    status: String,
+    /// `null` where it was created without an edition.
+    plan: Option<PlanInfo>,
 }
 
 impl From<InstanceInfo> for Shown {
@@ -134,6 +175,8 @@ impl From<InstanceInfo> for Shown {
             created_at_ms: info.created_at_ms.unwrap_or_default(),
             topics: info.topic_count.unwrap_or_default(),
             groups: info.group_count.unwrap_or_default(),
+            status: info.status.unwrap_or_default(),
+            plan: info.plan,
         }
     }
 }
@@ -143,10 +186,12 @@ pub(super) async fn run(command: InstanceCommand) -> Result<(), Failure> {
         InstanceCommand::Create {
             series,
             texts,
+            plan,
             server,
         } => {
             let spec = InstanceInfo {
                 series: Some(series.name().to_owned()),
+                plan: plan.info(),
                 ..texts.info()
             };
             let servers = Servers::connect(&server).await?;
@@ -168,6 +213,37 @@ pub(super) async fn run(command: InstanceCommand) -> Result<(), Failure> {
             let changed = changed.map_err(|error| not_found(&id, error))?;
             describe(changed.into(), &server)
         }
+        InstanceCommand::ChangeSpec { id, size, server } => {
+            let servers = Servers::connect(&server).await?;
+            let change = InstanceInfo {
+                plan: Some(size.info()),
+                ..InstanceInfo::default()
+            };
+            let changed = servers.entry().update_instance(&id, &change).await;
+            let changed = changed.map_err(|error| not_found(&id, error))?;
+            describe(changed.into(), &server)
+        }
+        InstanceCommand::Renew { id, period, server } => {
+            let servers = Servers::connect(&server).await?;
+            let mut info = PlanInfo::default();
+            period.write(&mut info);
+            let renewed = servers.entry().renew_instance(&id, &info).await;
+            let renewed = renewed.map_err(|error| not_found(&id, error))?;
+            describe(renewed.into(), &server)
+        }
+        InstanceCommand::Unsubscribe { id, server } => {
+            let servers = Servers::connect(&server).await?;
+            let ended = servers.entry().unsubscribe_instance(&id).await;
+            let ended = ended.map_err(|error| not_found(&id, error))?;
+            describe(ended.into(), &server)
+        }
+        InstanceCommand::Release { id, server } => {
+            let servers = Servers::connect(&server).await?;
+            let released = servers.entry().release_instance(&id).await;
+            released.map_err(|error| not_found(&id, error))?;
+            let json = serde_json::json!({ "instance": id, "released": true });
+            show::answer(server.output, &json, || format!("instance {id} released\n"))
+        }
         InstanceCommand::Delete { id, server } => {
             let servers = Servers::connect(&server).await?;
             let deleted = servers.entry().delete_instance(&id).await;
@@ -184,13 +260,15 @@ async fn list(options: &ServerOptions) -> Result<(), Failure> {
     let instances: Vec<Shown> = instances.into_iter().map(Into::into).collect();
     show::answer(options.output, &instances, || {
         let columns = [
-            "INSTANCE", "SERIES", "NAME", "TOPICS>", "GROUPS>", "CREATED",
+            "INSTANCE", "SERIES", "EDITION", "STATUS", "NAME", "TOPICS>", "GROUPS>", "CREATED",
         ];
         let mut rows = Rows::new(&columns);
         for instance in &instances {
             rows.push([
                 instance.instance.clone(),
                 instance.series.clone(),
+                plan::edition(instance.plan.as_ref()),
+                instance.status.clone(),
                 instance.name.clone(),
                 instance.topics.to_string(),
                 instance.groups.to_string(),
@@ -208,7 +286,7 @@ fn describe(shown: Shown, options: &ServerOptions) -> Result<(), Failure> {
             .iter()
             .map(|(key, value)| format!("{key}={value}"));
         let tags: Vec<String> = tags.collect();
-        show::facts(&[
+        let mut facts = vec![
             ("instance", shown.instance.clone()),
             ("series", shown.series.clone()),
             ("name", shown.name.clone()),
@@ -217,7 +295,10 @@ fn describe(shown: Shown, options: &ServerOptions) -> Result<(), Failure> {
             ("created", time::shown(shown.created_at_ms)),
             ("topics", shown.topics.to_string()),
             ("groups", shown.groups.to_string()),
-        ])
+            ("status", shown.status.clone()),
+        ];
+        facts.extend(shown.plan.iter().flat_map(plan::facts));
+        show::facts(&facts)
     })
 }
 

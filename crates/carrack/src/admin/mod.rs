@@ -8,6 +8,7 @@ mod acl;
 mod group;
 mod instance;
 mod message;
+mod plan;
 mod policy;
 mod reset_offset;
 mod servers;

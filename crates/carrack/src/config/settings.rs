@@ -87,6 +87,14 @@ settings! {
         flag: ("series", "SERIES"),
         restart: true,
     }
+    /// Whether new instances of the 4.x series may be created, which the service no longer sells to
+    /// new customers.
+    series_4_created: bool {
+        default: true,
+        shown: "true",
+        example: "false",
+        restart: true,
+    }
     /// How long messages that are received over ONS HTTP are invisible, in milliseconds. Clients
     /// cannot say, and expect five minutes.
     http_invisible_ms: u64 {

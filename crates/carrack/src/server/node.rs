@@ -59,6 +59,7 @@ impl Node {
             clock,
             random,
             default_series: series(settings.series),
+            series_4_created: settings.series_4_created,
         })
         .await?;
         Ok(Self {

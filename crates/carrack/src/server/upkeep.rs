@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::Clock;
-use broker::{Instance, Retention, Router, Shard};
+use broker::{Instance, Instances, Retention, Router, Shard};
 use tokio::runtime::Handle;
 
 use super::node::Node;
@@ -40,6 +40,7 @@ impl Upkeep {
     ) -> io::Result<Self> {
         let worker = Worker {
             router: node.router(),
+            instances: node.instances(),
             runtime: Handle::current(),
             clock,
             checkpoint_interval: Duration::from_millis(settings.checkpoint_interval_ms),
@@ -83,6 +84,7 @@ impl Drop for AbortOnPanic {
 
 struct Worker {
     router: Arc<Router>,
+    instances: Arc<Instances>,
     runtime: Handle,
     clock: Arc<dyn Clock>,
     checkpoint_interval: Duration,
@@ -112,6 +114,7 @@ impl Worker {
             if now >= retain_at {
                 retain_at = now + RETENTION_INTERVAL;
                 self.for_all(|instance, shard| self.retain(instance, shard));
+                self.runtime.block_on(self.instances.keep_subscriptions());
             }
         }
     }

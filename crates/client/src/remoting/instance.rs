@@ -2,7 +2,7 @@
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{Body, InstanceInfo, InstanceList},
+    body::{Body, InstanceInfo, InstanceList, PlanInfo},
     header::InstanceRequest,
 };
 
@@ -40,6 +40,44 @@ impl RemotingClient {
     pub async fn delete_instance(&self, instance_id: &str) -> Result<(), ClientError> {
         let header = InstanceRequest { instance_id };
         self.call(Command::request(RequestCode::DeleteInstance, &header))
+            .await?;
+        Ok(())
+    }
+
+    /// Prolongs the subscription of an instance by a period (31016).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn renew_instance(
+        &self,
+        instance_id: &str,
+        period: &PlanInfo,
+    ) -> Result<InstanceInfo, ClientError> {
+        let header = InstanceRequest { instance_id };
+        let command = Command::request(RequestCode::RenewInstance, &header);
+        self.body(command.with_body(period.encode())).await
+    }
+
+    /// Ends the subscription of an instance (31017).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn unsubscribe_instance(
+        &self,
+        instance_id: &str,
+    ) -> Result<InstanceInfo, ClientError> {
+        let header = InstanceRequest { instance_id };
+        self.body(Command::request(RequestCode::UnsubscribeInstance, &header))
+            .await
+    }
+
+    /// Deletes an instance that nobody is subscribed to any more (31018).
+    ///
+    /// # Errors
+    /// When there is none of that id, the server refuses or does not answer.
+    pub async fn release_instance(&self, instance_id: &str) -> Result<(), ClientError> {
+        let header = InstanceRequest { instance_id };
+        self.call(Command::request(RequestCode::ReleaseInstance, &header))
             .await?;
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Operations on instances. Those of the 5.x series have an API of their own and are not seen here.
 
 use base::Timestamp;
-use broker::{Instance, InstanceChange, InstanceRecord, InstanceSpec, Series};
+use broker::{
+    Instance, InstanceChange, InstanceRecord, InstanceSpec, Series, plan::InstanceStatus,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -71,6 +73,7 @@ pub(super) async fn update(call: &Call) -> Result<Fields, Refusal> {
             Some(_) => Some(remark(call)?),
         },
         tags: None,
+        plan: None,
     };
     instances.update(id, change).await?;
     Ok(Fields::new())
@@ -94,6 +97,8 @@ fn record(call: &Call, instance: &Instance) -> InstanceRecord {
         remark: String::new(),
         created_at: Timestamp::from_ms(0),
         tags: std::collections::BTreeMap::new(),
+        status: InstanceStatus::Running,
+        plan: None,
     });
     if record.display_name.is_empty() {
         record.display_name = record.id.to_string();

@@ -310,6 +310,9 @@ fn create_instance_code(error: &CreateInstanceError) -> Code {
     match error {
         CreateInstanceError::NoSeries
         | CreateInstanceError::Text(_)
+        | CreateInstanceError::Plan(_)
+        | CreateInstanceError::PlanOfSeries { .. }
+        | CreateInstanceError::SeriesClosed
         | CreateInstanceError::TooMany { .. }
         | CreateInstanceError::Stopping
         | CreateInstanceError::Host { .. }
@@ -321,6 +324,8 @@ fn update_instance_code(error: &UpdateInstanceError) -> Code {
     match error {
         UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
         UpdateInstanceError::Text(_)
+        | UpdateInstanceError::Plan(_)
+        | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -331,6 +336,7 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::NotFound(_) => Code::InstanceNotFound,
         DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
         DeleteInstanceError::Default { .. }
+        | DeleteInstanceError::Subscribed { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }
         | DeleteInstanceError::Metadata { .. } => by_kind(error.kind()),

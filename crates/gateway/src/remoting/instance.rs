@@ -1,5 +1,5 @@
-//! Instances (codes 31011 to 31015, which are this server's own): created, changed, deleted and
-//! listed by its command line.
+//! Instances (codes 31011 to 31019, which are this server's own): created, changed, deleted,
+//! listed and renewed by its command line.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use base::InstanceId;
 use broker::{InstanceChange, InstanceRecord, InstanceSpec, Instances, Series};
 use wire::remoting::{
     Command, ResponseCode,
-    body::{Body, InstanceInfo, InstanceList},
+    body::{Body, InstanceInfo, InstanceList, PlanInfo},
     header::InstanceRequest,
 };
 
 use super::{
     connection::Connection,
+    plan,
     reply::{Answer, Refusal, Reply},
 };
 
@@ -30,6 +31,7 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
         display_name: said.display_name.unwrap_or_default(),
         remark: said.remark.unwrap_or_default(),
         tags: said.tags.unwrap_or_default(),
+        plan: said.plan.as_ref().map(plan::ordered).transpose()?,
     });
     let record = created.await?;
     Ok(Reply::body(request, &info(connection, &record)))
@@ -43,6 +45,7 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
         display_name: said.display_name,
         remark: said.remark,
         tags: said.tags,
+        plan: said.plan.as_ref().map(plan::change).transpose()?,
     };
     let record = instances(connection)?.update(&id, change).await?;
     Ok(Reply::body(request, &info(connection, &record)))
@@ -51,6 +54,25 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
 /// Code 31013.
 pub(super) async fn delete(connection: &Connection, request: &Command) -> Answer {
     instances(connection)?.delete(&id(request)?).await?;
+    Ok(Reply::success(request))
+}
+
+/// Code 31016.
+pub(super) async fn renew(connection: &Connection, request: &Command) -> Answer {
+    let period = plan::period(&PlanInfo::decode(&request.body)?)?;
+    let renewed = instances(connection)?.renew(&id(request)?, period).await?;
+    Ok(Reply::body(request, &info(connection, &renewed)))
+}
+
+/// Code 31017.
+pub(super) async fn unsubscribe(connection: &Connection, request: &Command) -> Answer {
+    let ended = instances(connection)?.unsubscribe(&id(request)?).await?;
+    Ok(Reply::body(request, &info(connection, &ended)))
+}
+
+/// Code 31018.
+pub(super) async fn release(connection: &Connection, request: &Command) -> Answer {
+    instances(connection)?.release(&id(request)?).await?;
     Ok(Reply::success(request))
 }
 
@@ -94,5 +116,7 @@ fn info(connection: &Connection, record: &InstanceRecord) -> InstanceInfo {
         created_at_ms: Some(record.created_at.ms()),
         topic_count: counts.map(|(topics, _)| topics as u64),
         group_count: counts.map(|(_, groups)| groups as u64),
+        status: Some(record.status.to_string()),
+        plan: record.plan.as_ref().map(plan::info),
     }
 }

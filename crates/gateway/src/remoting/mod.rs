@@ -23,6 +23,7 @@ mod notification;
 mod offset;
 mod output;
 mod peek;
+mod plan;
 mod pop;
 mod pull;
 mod push;

@@ -11,7 +11,7 @@ use broker::{
     CreateTopicError, DeleteInstanceError, DeleteTopicError, EndTransactionError, HeartbeatError,
     KvConfigError, LockError, OffsetError, ProgressError, PullError, QueryError, RecallError,
     ReceiveError, ResetOffsetError, SendBackError, SendError, SetRequestModeError,
-    UpdateInstanceError, access::AccessError,
+    UpdateInstanceError, access::AccessError, plan::PlanError,
 };
 use store::log::AppendError;
 use wire::remoting::{
@@ -45,6 +45,7 @@ refusals! {
     ProgressError => progress;
     ResetOffsetError => reset_offset;
     KvConfigError => kv_config;
+    PlanError => plan;
     CreateInstanceError => create_instance;
     UpdateInstanceError => update_instance;
     DeleteInstanceError => delete_instance;
@@ -55,10 +56,21 @@ refusals! {
     BitSetError => bit_set;
 }
 
+fn plan(error: &PlanError) -> Code {
+    match error {
+        PlanError::Value { .. } | PlanError::None => Code::InvalidParameter,
+    }
+}
+
 fn create_instance(error: &CreateInstanceError) -> Code {
     match error {
-        CreateInstanceError::NoSeries | CreateInstanceError::Text(_) => Code::InvalidParameter,
-        CreateInstanceError::TooMany { .. } => Code::IllegalOperation,
+        CreateInstanceError::NoSeries
+        | CreateInstanceError::Text(_)
+        | CreateInstanceError::Plan(_)
+        | CreateInstanceError::PlanOfSeries { .. } => Code::InvalidParameter,
+        CreateInstanceError::TooMany { .. } | CreateInstanceError::SeriesClosed => {
+            Code::IllegalOperation
+        }
         CreateInstanceError::Stopping | CreateInstanceError::Metadata { .. } => Code::SystemBusy,
         CreateInstanceError::Host { .. } => Code::SystemError,
     }
@@ -67,7 +79,8 @@ fn create_instance(error: &CreateInstanceError) -> Code {
 fn update_instance(error: &UpdateInstanceError) -> Code {
     match error {
         UpdateInstanceError::NotFound(_) => Code::QueryNotFound,
-        UpdateInstanceError::Text(_) => Code::InvalidParameter,
+        UpdateInstanceError::Text(_) | UpdateInstanceError::Plan(_) => Code::InvalidParameter,
+        UpdateInstanceError::NoSubscription { .. } => Code::IllegalOperation,
         UpdateInstanceError::Stopping | UpdateInstanceError::Metadata { .. } => Code::SystemBusy,
     }
 }
@@ -75,9 +88,9 @@ fn update_instance(error: &UpdateInstanceError) -> Code {
 fn delete_instance(error: &DeleteInstanceError) -> Code {
     match error {
         DeleteInstanceError::NotFound(_) => Code::QueryNotFound,
-        DeleteInstanceError::Default { .. } | DeleteInstanceError::NotEmpty { .. } => {
-            Code::IllegalOperation
-        }
+        DeleteInstanceError::Default { .. }
+        | DeleteInstanceError::NotEmpty { .. }
+        | DeleteInstanceError::Subscribed { .. } => Code::IllegalOperation,
         DeleteInstanceError::Stopping | DeleteInstanceError::Metadata { .. } => Code::SystemBusy,
         DeleteInstanceError::Host { .. } => Code::SystemError,
     }

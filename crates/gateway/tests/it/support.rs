@@ -178,6 +178,7 @@ impl Server {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(11)),
             default_series: setup.series,
+            series_4_created: true,
         };
         let instances = Instances::open(parts).await.unwrap();
         let default = InstanceId::default_instance();

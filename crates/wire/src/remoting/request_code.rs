@@ -201,6 +201,9 @@ request_codes! {
     DeleteInstance = 31013 "delete_instance";
     GetInstance = 31014 "get_instance";
     ListInstances = 31015 "list_instances";
+    RenewInstance = 31016 "renew_instance";
+    UnsubscribeInstance = 31017 "unsubscribe_instance";
+    ReleaseInstance = 31018 "release_instance";
     PopMessage = 200050 "pop_message";
     AckMessage = 200051 "ack_message";
     PeekMessage = 200052 "peek_message";

@@ -284,6 +284,9 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::CreateInstance
         | Code::UpdateInstance
         | Code::DeleteInstance
+        | Code::RenewInstance
+        | Code::UnsubscribeInstance
+        | Code::ReleaseInstance
         | Code::CreateRamPolicy
         | Code::UpdateRamPolicy
         | Code::DeleteRamPolicy
