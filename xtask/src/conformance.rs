@@ -5,6 +5,7 @@
 //! says what passed. The drivers and their line protocol are described in `conformance/README.md`.
 
 mod build;
+mod class_archive;
 mod clients;
 pub(crate) mod deadline;
 mod driver;
@@ -137,6 +138,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .iter()
         .flat_map(|client| cases(&run, client))
         .collect();
+    class_archive::make_all(&run, single.iter().chain(&together).copied());
     let mut lines = run_cases(&run, &cases, arguments.jobs);
     let mut pairs = Vec::new();
     if !together.is_empty() && arguments.scenario.is_none() {

@@ -1,6 +1,6 @@
 //! The released clients, and how their drivers are started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::features::{self, Feature, Lack};
@@ -334,11 +334,45 @@ impl Client {
 
     /// The command that starts this client's driver, once it is built.
     pub(crate) fn driver(&self, root: &Path, endpoint: &str) -> Command {
+        self.command(root, endpoint, "SharedArchiveFile")
+    }
+
+    /// The same for a client in Java, which writes [`Self::class_archive`] when it ends.
+    pub(crate) fn recorder(&self, root: &Path, endpoint: &str) -> Command {
+        self.command(root, endpoint, "ArchiveClassesAtExit")
+    }
+
+    /// Where the classes that a client in Java loads are kept for its next processes.
+    pub(crate) fn class_archive(&self, root: &Path) -> PathBuf {
+        java_products(self.name, root).join("classes.jsa")
+    }
+
+    /// The driver of a client in Java.
+    pub(crate) fn classes(&self, root: &Path) -> PathBuf {
+        let products = java_products(self.name, root);
+        products.join(format!("{}-0.jar", java_module(self.name)))
+    }
+
+    fn command(&self, root: &Path, endpoint: &str, archive_option: &str) -> Command {
         let products = root.join("target/conformance");
         // Client libraries log below the home folder: they get one of their own.
         let home = products.join("home");
         let mut command = match self.language {
-            Language::Java => java(self.name, &products, &home),
+            Language::Java => {
+                let archive = self.class_archive(root);
+                let mut command = java(&home);
+                command.arg(format!("-XX:{archive_option}={}", archive.display()));
+                command.args([
+                    "-cp",
+                    &format!(
+                        "{}:{}/lib/*",
+                        self.classes(root).display(),
+                        java_products(self.name, root).display()
+                    ),
+                ]);
+                command.arg(java_main(self.name));
+                command
+            }
             Language::Python => {
                 let mut command = Command::new(products.join(self.folder).join("bin/python"));
                 command.arg(root.join("conformance").join(self.folder).join("driver.py"));
@@ -362,25 +396,34 @@ impl Client {
     }
 }
 
-fn java(name: &str, products: &Path, home: &Path) -> Command {
-    let module = name.trim_start_matches("java-");
-    let main = match module {
+fn java_module(name: &str) -> &str {
+    name.trim_start_matches("java-")
+}
+
+fn java_products(name: &str, root: &Path) -> PathBuf {
+    root.join("target/conformance/java").join(java_module(name))
+}
+
+fn java_main(name: &str) -> String {
+    let main = match java_module(name) {
         "grpc" => "grpc.GrpcDriver",
         "ons-1" | "ons-2" => "ons.OnsDriver",
         "ons-http" => "http.OnsHttpDriver",
         "remoting-3" => "remoting3.Remoting3Driver",
         _ => "remoting.RemotingDriver",
     };
-    let folder = products.join("java").join(module);
-    let class_path = format!("{0}/classes:{0}/lib/*", folder.display());
+    format!("carrack.conformance.{main}")
+}
+
+fn java(home: &Path) -> Command {
     let mut command = Command::new("java");
     command
         .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        // Standard output is the driver's.
+        .args(["-Xlog:disable", "-Xlog:all=error:stderr"])
         .arg(format!("-Duser.home={}", home.display()))
         // A retry topic that appears is consumed soon; by default it takes up to 20 s.
-        .arg("-Drocketmq.client.rebalance.waitInterval=2000")
-        .args(["-cp", &class_path])
-        .arg(format!("carrack.conformance.{main}"));
+        .arg("-Drocketmq.client.rebalance.waitInterval=2000");
     command
 }
 
