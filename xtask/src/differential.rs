@@ -4,9 +4,9 @@
 //! Seeds run side by side, each with topics and groups of its own; the operations of a seed run one
 //! after the other, so that what is to be seen of each is settled. It is compared operation by
 //! operation. What differs is either an accepted difference (`differential/rules.rs`), or is run
-//! again alone, for the original is not the same on a busy machine: it revives late, and a pop finds
-//! fewer messages. What differs again fails the run, which then looks for fewer operations that
-//! differ as well. What does not is named at the end.
+//! again alone, for the original is not the same on a busy machine: it revives late, and a pop
+//! finds fewer messages. What differs again fails the run, which then looks for fewer operations
+//! that differ as well. What does not is named at the end.
 
 mod driver;
 mod operation;

@@ -52,7 +52,8 @@ impl Clock for TestClock {
     }
 }
 
-/// The machine's clock. It sleeps within a runtime only; the committer waits in a thread of its own.
+/// The machine's clock. It sleeps within a runtime only; the committer waits in a thread of its
+/// own.
 pub(crate) struct RealClock(std::time::Instant);
 
 impl RealClock {
