@@ -6,12 +6,14 @@
 
 mod day;
 mod release;
+mod rolling;
 mod stored;
 #[cfg(test)]
 mod test_world;
 mod update;
 mod version;
 mod window;
+mod workflow;
 mod zone;
 
 pub use day::{Day, DayError};
@@ -19,9 +21,14 @@ pub use release::{
     BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,
     TrustedKeys,
 };
+pub use rolling::{Node, NodeError, NodeName, Nodes, RollError, Rollout, Scheduler, UpdateStep};
 pub use update::{
     Due, Operation, Permit, Task, TaskState, UpdateError, UpdateInProgress, UpdateRecord, Updates,
 };
 pub use version::{UpdateKind, Version, VersionError};
 pub use window::{Window, WindowError};
+pub use workflow::{
+    DriveError, Outcome, Progress, StepError, StepState, Steps, WorkflowRecord, WorkflowStatus,
+    drive,
+};
 pub use zone::{Zone, ZoneError};

@@ -111,6 +111,8 @@ fn check(before: &UpdateRecord, after: &UpdateRecord, newest: Version, now: Time
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
     #[test]
     fn the_rules_hold_whatever_happens(
         zone in prop::sample::select(ZONES),

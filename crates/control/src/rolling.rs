@@ -1,0 +1,138 @@
+//! Rolling updates: the nodes of an instance are restarted with a newer binary, a few at a time.
+//!
+//! 1. *precheck*: all nodes serve, and are fit for the new version.
+//! 2. *lock*: nodes refuse changes of topics and groups.
+//! 3. For each batch of nodes: *drain* (sends go to other nodes), *stop*, *start* the new binary,
+//!    *rejoin* once it is healthy.
+//! 4. *confirm*: all nodes serve, on the new version.
+//! 5. *finalise*: nodes write the new version's format from here on. There is no way back.
+//! 6. *unlock*.
+//!
+//! If anything fails before the fifth step, what was done is undone in the opposite order, so that
+//! in the end all nodes serve on the old binary. At no time are more nodes away than one batch.
+
+mod nodes;
+mod schedule;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use base::{Clock, InstanceId, limits::UPDATE_TASKS_ENDED_MAX};
+use store::meta::{Expected, MetadataError, MetadataStore};
+
+use self::steps::RollingUpdate;
+pub use self::{
+    nodes::{Node, NodeError, NodeName, Nodes},
+    schedule::Scheduler,
+    steps::UpdateStep,
+};
+use crate::{DriveError, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive};
+
+/// Why an update was left where it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RollError {
+    /// Its workflow cannot be kept.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// Its task cannot be kept.
+    #[error(transparent)]
+    Task(#[from] UpdateError),
+    /// The nodes cannot be listed.
+    #[error("list nodes of instance `{instance}`")]
+    Nodes {
+        /// The instance.
+        instance: InstanceId,
+        /// What failed.
+        #[source]
+        source: NodeError,
+    },
+    /// The metadata store failed.
+    #[error("keep workflows")]
+    Metadata(#[from] MetadataError),
+}
+
+/// Carries update tasks out. What it does is written down, see [`crate::workflow`].
+pub struct Rollout {
+    /// Where workflows are kept.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The tasks.
+    pub updates: Arc<Updates>,
+    /// The nodes.
+    pub nodes: Arc<dyn Nodes>,
+    /// Nodes of an instance that may be away at the same time.
+    pub batch_size: NonZeroUsize,
+}
+
+impl Rollout {
+    /// Drives the running task of an instance from wherever it is to its end, or until it is stuck;
+    /// then the task stays running, and this may be called again.
+    pub async fn carry_out(&self, instance: &InstanceId) -> Result<Outcome, RollError> {
+        let record = self.updates.describe(instance)?;
+        let Some(task) = record.running() else {
+            let instance = instance.clone();
+            return Err(UpdateError::NoTask { instance }.into());
+        };
+        let work = RollingUpdate {
+            clock: &*self.clock,
+            nodes: &*self.nodes,
+            instance,
+            from: record.version,
+            target: task.target,
+        };
+        // Only a workflow that is not there yet looks at them, so a node that cannot be asked
+        // later does not keep it from going on.
+        let id = workflow_id(instance, task);
+        let known = WorkflowRecord::<UpdateStep>::read(&*self.metadata, &id).await?;
+        let nodes = match known {
+            Some(_) => Vec::new(),
+            None => {
+                let nodes = self.nodes.list(instance).await;
+                nodes.map_err(|source| RollError::Nodes {
+                    instance: instance.clone(),
+                    source,
+                })?
+            }
+        };
+        let plan = || steps::plan(&nodes, self.batch_size);
+        let outcome = drive(&*self.metadata, &*self.clock, &id, &work, plan).await?;
+        match &outcome {
+            Outcome::Succeeded => self.updates.succeed(instance).await?,
+            Outcome::Undone { reason } => self.updates.fail(instance, reason).await?,
+            Outcome::Stuck { .. } => return Ok(outcome),
+        }
+        self.forget_old(instance, task.number).await?;
+        Ok(outcome)
+    }
+
+    /// How far a task of an instance is, step by step; `None` before it has begun.
+    pub async fn progress(
+        &self,
+        instance: &InstanceId,
+        task: &Task,
+    ) -> Result<Option<WorkflowRecord<UpdateStep>>, MetadataError> {
+        WorkflowRecord::read(&*self.metadata, &workflow_id(instance, task)).await
+    }
+
+    /// Removes the workflow of the task that has been forgotten.
+    async fn forget_old(&self, instance: &InstanceId, number: u64) -> Result<(), MetadataError> {
+        let Some(old) = number.checked_sub(UPDATE_TASKS_ENDED_MAX as u64) else {
+            return Ok(());
+        };
+        let key = format!("control/workflows/update-{instance}-{old}");
+        if let Some(entry) = self.metadata.get(&key).await? {
+            let expected = Expected::At(entry.revision);
+            self.metadata
+                .compare_and_set(&key, expected, None, None)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn workflow_id(instance: &InstanceId, task: &Task) -> String {
+    format!("update-{instance}-{}", task.number)
+}

@@ -1,0 +1,105 @@
+//! The nodes of an instance, as far as an update acts on them.
+
+use std::fmt;
+
+use base::InstanceId;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::Version;
+
+/// A node by its name, which it keeps across restarts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeName(String);
+
+impl NodeName {
+    /// Wraps a name that whoever runs the nodes has given.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a node says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The version of its binary.
+    pub version: Version,
+    /// The version whose format its data has. An older binary cannot open it.
+    pub format: Version,
+    /// Whether it has recovered and could serve.
+    pub healthy: bool,
+}
+
+/// Why something could not be done to a node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node `{node}`: {reason}")]
+pub struct NodeError {
+    /// The node.
+    pub node: NodeName,
+    /// What went wrong.
+    pub reason: String,
+    /// Whether it may go well after a pause.
+    pub again: bool,
+}
+
+/// Whoever runs the nodes of instances. Everything here can be repeated: asked for what is so
+/// already, it does nothing and succeeds. A call that was given up half-way, because the control
+/// process ended, must not take effect after a later call was answered.
+pub trait Nodes: Send + Sync {
+    /// The nodes of an instance, in a fixed order.
+    fn list<'a>(
+        &'a self,
+        instance: &'a InstanceId,
+    ) -> BoxFuture<'a, Result<Vec<NodeName>, NodeError>>;
+
+    /// Whether the node can be started with that version: its binary is there and fits, and so does
+    /// the disk.
+    fn precheck<'a>(
+        &'a self,
+        node: &'a NodeName,
+        version: Version,
+    ) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// Makes the node refuse changes of topics and groups, or take them again. A restart keeps it.
+    fn lock<'a>(&'a self, node: &'a NodeName, locked: bool)
+    -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// Takes the node out of the routes for sends and waits, for a bounded time, until what it has
+    /// in hand is finished. Succeeds if it does not run.
+    fn drain<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// Puts the node into the routes again.
+    fn admit<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// Stops the node's process, and returns when it has ended.
+    fn stop<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// Starts the node's process with the binary of that version, outside the routes. An error if
+    /// it runs another one.
+    fn start<'a>(
+        &'a self,
+        node: &'a NodeName,
+        version: Version,
+    ) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// What the node says of itself; an error if it does not answer.
+    fn look<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<Node, NodeError>>;
+
+    /// Makes the node write that version's format from now on; durable when it returns.
+    fn finalise<'a>(
+        &'a self,
+        node: &'a NodeName,
+        version: Version,
+    ) -> BoxFuture<'a, Result<(), NodeError>>;
+}
