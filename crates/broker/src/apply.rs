@@ -74,7 +74,7 @@ impl State {
             records::KEPT_MESSAGE => self.apply_kept_message(record)?,
             records::OFFSET => {
                 let offset = Offset::decode(&record.payload).ok_or_else(|| malformed(record))?;
-                self.note_next(record.stream, offset.group, offset.next);
+                self.note_next(record.stream, offset.group, offset.next)?;
                 if offset.clears {
                     self.forget_receipts(record.stream, offset.group)?;
                 }
@@ -82,7 +82,7 @@ impl State {
             records::RECEIPTS => {
                 let receipts =
                     Receipts::decode(&record.payload).ok_or_else(|| malformed(record))?;
-                self.note_next(record.stream, receipts.group, receipts.next);
+                self.note_next(record.stream, receipts.group, receipts.next)?;
                 for (offset, state) in receipts.receipts {
                     let mut value = Vec::with_capacity(records::ReceiptState::BYTES);
                     state.encode(&mut value);
@@ -128,6 +128,7 @@ impl State {
                 .push(KeyEntry::new(key_index::hash(topic, key), position));
         }
         self.count_in_trend((topic, None), stored, 1);
+        self.lag_of_message(record.stream)?;
         self.wake_receivers(record.stream);
         Ok(())
     }
@@ -158,10 +159,15 @@ impl State {
         Ok(())
     }
 
-    fn note_next(&mut self, stream: StreamKey, group: GroupId, next: u64) {
+    fn note_next(&mut self, stream: StreamKey, group: GroupId, next: u64) -> Result<(), KvError> {
+        self.lag_of_next(stream, group, next)?;
         let value = Bytes::copy_from_slice(&next.to_le_bytes());
         self.pending
             .insert(keys::consumption(stream, group), Some(value));
+        if let Some(consumption) = self.consumptions.get_mut(&(stream, group)) {
+            consumption.recorded = Some(next);
+        }
+        Ok(())
     }
 
     fn forget_receipts(&mut self, stream: StreamKey, group: GroupId) -> Result<(), KvError> {

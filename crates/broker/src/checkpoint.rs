@@ -67,6 +67,7 @@ impl Shard {
     fn take(&self) -> Taken {
         let mut state = self.state.lock();
         state.write_trends(self.clock.now());
+        state.write_lite_lags();
         let changes = Arc::new(std::mem::take(&mut state.pending));
         state.flushing = changes.clone();
         let key_entries = Arc::new(std::mem::take(&mut state.key_entries));

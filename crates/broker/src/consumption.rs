@@ -98,6 +98,8 @@ pub(crate) struct Consumption {
     pub(crate) in_order: bool,
     /// There once somebody receives by message group.
     message_groups: Option<Box<MessageGroups>>,
+    /// `next` as of the records that were applied, see `lite_lag.rs`.
+    pub(crate) recorded: Option<u64>,
     /// When it was last looked up, see `lite_topic.rs`.
     pub(crate) used: u32,
     /// Whether a record of it was not taken by the log: memory alone knows that it is done.
@@ -137,6 +139,7 @@ impl Consumption {
     ) -> Self {
         let mut consumption = Self {
             next,
+            recorded: next,
             parked: Parked {
                 count: 0,
                 of_shard: parked_of_shard,

@@ -15,6 +15,7 @@
 //! | `l` topic name | queue u32 of a LiteTopic |
 //! | `L` stream | a LiteTopic: created i64 ms, name (`lite_topic.rs`) |
 //! | `u` topic | LiteTopics: ever created u64, there now u64 |
+//! | `b` topic group | messages in LiteTopics that the group is behind i64 (`lite_lag.rs`) |
 //! | `s` topic group hour | messages by the minute (`trend.rs`); group 0: stored in the topic |
 //! | `t` position | time u64 ms: all before the position was stored before the time |
 
@@ -34,6 +35,7 @@ pub(crate) const TIME_MARK: u8 = b't';
 pub(crate) const LITE_NAME: u8 = b'l';
 pub(crate) const LITE_TOPIC: u8 = b'L';
 pub(crate) const LITE_COUNTS: u8 = b'u';
+pub(crate) const LITE_LAG: u8 = b'b';
 
 fn join(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
@@ -109,7 +111,18 @@ pub(crate) fn lite_counts(topic: TopicId) -> Vec<u8> {
     join(LITE_COUNTS, &[&topic.get().to_be_bytes()])
 }
 
-/// The topic in a key of kind `l`, `s` or `u`.
+pub(crate) fn lite_lag(topic: TopicId, group: GroupId) -> Vec<u8> {
+    let parts = [topic.get(), group.get()].map(u32::to_be_bytes);
+    join(LITE_LAG, &[&parts[0], &parts[1]])
+}
+
+/// The group in a key of kind `b`.
+pub(crate) fn group_of_lag(key: &[u8]) -> Option<GroupId> {
+    let group = key.get(5..)?.first_chunk()?;
+    Some(GroupId::new(u32::from_be_bytes(*group)))
+}
+
+/// The topic in a key of kind `b`, `l`, `s` or `u`.
 pub(crate) fn topic_of(key: &[u8]) -> Option<TopicId> {
     Some(TopicId::new(u32::from_be_bytes(
         *key.get(1..5)?.first_chunk()?,

@@ -43,6 +43,7 @@ mod key_index;
 mod keys;
 mod kv_config;
 mod lite_accumulation;
+mod lite_lag;
 mod lite_subscriptions;
 mod lite_topic;
 mod lock;

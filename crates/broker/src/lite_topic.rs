@@ -20,6 +20,7 @@ use crate::{
     Shard, Topic,
     apply::{ApplyError, malformed},
     keys,
+    lite_lag::LiteLags,
     lite_subscriptions::LiteSubscriptions,
     records::{self, take_u64},
     state::State,
@@ -172,6 +173,7 @@ pub(crate) struct LiteTopics {
     /// With what is on its way.
     counts: HashMap<TopicId, LiteCounts>,
     pub(crate) subscriptions: LiteSubscriptions,
+    pub(crate) lags: LiteLags,
     /// Queues and consumptions that nobody has used since are let go of, once everything before the
     /// position is applied.
     idle_since: (u32, LogPosition),
@@ -285,6 +287,7 @@ impl State {
         let Some(lite) = self.lite_topic(record.stream)? else {
             return Ok(());
         };
+        self.lag_of_end(record.stream)?;
         let (topic, _) = record.stream.queue();
         // Its messages, and how far groups have come, go with the next sweeps.
         self.pending.insert(keys::lite_topic(record.stream), None);

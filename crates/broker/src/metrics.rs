@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base::{GroupId, GroupName, TopicId, TopicName};
 
-use crate::{Shard, TopicType};
+use crate::{Shard, TopicType, lite_topic::is_lite};
 
 /// Counts of one topic since start, over all its queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,47 +97,43 @@ impl Shard {
             .map(|g| (g.id, g.name().clone()))
             .collect();
         let mut by_pair: BTreeMap<(GroupId, TopicId), GroupMetrics> = BTreeMap::new();
-        for ((stream, group), consumption) in &state.consumptions {
-            let (topic_id, _) = stream.queue();
-            let (Some(name), Some(topic)) =
-                (groups.get(group), self.catalogue.topic_by_id(topic_id))
+        let mut add = |topic: TopicId, group: GroupId, ready: u64, in_flight: u64| {
+            let (Some(name), Some(known)) = (groups.get(&group), self.catalogue.topic_by_id(topic))
             else {
-                continue;
+                return;
             };
-            let Some(queue) = state.queues.get(stream) else {
-                continue;
-            };
-            let Some(next) = consumption.next() else {
-                continue;
-            };
-            let out = state
-                .out_counts
-                .get(&(*group, topic_id))
-                .copied()
-                .unwrap_or_default();
-            let dead = state
-                .dead_letter_counts
-                .get(&(*group, topic_id))
-                .copied()
-                .unwrap_or(0);
-            let entry = by_pair
-                .entry((*group, topic_id))
-                .or_insert_with(|| GroupMetrics {
-                    group: name.clone(),
-                    topic: topic.name().clone(),
-                    messages_out: out.messages,
-                    bytes_out: out.bytes,
-                    lag: 0,
-                    in_flight: 0,
-                    ready: 0,
-                    dead_letters: dead,
-                });
-            let in_flight = consumption.in_flight_count() as u64;
-            let parked = consumption.parked_count() as u64;
-            let ready = queue.tail.end().saturating_sub(next) + parked;
+            let pair = (group, topic);
+            let out = state.out_counts.get(&pair).copied().unwrap_or_default();
+            let dead_letters = state.dead_letter_counts.get(&pair).copied();
+            let entry = by_pair.entry(pair).or_insert_with(|| GroupMetrics {
+                group: name.clone(),
+                topic: known.name().clone(),
+                messages_out: out.messages,
+                bytes_out: out.bytes,
+                lag: 0,
+                in_flight: 0,
+                ready: 0,
+                dead_letters: dead_letters.unwrap_or(0),
+            });
             entry.ready += ready;
             entry.in_flight += in_flight;
             entry.lag += ready + in_flight;
+        };
+        for ((stream, group), consumption) in &state.consumptions {
+            let (Some(queue), Some(next)) = (state.queues.get(stream), consumption.next()) else {
+                continue;
+            };
+            // Of LiteTopics few are in memory; those that are have all deliveries in flight.
+            let unseen = match is_lite(*stream) {
+                true => 0,
+                false => queue.tail.end().saturating_sub(next),
+            };
+            let ready = unseen + consumption.parked_count() as u64;
+            let in_flight = consumption.in_flight_count() as u64;
+            add(stream.queue().0, *group, ready, in_flight);
+        }
+        for (topic, group, unseen) in state.lite.lags.iter() {
+            add(topic, group, unseen, 0);
         }
         metrics.groups.extend(by_pair.into_values());
     }

@@ -351,6 +351,7 @@ impl Shard {
         let lives = |topic| catalogue.topic_by_id(topic).is_some();
         state.in_counts.retain(|topic, _| lives(*topic));
         let both = |group, topic| catalogue.has_group_id(group) && lives(topic);
+        state.lite.lags.retain(|topic, group| both(group, topic));
         state
             .out_counts
             .retain(|(group, topic), _| both(*group, *topic));
@@ -380,6 +381,11 @@ impl Shard {
             keys::LITE_NAME | keys::LITE_COUNTS => {
                 let topic = keys::topic_of(key).and_then(|id| self.catalogue.topic_by_id(id));
                 topic.is_none()
+            }
+            keys::LITE_LAG => {
+                let topic = keys::topic_of(key).and_then(|id| self.catalogue.topic_by_id(id));
+                let group = keys::group_of_lag(key);
+                topic.is_none() || group.is_none_or(|group| !self.catalogue.has_group_id(group))
             }
             keys::TREND => {
                 let oldest = trend::oldest_hour(self.clock.now());

@@ -22,6 +22,7 @@ use crate::{
     clients::Clients,
     index::IndexEntry,
     keys,
+    lite_lag::LiteLags,
     metadata::Catalogue,
     records::{self, Offset, Receipts, Settled},
     state::State,
@@ -73,7 +74,8 @@ impl ShardState {
     /// Reads the last checkpoint from `kv`.
     pub fn open(kv: Arc<dyn StateKv>) -> Result<Self, OpenShardError> {
         let position = kv.position()?;
-        let state = State::new(kv.clone(), position);
+        let mut state = State::new(kv.clone(), position);
+        state.lite.lags = LiteLags::open(&*kv)?;
         Ok(Self {
             kv,
             state,

@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A bench with a topic `chats` whose LiteTopics end after an hour, and groups bound to it:
 /// `agents` and, of members that share nothing, `owners`; `archive` consumes all.
-fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     let bench = Bench::new();
     let mut spec = TopicSpec::new(topic("chats"), 1);
     spec.topic_type = Some(TopicType::Lite);
@@ -46,7 +46,7 @@ fn bench() -> Bench {
     bench
 }
 
-fn names(names: &[&str]) -> Vec<LiteTopicName> {
+pub(crate) fn names(names: &[&str]) -> Vec<LiteTopicName> {
     names
         .iter()
         .map(|name| LiteTopicName::new(name).expect("the test allows no failure here"))
@@ -65,13 +65,13 @@ fn message(lite_topic: &str, key: &str) -> SendRequest {
 }
 
 /// Sends one message: its key is the LiteTopic's name and a number, like `a1`.
-fn send(bench: &Bench, key: &str) -> Sent {
+pub(crate) fn send(bench: &Bench, key: &str) -> Sent {
     bench
         .run(bench.shard.send(message(&key[..1], key)))
         .expect("the test allows no failure here")[0]
 }
 
-fn sync(
+pub(crate) fn sync(
     bench: &Bench,
     group_name: &str,
     client: &str,
@@ -89,7 +89,7 @@ fn sync(
     )
 }
 
-fn add(bench: &Bench, group: &str, client: &str, wanted: &[&str]) {
+pub(crate) fn add(bench: &Bench, group: &str, client: &str, wanted: &[&str]) {
     let change = LiteSubscriptionChange::Add {
         names: names(wanted),
         from: None,
@@ -106,7 +106,7 @@ fn request(group_name: &str, wait_ms: u64) -> ReceiveRequest {
     }
 }
 
-fn receive(bench: &Bench, group: &str, client: &str) -> Vec<Received> {
+pub(crate) fn receive(bench: &Bench, group: &str, client: &str) -> Vec<Received> {
     bench
         .run(bench.shard.receive_lite(request(group, 0), client))
         .expect("the test allows no failure here")
@@ -118,7 +118,7 @@ fn keys(received: &[Received]) -> Vec<&str> {
         .collect()
 }
 
-fn ack(bench: &Bench, group_name: &str, received: &[Received]) {
+pub(crate) fn ack(bench: &Bench, group_name: &str, received: &[Received]) {
     let (group, topic) = (group(group_name), topic("chats"));
     for received in received {
         let acked = bench.shard.ack(&group, &topic, &received.handle);

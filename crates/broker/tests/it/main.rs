@@ -9,6 +9,7 @@ mod fifo;
 mod held;
 mod instances;
 mod lite;
+mod lite_lag;
 mod lock;
 mod offset;
 mod plans;
