@@ -4,10 +4,12 @@
 //! The crate knows no broker type and no protocol. It acts on nodes through a trait, keeps what it
 //! knows in the metadata store, and takes time from [`base::Clock`].
 
+mod data_version;
 mod day;
 mod release;
 mod rolling;
 mod stored;
+mod supervisor;
 #[cfg(test)]
 mod test_world;
 mod update;
@@ -16,12 +18,16 @@ mod window;
 mod workflow;
 mod zone;
 
+pub use data_version::{
+    DataVersionError, check_data_version, raise_data_version, read_data_version,
+};
 pub use day::{Day, DayError};
 pub use release::{
     BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,
     TrustedKeys,
 };
 pub use rolling::{Node, NodeError, NodeName, Nodes, RollError, Rollout, Scheduler, UpdateStep};
+pub use supervisor::{NodeCalls, NodeRecord, Supervisor};
 pub use update::{
     Due, Operation, Permit, Task, TaskState, UpdateError, UpdateInProgress, UpdateRecord, Updates,
 };

@@ -50,6 +50,24 @@ impl Clock for TestClock {
     }
 }
 
+/// The machine's: programs take the time they take.
+pub(crate) struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_773_187_200_000)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
 /// Gives way once, so that a test may drop whoever waits.
 pub(crate) async fn once_pending() {
     let mut given_way = false;

@@ -57,3 +57,10 @@ pub const UPDATES_AT_ONCE: usize = 4;
 /// How long an update that got stuck, and that only time or people can help, waits for its next
 /// attempt, in milliseconds.
 pub const STUCK_PAUSE_MS: u64 = 10 * 60 * 1_000;
+
+/// How long a node may take to stop in order before it is killed, in milliseconds: the server's own
+/// limit for connections to finish, and a last checkpoint.
+pub const NODE_STOPPED_MS_MAX: u64 = 2 * 60 * 1_000;
+
+/// How long the system may take until a process that it has started is there, in milliseconds.
+pub const NODE_STARTED_MS_MAX: u64 = 10_000;

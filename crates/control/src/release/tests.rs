@@ -1,33 +1,15 @@
 //! Publishing, with real files, real signatures and programs that say a version.
 
-use std::{fs, time::Duration};
+use std::fs;
 
-use base::{ErrorKind, Sleep};
+use base::ErrorKind;
 use tempfile::TempDir;
 
 use super::{test_key::TestKey, *};
-use crate::test_world::MemoryMetadata;
+use crate::test_world::{MemoryMetadata, RealClock};
 
 const OLD: &str = "5.0-rmq-20230329";
 const NEW: &str = "5.5.0-rmq-1.1.1";
-
-/// The machine's: programs take the time they take.
-struct RealClock;
-
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_ms(1_773_187_200_000)
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 struct World {
     metadata: Arc<MemoryMetadata>,

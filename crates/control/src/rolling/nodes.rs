@@ -35,8 +35,8 @@ impl fmt::Display for NodeName {
 pub struct Node {
     /// The version of its binary.
     pub version: Version,
-    /// The version whose format its data has. An older binary cannot open it.
-    pub format: Version,
+    /// The version to which its data was raised, if it ever was. An older binary cannot open it.
+    pub format: Option<Version>,
     /// Whether it has recovered and could serve.
     pub healthy: bool,
 }

@@ -213,10 +213,10 @@ impl RollingUpdate<'_> {
         for node in nodes {
             let seen = self.nodes.look(node).await;
             let seen = seen.map_err(|error| failure(&error))?;
-            if seen.format < self.target {
+            if seen.format < Some(self.target) {
                 return Err(StepError::Again(format!(
-                    "node `{node}` has format `{}`, expected `{}`",
-                    seen.format, self.target
+                    "data of node `{node}` is not raised to `{}`",
+                    self.target
                 )));
             }
         }

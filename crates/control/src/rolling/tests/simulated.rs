@@ -196,7 +196,7 @@ impl Nodes for SimulatedNodes {
             node.recovering = node.recovering.saturating_sub(1);
             Ok(Node {
                 version,
-                format: node.format,
+                format: Some(node.format),
                 healthy: node.recovering == 0 && node.never_healthy_on != Some(version),
             })
         })
