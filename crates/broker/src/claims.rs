@@ -9,7 +9,6 @@ use wire::message::StoredMessage;
 use crate::{
     Filter, Group, ReceiptHandle, ReceiveError, Received, Shard, Topic,
     index::IndexEntry,
-    pull::is_trimmed,
     records::{ReceiptState, Receipts},
 };
 
@@ -59,30 +58,53 @@ impl<'a> Claims<'a> {
     /// Reads what is claimed and drops what the filter does not want after all. Says whether the
     /// answer has room for more.
     pub(crate) async fn read(&mut self, filter: &Filter) -> Result<bool, ReceiveError> {
-        while let Some(claim) = self.unread.front() {
-            let size = claim.entry.len as usize;
-            if self.bytes > 0 && self.bytes + size > limits::PULL_BYTES_MAX {
+        while let Some(first) = self.unread.front() {
+            let stream = first.stream;
+            let page = self.next_page(stream);
+            if page.is_empty() {
                 return Ok(false);
             }
-            let (stream, offset, entry) = (claim.stream, claim.offset, claim.entry);
             let name = self.topic.name();
-            let read = self.shard.read_message(name, stream, offset, entry).await;
-            if is_trimmed(&read) {
-                self.trimmed.extend(self.unread.pop_front());
-                continue;
+            let (messages, trimmed) = self.shard.read_messages(name, stream, &page).await?;
+            let mut unwanted = Vec::new();
+            for message in messages {
+                let claim = self
+                    .unread
+                    .pop_front()
+                    .expect("the page is of those at the front");
+                if filter.matches(message.properties_raw()) {
+                    self.bytes += claim.entry.len as usize;
+                    self.read.push((claim, message));
+                } else {
+                    unwanted.push(claim.offset);
+                }
             }
-            let message = read?;
-            let claim = self.unread.pop_front().expect("looked at it above");
-            if filter.matches(message.properties_raw()) {
-                self.bytes += size;
-                self.read.push((claim, message));
-            } else {
+            if !unwanted.is_empty() {
                 let mut state = self.shard.state.lock();
                 self.shard
-                    .settle(&mut state, stream, self.group.id, vec![offset]);
+                    .settle(&mut state, stream, self.group.id, unwanted);
+            }
+            if trimmed.is_some() {
+                self.trimmed.extend(self.unread.pop_front());
             }
         }
         Ok(true)
+    }
+
+    /// Claims of one queue at the front of those unread, as far as the answer has room.
+    fn next_page(&self, stream: StreamKey) -> Vec<(u64, IndexEntry)> {
+        let mut bytes = self.bytes;
+        let of_queue = self
+            .unread
+            .iter()
+            .take_while(|claim| claim.stream == stream);
+        let with_room = of_queue.take_while(|claim| {
+            let size = claim.entry.len as usize;
+            let has_room = bytes == 0 || bytes + size <= limits::PULL_BYTES_MAX;
+            bytes += size;
+            has_room
+        });
+        with_room.map(|claim| (claim.offset, claim.entry)).collect()
     }
 
     /// What was read becomes the client's; what was not goes back.

@@ -7,7 +7,10 @@ use base::{
     TopicName, limits,
 };
 use futures::{FutureExt, future::select};
-use store::{kv::KvError, log::ReadError};
+use store::{
+    kv::KvError,
+    log::{ReadError, Record, RecordPlace},
+};
 use wire::message::{MessageError, StoredMessage};
 
 use crate::{
@@ -152,6 +155,52 @@ pub(crate) fn check_enabled(group: &Group) -> Result<(), PullError> {
     Err(PullError::GroupDisabled { group })
 }
 
+/// The message that a record is.
+fn message_in(topic: &TopicName, record: Record) -> Result<StoredMessage, PullError> {
+    StoredMessage::parse(record.payload).map_err(|source| PullError::Message {
+        topic: topic.clone(),
+        position: record.position,
+        source,
+    })
+}
+
+/// Messages of a queue to be read together.
+struct Page {
+    /// Offset and place of those that may match.
+    wanted: Vec<(u64, IndexEntry)>,
+    /// Offset of the first that was not looked at.
+    end: u64,
+}
+
+impl Page {
+    /// What an answer has room for of the messages from offset `first` on: `room` messages, and
+    /// bytes up to a limit, of which `bytes` are taken. One message always fits.
+    fn of(
+        entries: &[IndexEntry],
+        first: u64,
+        filter: &Filter,
+        room: usize,
+        (mut bytes, bytes_max): (usize, usize),
+    ) -> Self {
+        let mut page = Self {
+            wanted: Vec::with_capacity(entries.len().min(room)),
+            end: first,
+        };
+        for entry in entries {
+            if filter.may_match(entry.tag_hash) {
+                let size = entry.len as usize;
+                if page.wanted.len() == room || (bytes > 0 && bytes + size > bytes_max) {
+                    break;
+                }
+                bytes += size;
+                page.wanted.push((page.end, *entry));
+            }
+            page.end += 1;
+        }
+        page
+    }
+}
+
 impl Shard {
     /// Reads messages of one queue. Waits up to `wait` while the queue has none at `offset`; the
     /// append that brings one ends the wait. Dropping the future ends it too.
@@ -221,35 +270,35 @@ impl Shard {
             return Ok(pulled);
         }
         let (mut bytes, mut scanned) = (0, 0);
-        'scan: while at < max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
+        while at < max && scanned < limits::PULL_SCAN_ENTRIES_MAX {
             let count = messages_max.max(32);
             let entries = self.entries(&request.topic, stream, at, count)?;
             if entries.is_empty() {
                 // Retention took them meanwhile.
                 break;
             }
-            for entry in entries {
-                scanned += 1;
-                if request.filter.may_match(entry.tag_hash) {
-                    let size = entry.len as usize;
-                    let full = pulled.messages.len() >= messages_max || bytes + size > bytes_max;
-                    if full && !pulled.messages.is_empty() {
-                        break 'scan;
-                    }
-                    let read = self.read_message(&request.topic, stream, at, entry).await;
-                    if is_trimmed(&read) {
-                        break 'scan;
-                    }
-                    let message = read?;
-                    if request.filter.matches(message.properties_raw()) {
-                        bytes += size;
-                        pulled.messages.push(message);
-                    }
+            let room = messages_max - pulled.messages.len();
+            let page = Page::of(&entries, at, &request.filter, room, (bytes, bytes_max));
+            if page.end == at {
+                // There is no room for the next one.
+                break;
+            }
+            scanned += (page.end - at) as usize;
+            let read = self.read_messages(&request.topic, stream, &page.wanted);
+            let (messages, trimmed) = read.await?;
+            for message in messages {
+                if request.filter.matches(message.properties_raw()) {
+                    bytes += message.bytes().len();
+                    pulled.messages.push(message);
                 }
-                at += 1;
-                if pulled.messages.len() >= messages_max {
-                    break 'scan;
-                }
+            }
+            if let Some(offset) = trimmed {
+                at = offset;
+                break;
+            }
+            at = page.end;
+            if pulled.messages.len() >= messages_max {
+                break;
             }
         }
         pulled.next = QueueOffset::new(at);
@@ -363,11 +412,42 @@ impl Shard {
             .read(entry.position, entry.len as usize)
             .await
             .map_err(failed)?;
-        StoredMessage::parse(record.payload).map_err(|source| PullError::Message {
-            topic: topic.clone(),
+        message_in(topic, record)
+    }
+
+    /// Reads messages of one queue from the log: those that are there, in this order, and the
+    /// offset of the first that retention has taken meanwhile.
+    pub(crate) async fn read_messages(
+        &self,
+        topic: &TopicName,
+        stream: StreamKey,
+        wanted: &[(u64, IndexEntry)],
+    ) -> Result<(Vec<StoredMessage>, Option<u64>), PullError> {
+        if wanted.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let place = |&(_, entry): &(u64, IndexEntry)| RecordPlace {
             position: entry.position,
-            source,
-        })
+            len: entry.len as usize,
+        };
+        let places: Vec<RecordPlace> = wanted.iter().map(place).collect();
+        let records = self.log.read_all(&places).await;
+        let mut messages = Vec::with_capacity(records.len());
+        for (record, &(offset, _)) in records.into_iter().zip(wanted) {
+            match record {
+                Ok(record) => messages.push(message_in(topic, record)?),
+                Err(ReadError::Trimmed { .. }) => return Ok((messages, Some(offset))),
+                Err(source) => {
+                    return Err(PullError::Read {
+                        topic: topic.clone(),
+                        queue: stream.queue().1,
+                        offset: QueueOffset::new(offset),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok((messages, None))
     }
 
     pub(crate) fn count_out(&self, group: GroupId, topic: TopicId, messages: &[StoredMessage]) {

@@ -15,8 +15,8 @@ use broker::{
 use futures::future::{BoxFuture, Either, select};
 use store::{
     log::{
-        AppendError, Appended, DurableObserver, Log, NewRecord, ReadError, Record, SegmentSummary,
-        Urgency,
+        AppendError, Appended, DurableObserver, Log, NewRecord, ReadError, Record, RecordPlace,
+        SegmentSummary, Urgency,
         local::{LocalLog, LocalLogOptions, OpenError},
     },
     meta::MetadataError,
@@ -158,6 +158,13 @@ impl Log for BelledLog {
 
     fn read(&self, position: LogPosition, len: usize) -> BoxFuture<'_, Result<Record, ReadError>> {
         self.log.read(position, len)
+    }
+
+    fn read_all<'a>(
+        &'a self,
+        places: &'a [RecordPlace],
+    ) -> BoxFuture<'a, Vec<Result<Record, ReadError>>> {
+        self.log.read_all(places)
     }
 
     fn read_at(&self, position: LogPosition) -> BoxFuture<'_, Result<Record, ReadError>> {

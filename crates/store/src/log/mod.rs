@@ -148,6 +148,15 @@ pub struct Appended {
     pub end: LogPosition,
 }
 
+/// Where a record is, as an index entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// Where it starts.
+    pub position: LogPosition,
+    /// Its length with the envelope, in bytes.
+    pub len: usize,
+}
+
 /// Hears of records as they become durable, in log order, each exactly once per run.
 pub trait DurableObserver: Send + Sync {
     /// `records` are durable now; they end at `end`. Called before anybody who waits for them is
@@ -189,6 +198,13 @@ pub trait Log: Send + Sync {
     /// Reads the record at `position`, which is `len` bytes long with its envelope, as an index
     /// entry says. Recent records come from memory without a copy.
     fn read(&self, position: LogPosition, len: usize) -> BoxFuture<'_, Result<Record, ReadError>>;
+
+    /// [`Log::read`] for the records of a page, in this order. Those that lie near each other are
+    /// read with one call. Ends after the first that cannot be read.
+    fn read_all<'a>(
+        &'a self,
+        places: &'a [RecordPlace],
+    ) -> BoxFuture<'a, Vec<Result<Record, ReadError>>>;
 
     /// [`Log::read`] for a record whose length is not known (from a message id).
     fn read_at(&self, position: LogPosition) -> BoxFuture<'_, Result<Record, ReadError>>;

@@ -34,6 +34,8 @@ pub(crate) struct Faults {
     pub(crate) sync: bool,
     /// So many changing operations work, then none until the power is cut.
     pub(crate) operations_left: Option<u64>,
+    /// Reads of the byte at this offset of a file fail.
+    pub(crate) unreadable: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(crate) struct Counts {
     pub(crate) writes: u64,
     pub(crate) syncs: u64,
     pub(crate) creations: u64,
+    pub(crate) reads: u64,
+    pub(crate) bytes_read: usize,
 }
 
 #[derive(Default)]
@@ -257,10 +261,21 @@ impl DiskFile for CrashFile {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        inner.counts.reads += 1;
+        let range = offset..offset + len as u64;
+        if inner
+            .faults
+            .unreadable
+            .is_some_and(|at| range.contains(&at))
+        {
+            return Err(io::Error::other("read fault"));
+        }
+        let length = inner.files[&self.id].seen.len();
+        let start = usize::try_from(offset).unwrap().min(length);
+        let end = length.min(start + len);
+        inner.counts.bytes_read += end - start;
         let seen = &inner.files[&self.id].seen;
-        let start = usize::try_from(offset).unwrap().min(seen.len());
-        let end = seen.len().min(start + len);
         Ok(Bytes::copy_from_slice(&seen[start..end]))
     }
 

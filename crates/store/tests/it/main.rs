@@ -26,4 +26,6 @@ mod meta_suite;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]
+mod read_all;
+#[cfg(test)]
 mod support;

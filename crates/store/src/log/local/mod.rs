@@ -7,9 +7,11 @@
 //! read.rs      finds a record again              trim.rs       gives old segments back
 //! recover.rs   opens, cuts, replays              scan.rs       which bytes count as records
 //! blocks.rs    reads and mends files for it      segment.rs    names, headers, open files
+//! recent.rs    commits that memory keeps         stretch.rs    what is read with one call
 //! ```
 //!
-//! Locks, in the order in which they are taken: `trimming`, `state`, `segments`, `recent`. No lock
+//! Locks, in the order in which they are taken: `trimming`, `state`, `segments`, `recent`,
+//! `stretches`. No lock
 //! but `trimming` is held across I/O that may wait, except to open a segment's file.
 
 mod allocate;
@@ -23,6 +25,7 @@ mod recent;
 mod recover;
 pub mod scan;
 mod segment;
+mod stretch;
 mod trim;
 
 use std::{
@@ -48,10 +51,11 @@ use self::{
     append::State,
     recent::Recent,
     segment::{Segment, Segments},
+    stretch::Stretches,
 };
 use super::{
-    AppendError, Appended, DurableObserver, Log, NewRecord, ReadError, Record, SegmentSummary,
-    Urgency,
+    AppendError, Appended, DurableObserver, Log, NewRecord, ReadError, Record, RecordPlace,
+    SegmentSummary, Urgency,
 };
 use crate::disk::Disk;
 
@@ -118,6 +122,7 @@ pub struct LocalLog {
     state: Mutex<State>,
     segments: RwLock<Segments>,
     recent: RwLock<Recent>,
+    stretches: Mutex<Stretches>,
     trimming: Mutex<()>,
     observer: RwLock<Option<Weak<dyn DurableObserver>>>,
     start: AtomicU64,
@@ -150,6 +155,7 @@ impl LocalLog {
         Self {
             shard,
             recent: RwLock::new(Recent::new(options.recent_bytes_max)),
+            stretches: Mutex::default(),
             options,
             disk,
             clock,
@@ -223,6 +229,13 @@ impl Log for LocalLog {
 
     fn read(&self, position: LogPosition, len: usize) -> BoxFuture<'_, Result<Record, ReadError>> {
         self.read_record(position, Some(len)).boxed()
+    }
+
+    fn read_all<'a>(
+        &'a self,
+        places: &'a [RecordPlace],
+    ) -> BoxFuture<'a, Vec<Result<Record, ReadError>>> {
+        self.read_records(places).boxed()
     }
 
     fn read_at(&self, position: LogPosition) -> BoxFuture<'_, Result<Record, ReadError>> {
