@@ -120,6 +120,10 @@ pub const SEND_BATCH_MESSAGES_MAX: usize = 4_096;
 /// Bytes of appends that may wait for the disk in one shard before senders wait in turn.
 pub const LOG_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Bytes that wait for the disk at which a commit begins at once, instead of when the task that
+/// appended them rests. Beyond this one call of the disk costs little more per message.
+pub const LOG_GATHER_BYTES: usize = 128 * 1024;
+
 /// Most bytes that are read from a log at once because several records in them are wanted. More
 /// saves little: one call for some 60 messages of 1 KiB costs less than copying them.
 pub const LOG_STRETCH_BYTES_MAX: usize = 64 * 1024;

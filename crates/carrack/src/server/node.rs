@@ -38,8 +38,9 @@ impl Node {
         let metadata: Arc<dyn MetadataStore> =
             EmbeddedMetadata::open(metadata_disk, Arc::clone(&clock)).context("open metadata")?;
         let state = FjallDatabase::open(&data.state()).context("open state")?;
-        let committer =
-            Committer::start("committer", Arc::clone(&clock)).context("start thread")?;
+        let runtime = Some(tokio::runtime::Handle::current());
+        let committer = Committer::start("committer", Arc::clone(&clock), runtime);
+        let committer = committer.context("start thread")?;
         let random: Arc<dyn Random> = Arc::new(random::from_system().context("read random seed")?);
         let router = Arc::new(Router::default());
         let host = Arc::new(Host::new(HostParts {

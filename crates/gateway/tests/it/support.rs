@@ -154,7 +154,9 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let test_clock = TestClock::start();
         let clock: Arc<dyn Clock> = test_clock.clone();
-        let committer = Arc::new(Committer::start("committer", clock.clone()).unwrap());
+        let runtime = Some(tokio::runtime::Handle::current());
+        let committer = Committer::start("committer", clock.clone(), runtime);
+        let committer = Arc::new(committer.unwrap());
         let router = Arc::new(Router::default());
         let settings = |series| InstanceSettings {
             create_automatically: setup.create_automatically,

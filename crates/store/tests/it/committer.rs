@@ -5,21 +5,21 @@ use std::{
     time::Duration,
 };
 
-use base::LogPosition;
+use base::{LogPosition, limits};
 use futures::executor::block_on;
 use parking_lot::Mutex;
 use store::log::{
     AppendError, DurableObserver, Log, Record, Urgency,
-    local::{Committer, LocalLog},
+    local::{Committer, LocalLog, LocalLogOptions},
 };
 
 use crate::{
     crash_disk::CrashDisk,
-    support::{Durable, RealClock, append, append_as, open, open_from, seen},
+    support::{Durable, RealClock, SHARD, append, append_as, open, open_from, options, seen},
 };
 
 fn committer() -> Committer {
-    Committer::start("commit-test", RealClock::new()).unwrap()
+    Committer::start("commit-test", RealClock::new(), None).unwrap()
 }
 
 #[test]
@@ -239,4 +239,93 @@ fn a_closed_log_makes_durable_what_it_has_and_takes_no_more() {
     block_on(log.durable(end)).unwrap();
     committer.unregister(&log);
     assert_eq!(log.durable_end(), end);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.build().unwrap()
+}
+
+fn committer_of(runtime: &tokio::runtime::Runtime) -> Committer {
+    let handle = Some(runtime.handle().clone());
+    Committer::start("commit-test", RealClock::new(), handle).unwrap()
+}
+
+/// A log with room for much, and what it reports.
+struct Roomy {
+    log: Arc<LocalLog>,
+    _observer: Arc<dyn DurableObserver>,
+    reports: mpsc::Receiver<Vec<Vec<u8>>>,
+}
+
+impl Roomy {
+    fn open(committer: &Committer) -> Self {
+        let options = LocalLogOptions {
+            segment_bytes_min: 1024 * 1024,
+            segment_bytes_max: 1024 * 1024,
+            ..options()
+        };
+        let (disk, clock, from) = (CrashDisk::new(), RealClock::new(), LogPosition::new(0));
+        let opened = LocalLog::open(disk.as_disk(), SHARD, options, clock, from, &mut |_| ());
+        let log = opened.unwrap().0;
+        let (observer, reports) = reporting(&log);
+        committer.register(&log);
+        Self {
+            log,
+            _observer: observer,
+            reports,
+        }
+    }
+
+    /// Appends so much that it goes at once. When this returns, the thread has done what it was
+    /// woken for before.
+    fn append_much(&self) {
+        append(&self.log, &vec![0; limits::LOG_GATHER_BYTES]).unwrap();
+        assert_eq!(next(&self.reports).len(), 1);
+    }
+}
+
+#[test]
+fn a_commit_waits_until_the_task_that_appends_rests() {
+    let runtime = runtime();
+    let committer = committer_of(&runtime);
+    let (log, other) = (Roomy::open(&committer), Roomy::open(&committer));
+    other.append_much();
+    runtime.block_on(async {
+        append(&log.log, b"first").unwrap();
+        other.append_much();
+        assert!(log.reports.try_recv().is_err(), "committed too early");
+        let last = append(&log.log, b"last").unwrap();
+        log.log.durable(last.end).await.unwrap();
+        assert_eq!(next(&log.reports), [&b"first"[..], b"last"]);
+    });
+}
+
+#[test]
+fn a_commit_does_not_wait_when_much_has_gathered() {
+    let runtime = runtime();
+    let committer = committer_of(&runtime);
+    let (log, other) = (Roomy::open(&committer), Roomy::open(&committer));
+    other.append_much();
+    runtime.block_on(async {
+        let half = vec![1; limits::LOG_GATHER_BYTES / 2];
+        append(&log.log, &half).unwrap();
+        append(&log.log, &half).unwrap();
+        // The task does not rest meanwhile.
+        assert_eq!(next(&log.reports), [&half[..], &half]);
+    });
+}
+
+#[test]
+fn a_runtime_that_has_ended_keeps_nobody_waiting() {
+    let disk = CrashDisk::new();
+    let (log, ..) = open(&disk.as_disk());
+    let runtime = runtime();
+    let committer = committer_of(&runtime);
+    committer.register(&log);
+    let before = append(&log, b"before").unwrap();
+    drop(runtime);
+    block_on(log.durable(before.end)).unwrap();
+    let after = append(&log, b"after").unwrap();
+    block_on(log.durable(after.end)).unwrap();
 }

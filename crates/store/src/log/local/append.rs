@@ -222,7 +222,7 @@ impl LocalLog {
         let mut state = self.state.lock();
         self.admit(&mut state, bytes, urgency)?;
         let appended = self.place_records(&mut state, records, urgency, write);
-        self.ring(&state, urgency);
+        self.ring_after(&state, urgency, bytes);
         Ok(appended)
     }
 

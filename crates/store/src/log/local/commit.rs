@@ -36,6 +36,31 @@ enum Phase {
     Over,
 }
 
+/// Those who wait for what has become durable. They are told when this is dropped.
+pub struct Told {
+    durable_waits: Vec<DurableWait>,
+    writable_waits: Vec<oneshot::Sender<()>>,
+}
+
+impl Told {
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.durable_waits.is_empty() && self.writable_waits.is_empty()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        for wait in self.durable_waits.drain(..) {
+            // Who stopped waiting needs no answer; so below.
+            let _ = wait.tell.send(Ok(()));
+        }
+        for tell in self.writable_waits.drain(..) {
+            let _ = tell.send(());
+        }
+    }
+}
+
 impl LocalLog {
     /// Takes the oldest chunk of records that wait for the disk. `None` if there is none, if
     /// another commit is under way, or if the log is poisoned.
@@ -162,8 +187,8 @@ impl Commit {
         self.advance("fdatasync", synced, Phase::Synced)
     }
 
-    /// Shows the records to the observer, then completes the waits for them.
-    pub fn finish(mut self) {
+    /// Shows the records to the observer. Drop what this returns to complete the waits for them.
+    pub fn finish(mut self) -> Told {
         assert_eq!(
             self.phase,
             Phase::Synced,
@@ -195,12 +220,9 @@ impl Commit {
         let writable_waits = log.take_writable_waits(&mut state);
         drop(state);
         self.phase = Phase::Over;
-        for wait in durable_waits {
-            // Who stopped waiting needs no answer; so below.
-            let _ = wait.tell.send(Ok(()));
-        }
-        for tell in writable_waits {
-            let _ = tell.send(());
+        Told {
+            durable_waits,
+            writable_waits,
         }
     }
 

@@ -3,6 +3,11 @@
 //! Everything that arrives while a commit is under way goes into the next one. An append that
 //! somebody waits for wakes the thread; one that nobody waits for goes along with the next that
 //! does, or after the log's ride delay.
+//!
+//! On a runtime, both wake-ups are few. A task that appends mostly has more to append before it
+//! rests, so the thread is woken when it does, or when much has gathered: one commit then has all
+//! of it. And who waits is told by a task, not by the thread: the runtime is woken once for all of
+//! them, so that a connection finds all of its answers at once and writes them with one call.
 
 use std::{
     collections::HashMap,
@@ -12,10 +17,11 @@ use std::{
     time::Duration,
 };
 
-use base::Clock;
+use base::{Clock, limits};
 use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Handle;
 
-use super::{Commit, LocalLog, append::State};
+use super::{Commit, LocalLog, Told, append::State};
 use crate::log::{AppendError, Urgency};
 
 /// Values of [`LocalLog`]'s `wanted`, in rising order.
@@ -35,6 +41,8 @@ struct Shared {
     work: Condvar,
     /// Rung when a log has left.
     left: Condvar,
+    /// Where appends are made and waited for.
+    runtime: Option<Handle>,
 }
 
 #[derive(Default)]
@@ -54,7 +62,23 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    fn ring(&self) {
+    fn ring(&self) -> Ring {
+        let shared = Arc::clone(&self.shared);
+        Ring {
+            shared,
+            id: self.id,
+        }
+    }
+}
+
+/// Wakes the committer when it is dropped, as a runtime that ends does with a task.
+struct Ring {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
         self.shared.queue.lock().woken.push(self.id);
         self.shared.work.notify_one();
     }
@@ -65,23 +89,47 @@ impl LocalLog {
     /// that it knows already.
     pub(super) fn ring(&self, state: &State, urgency: Urgency) {
         let Some(bell) = &state.bell else { return };
+        if self.raises_wish(urgency) {
+            drop(bell.ring());
+        }
+    }
+
+    /// [`LocalLog::ring`] for an append of `bytes` that its task may follow with others.
+    pub(super) fn ring_after(&self, state: &State, urgency: Urgency, bytes: u64) {
+        let Some(bell) = &state.bell else { return };
+        let gathered = limits::LOG_GATHER_BYTES as u64;
+        let is_much = state.pending_bytes >= gathered;
+        // Who appended before has left the call to a task that may have to wait for this one.
+        let is_newly_much = is_much && state.pending_bytes - bytes < gathered;
+        if self.raises_wish(urgency) || is_newly_much {
+            let ring = bell.ring();
+            match &bell.shared.runtime {
+                Some(runtime) if !is_much => {
+                    runtime.spawn(async move { drop(ring) });
+                }
+                _ => drop(ring),
+            }
+        }
+    }
+
+    fn raises_wish(&self, urgency: Urgency) -> bool {
         let wish = match urgency {
             Urgency::Ride => WANT_RIDE,
             Urgency::Now => WANT_NOW,
         };
-        if self.wanted.fetch_max(wish, Ordering::AcqRel) < wish {
-            bell.ring();
-        }
+        self.wanted.fetch_max(wish, Ordering::AcqRel) < wish
     }
 }
 
 impl Committer {
-    /// Starts the thread. `name` tells it from others; the kernel shows 15 bytes of it.
-    pub fn start(name: &str, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    /// Starts the thread. `name` tells it from others; the kernel shows 15 bytes of it. `runtime` is
+    /// that of the tasks which append and wait, if there is one.
+    pub fn start(name: &str, clock: Arc<dyn Clock>, runtime: Option<Handle>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
             left: Condvar::new(),
+            runtime,
         });
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -268,6 +316,16 @@ impl Worker {
         }
     }
 
+    /// Completes waits, each of which wakes somebody.
+    fn tell(&self, told: Told) {
+        match &self.shared.runtime {
+            Some(runtime) if !told.is_empty() => {
+                runtime.spawn(async move { drop(told) });
+            }
+            _ => drop(told),
+        }
+    }
+
     /// Commits what waits in each of the logs now; what arrives meanwhile wakes the thread again.
     fn commit_all(&self, logs: &[(u64, Arc<LocalLog>)]) {
         let mut left: Vec<(&Arc<LocalLog>, usize)> = Vec::new();
@@ -290,7 +348,7 @@ impl Worker {
             let written: Vec<Commit> = written.collect();
             for mut commit in written {
                 if commit.sync().is_ok() {
-                    commit.finish();
+                    self.tell(commit.finish());
                 }
             }
         }

@@ -41,7 +41,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
-pub use commit::Commit;
+pub use commit::{Commit, Told};
 pub use committer::Committer;
 pub use open_error::OpenError;
 pub use recover::Recovery;
