@@ -1,8 +1,10 @@
 //! Every limit of the product in one place, each with its reason.
 
 mod control;
+mod log;
 
 pub use control::*;
+pub use log::*;
 
 /// Longest topic name. RocketMQ's broker allows 127 (one length byte in the stored message).
 pub const TOPIC_NAME_BYTES_MAX: usize = 127;
@@ -119,22 +121,6 @@ pub const SEND_BATCH_MESSAGES_MAX: usize = 4_096;
 
 /// Bytes of appends that may wait for the disk in one shard before senders wait in turn.
 pub const LOG_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Bytes that wait for the disk at which a commit begins at once, instead of when the task that
-/// appended them rests. Beyond this one call of the disk costs little more per message.
-pub const LOG_GATHER_BYTES: usize = 128 * 1024;
-
-/// Most bytes that are read from a log at once because several records in them are wanted. More
-/// saves little: one call for some 60 messages of 1 KiB costs less than copying them.
-pub const LOG_STRETCH_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes between two records up to which they are read together. To copy them costs about two
-/// calls; mostly they are messages of the topic's other queues, which are read at the same time,
-/// and then from what is kept.
-pub const LOG_STRETCH_GAP_BYTES_MAX: usize = 16 * 1024;
-
-/// Stretches that a log keeps for those who read other records in them: 1 MiB.
-pub const LOG_STRETCHES_KEPT: usize = 16;
 
 /// Most bytes that one commit of a log writes, and so the most that one append of several records
 /// may have. Bounds what a crash can tear, and so what recovery must look through behind a torn

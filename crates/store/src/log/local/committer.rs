@@ -122,8 +122,8 @@ impl LocalLog {
 }
 
 impl Committer {
-    /// Starts the thread. `name` tells it from others; the kernel shows 15 bytes of it. `runtime` is
-    /// that of the tasks which append and wait, if there is one.
+    /// Starts the thread. `name` tells it from others; the kernel shows 15 bytes of it. `runtime`
+    /// is that of the tasks which append and wait, if there is one.
     pub fn start(name: &str, clock: Arc<dyn Clock>, runtime: Option<Handle>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
