@@ -554,3 +554,15 @@ pub const TRACE_STEPS_BYTES_MAX: usize = 1024 * 1024;
 /// Queries for traces that are remembered until their results are fetched, each of about 500 bytes;
 /// the oldest is forgotten for a new one.
 pub const OPENAPI_TRACE_QUERIES_MAX: usize = 1_000;
+
+/// Addresses and ranges that an instance lets in from. Each request is held against all of them, at
+/// some nanoseconds each.
+pub const IP_WHITELIST_MAX: usize = 200;
+
+/// Most items of one list in a request of the OpenAPI 2022-08-01; the longest that its console
+/// sends has one for each address of a whitelist.
+pub const OPENAPI_LIST_MAX: usize = 200;
+
+/// The most that a topic or a group is told to take in a second by the OpenAPI: more than the
+/// largest specification of an instance has.
+pub const OPENAPI_TPS_MAX: i64 = 10_000_000;

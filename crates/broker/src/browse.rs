@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use base::{ErrorKind, QueueId, QueueOffset, Timestamp, TopicName, limits};
+use base::{ErrorKind, LiteTopicName, QueueId, QueueOffset, Timestamp, TopicName, limits};
 use wire::message::StoredMessage;
 
 use crate::{Filter, OffsetError, PullError, PullRequest, Shard, TimeBoundary};
@@ -16,6 +16,8 @@ use crate::{Filter, OffsetError, PullError, PullRequest, Shard, TimeBoundary};
 pub struct BrowseRequest {
     /// The topic.
     pub topic: TopicName,
+    /// Only messages of this LiteTopic of it; `None` is all that are in no LiteTopic.
+    pub lite_topic: Option<LiteTopicName>,
     /// Only messages stored at or after this time.
     pub from: Timestamp,
     /// Only messages stored before this time.
@@ -57,7 +59,7 @@ impl BrowseError {
 }
 
 impl Shard {
-    /// Messages of the queues of a topic, but those of LiteTopics.
+    /// Messages of the queues of a topic, or of one LiteTopic; one that is not there has none.
     ///
     /// # Errors
     /// When the topic is not there, or cannot be read.
@@ -69,7 +71,14 @@ impl Shard {
             .map_err(OffsetError::from)?;
         let messages_max = request.max_messages.min(limits::QUERY_MESSAGES_MAX);
         let (mut messages, mut total, mut skip) = (Vec::new(), 0, request.skip);
-        for queue in topic.queues() {
+        let queues: Vec<QueueId> = match &request.lite_topic {
+            None => topic.queues().collect(),
+            Some(lite_topic) => self
+                .lite_topic_queue(name, lite_topic)?
+                .into_iter()
+                .collect(),
+        };
+        for queue in queues {
             let at = |time| self.offset_by_time(name, queue, time, TimeBoundary::Lower);
             let (first, end) = (at(request.from)?.get(), at(request.to)?.get());
             let count = end.saturating_sub(first);

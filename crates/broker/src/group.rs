@@ -72,6 +72,11 @@ impl GroupSpec {
     /// The setting that switches a group off where it is `false`, as Apache calls it.
     pub const CONSUME_ENABLE: &str = "consumeEnable";
 
+    /// The setting that says how many receives a second its members have together.
+    pub const MAX_RECEIVE_TPS: &str = "maxReceiveTps";
+    /// The setting that names the topic of the group's dead letters, where it is not its own.
+    pub const DEAD_LETTER_TARGET_TOPIC: &str = "deadLetterTargetTopic";
+
     /// Whether the group may consume.
     pub fn is_enabled(&self) -> bool {
         let setting = self.settings.get(Self::CONSUME_ENABLE);

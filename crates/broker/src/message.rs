@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use base::{LiteTopicName, NameError, Timestamp};
 use bytes::Bytes;
-use wire::message::{properties, sys_flag};
+use wire::message::{StoredMessage, properties, sys_flag};
 
 /// A message to be stored. Body and properties stay as the client sent them.
 #[derive(Clone, Debug)]
@@ -95,6 +95,20 @@ impl MessageType {
             }
         }
         found
+    }
+
+    /// The type of a message that is stored.
+    pub fn of_stored(message: &StoredMessage) -> Self {
+        let properties = message.properties_raw().as_bytes();
+        Self::of(&Message {
+            flag: message.flag(),
+            sys_flag: message.sys_flag(),
+            born_timestamp: Timestamp::from_ms(message.born_timestamp()),
+            born_host: message.born_host(),
+            reconsume_times: message.reconsume_times(),
+            body: Bytes::new(),
+            properties: message.bytes().slice_ref(properties),
+        })
     }
 
     const fn rank(self) -> u8 {

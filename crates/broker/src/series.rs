@@ -133,7 +133,7 @@ impl Series {
     /// The same of a topic, be it the system's or an application's.
     pub(crate) fn limits_of(self, topic: &TopicName) -> &'static SeriesLimits {
         match self {
-            Self::V4 if system_names::is_of_application(topic) => &SERIES_4_LIMITS,
+            Self::V4 if system_names::is_application_topic(topic) => &SERIES_4_LIMITS,
             Self::V4 | Self::Any | Self::V5 => &OTHER_LIMITS,
         }
     }

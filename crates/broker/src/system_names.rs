@@ -20,7 +20,7 @@ pub fn is_system_group(name: &str) -> bool {
 
 /// Whether applications name the topic themselves: it is neither the system's own nor one of those
 /// that come into being for a group.
-pub(crate) fn is_of_application(topic: &TopicName) -> bool {
+pub fn is_application_topic(topic: &TopicName) -> bool {
     topic.retry_group().is_none()
         && topic.dead_letter_group().is_none()
         && !is_system_topic(topic.as_str())

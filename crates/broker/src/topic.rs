@@ -143,6 +143,9 @@ impl TopicSpec {
     /// never, as Apache calls it.
     pub const LITE_TOPIC_EXPIRATION: &str = "lite.topic.expiration";
 
+    /// The attribute that says how many sends a second it takes.
+    pub const MAX_SEND_TPS: &str = "max.send.tps";
+
     /// Whether its messages are in LiteTopics.
     pub fn is_lite(&self) -> bool {
         self.topic_type == Some(TopicType::Lite)

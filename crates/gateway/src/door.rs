@@ -31,7 +31,7 @@ use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
     grpc, grpc_v1, grpc_v2, http as plain_http,
     hyper_clock::HyperClock,
-    ons_http, ons_openapi,
+    ons_http, ons_openapi, openapi,
     prefixed::Prefixed,
     remoting,
     sniff::{Protocol, Sniffed, sniff},
@@ -301,6 +301,9 @@ where
     }
     if ons_openapi::is_ours(&request) {
         return Box::pin(ons_openapi::answer(front, connection, request)).await;
+    }
+    if openapi::is_ours(&request) {
+        return Box::pin(openapi::answer(front, connection, request)).await;
     }
     plain_http::answer(front, connection, &request)
 }

@@ -18,11 +18,8 @@ use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
 
 use crate::{
-    client_metrics::ClientMetrics,
-    grpc::clients::Clients,
-    message_trace::MessageTraces,
-    metrics::FrontMetrics,
-    ons_openapi::{Nonces, TraceQueries},
+    client_metrics::ClientMetrics, grpc::clients::Clients, message_trace::MessageTraces,
+    metrics::FrontMetrics, ons_openapi::TraceQueries, openapi_request::Nonces,
     surroundings::Surroundings,
 };
 

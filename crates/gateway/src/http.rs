@@ -166,6 +166,7 @@ mod tests {
                 secret: Some(Secret::new("s:1")),
                 user_type: Some(user_type),
                 status: None,
+                remark: None,
             };
             instance.access().create_user(name, change).await.unwrap();
         }

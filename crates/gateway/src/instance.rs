@@ -6,12 +6,12 @@
 //! without a prefix belong to the default instance, unless another name of the request says
 //! otherwise.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use base::{InstanceId, NameError};
 use broker::{Instance, InstanceNotFound};
 
-use crate::front::Front;
+use crate::front::{ConnectionInfo, Front};
 
 /// Why a request belongs to no instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,14 @@ pub(crate) enum InstanceError {
         first: InstanceId,
         /// The other.
         second: InstanceId,
+    },
+    /// The address of the client is not among those that the instance lets in.
+    #[error("instance `{instance}` lets nobody in from {from}: it is not in its IP whitelist")]
+    NotLetIn {
+        /// The instance.
+        instance: InstanceId,
+        /// The address.
+        from: IpAddr,
     },
     /// A name breaks the rules for names.
     #[error(transparent)]
@@ -91,6 +99,24 @@ impl Front {
             Ok(instance) => (Some(instance), name.to_owned()),
             Err(_) => (None, prefixed(&id, name)),
         }
+    }
+
+    /// The instance of a request whose names named these, if it lets in who asks. Administration
+    /// listeners are for those who keep the lists.
+    pub(crate) fn admit<const N: usize>(
+        &self,
+        connection: &ConnectionInfo,
+        named: [Option<Arc<Instance>>; N],
+    ) -> Result<Arc<Instance>, InstanceError> {
+        let instance = self.settle(named)?;
+        let from = connection.peer.ip();
+        if connection.admin || instance.access().lets_in(from) {
+            return Ok(instance);
+        }
+        Err(InstanceError::NotLetIn {
+            instance: instance.id().clone(),
+            from: from.to_canonical(),
+        })
     }
 
     /// The instance of a request whose names named these.

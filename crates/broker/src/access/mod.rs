@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `instances/<id>/access/<user name>` | JSON: secret, type, status, policies (`stored.rs`) |
 //! | `instances/<id>/ram/<policy name>` | RAM-style policies (`attach.rs`) |
+//! | `instances/<id>/ip-whitelist` | addresses that are let in (`whitelist.rs`) |
 //!
 //! One entry holds all that is known of a user, so that every change is atomic and policies go with
 //! their user. Secrets are kept as they are, because signatures cannot be checked with a hash of
@@ -24,6 +25,7 @@ mod resource;
 mod source;
 mod stored;
 mod user;
+mod whitelist;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,7 +34,6 @@ use parking_lot::RwLock;
 use store::meta::{MetadataError, MetadataStore};
 use tokio::sync::watch;
 
-use self::attach::RamPolicies;
 pub use self::{
     action::{Action, ActionError, ActionSet},
     policy::{Decision, Policy, PolicyEntry, PolicyError, PolicyKind, Wanted},
@@ -40,10 +41,11 @@ pub use self::{
     resource::{Resource, ResourceError, ResourceKind},
     source::{SourceError, SourceRange},
     user::{
-        NotAllowed, Operation, Scope, Secret, SignatureMethod, UnknownName, User, UserStatus,
-        UserType,
+        ControlCall, NotAllowed, Operation, Scope, Secret, SignatureMethod, UnknownName, User,
+        UserStatus, UserType,
     },
 };
+use self::{attach::RamPolicies, whitelist::Whitelist};
 use crate::metadata::{overwrite, unreadable};
 
 /// Why a request's sender is not believed.
@@ -170,6 +172,15 @@ pub enum AccessError {
         /// The user.
         user: String,
     },
+    /// The metadata store did not take the change of the addresses that are let in.
+    #[error("change addresses that are let in to instance `{instance}`")]
+    WhitelistMetadata {
+        /// The instance.
+        instance: InstanceId,
+        /// What it said.
+        #[source]
+        source: MetadataError,
+    },
     /// The metadata store did not take the change of a policy.
     #[error("change policy `{policy}`")]
     RamMetadata {
@@ -209,6 +220,8 @@ pub struct UserChange {
     pub user_type: Option<UserType>,
     /// Whether it may ask.
     pub status: Option<UserStatus>,
+    /// What somebody notes about it.
+    pub remark: Option<String>,
 }
 
 /// The users of one instance. All methods may be called from any thread.
@@ -219,6 +232,7 @@ pub struct Access {
     /// Locked before `ram`.
     users: RwLock<BTreeMap<String, Arc<User>>>,
     ram: RwLock<RamPolicies>,
+    whitelist: Whitelist,
     /// How often anything has changed.
     revision: watch::Sender<u64>,
     /// One change at a time.
@@ -234,6 +248,7 @@ impl Access {
     ) -> Result<Self, MetadataError> {
         let prefix = prefix(&instance);
         let ram = attach::read(&instance, &*store).await?;
+        let whitelist = Whitelist::read(&instance, &*store).await?;
         let mut users = BTreeMap::new();
         for entry in store.range(&prefix).await?.0 {
             let name = &entry.key[prefix.len()..];
@@ -247,6 +262,7 @@ impl Access {
             store,
             users: RwLock::new(users),
             ram: RwLock::new(ram),
+            whitelist,
             revision: watch::Sender::new(0),
             changes: tokio::sync::Mutex::default(),
         })
@@ -341,6 +357,7 @@ impl Access {
             secret,
             user_type: as_what.user_type.unwrap_or(UserType::Normal),
             status: as_what.status.unwrap_or(UserStatus::Enabled),
+            remark: as_what.remark.unwrap_or_default(),
             policies: Vec::new(),
             ram: Vec::new(),
         };
@@ -364,6 +381,7 @@ impl Access {
         }
         user.user_type = change.user_type.unwrap_or(user.user_type);
         user.status = change.status.unwrap_or(user.status);
+        user.remark = change.remark.unwrap_or(user.remark);
         if administers(&before) && !administers(&user) {
             self.keep_one_administrator(name)?;
         }

@@ -12,6 +12,8 @@ struct StoredUser {
     #[serde(rename = "type")]
     user_type: String,
     status: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    remark: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<StoredPolicy>,
     /// Names of RAM-style policies.
@@ -54,6 +56,7 @@ pub(super) fn write(user: &User) -> Vec<u8> {
         secret: user.secret.text().to_owned(),
         user_type: user.user_type.name().to_owned(),
         status: user.status.name().to_owned(),
+        remark: user.remark.clone(),
         policies: policies.collect(),
         ram: user.ram.iter().map(|it| it.name().to_owned()).collect(),
     };
@@ -91,6 +94,7 @@ pub(super) fn read(name: &str, value: &[u8], ram: &RamPolicies) -> Result<User, 
         secret: Secret::new(&stored.secret),
         user_type: stored.user_type.parse().map_err(|_| malformed("type"))?,
         status: stored.status.parse().map_err(|_| malformed("status"))?,
+        remark: stored.remark,
         policies,
         ram: attached.collect::<Result<_, _>>()?,
     })

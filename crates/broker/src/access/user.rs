@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Action, ActionSet, Decision, Origin, Policy, PolicyKind, RamPolicy, Wanted,
-    ram::{self, Request},
+    ram::{self, Request, Service},
 };
 
 /// How a request is signed with a secret. Which one, the protocol says.
@@ -163,6 +163,7 @@ pub struct User {
     pub(super) secret: Secret,
     pub(super) user_type: UserType,
     pub(super) status: UserStatus,
+    pub(super) remark: String,
     pub(super) policies: Vec<Policy>,
     pub(super) ram: Vec<Arc<RamPolicy>>,
 }
@@ -188,6 +189,19 @@ pub struct Operation<'a> {
     pub instance: Option<&'a InstanceId>,
     /// The topic or group in the instance that it is about, if it is about one.
     pub resource: Option<&'a str>,
+}
+
+/// A call of the control plane of the 5.x series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlCall<'a> {
+    /// Its name, as `CreateTopic`.
+    pub name: &'a str,
+    /// The region of the server.
+    pub region: &'a str,
+    /// The number of the account that owns everything here.
+    pub account: &'a str,
+    /// What it is about, as `instance/rmq-1/topic/orders`.
+    pub resource: &'a str,
 }
 
 /// What RAM-style policies say of a request.
@@ -243,6 +257,11 @@ impl User {
     /// Whether it may ask at all.
     pub fn status(&self) -> UserStatus {
         self.status
+    }
+
+    /// What somebody noted about it.
+    pub fn remark(&self) -> &str {
+        &self.remark
     }
 
     /// What it may do besides, in the order in which it was said.
@@ -335,6 +354,33 @@ impl User {
         Err(self.not_allowed(resource, origin, reason))
     }
 
+    /// Whether it may call an operation of the control plane of the 5.x series: a super user may,
+    /// others what their RAM-style policies allow.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn may_control(&self, call: &ControlCall<'_>, origin: &Origin) -> Result<(), NotAllowed> {
+        if self.is_super() {
+            return Ok(());
+        }
+        let action = format!("rocketmq:{}", call.name.to_ascii_lowercase());
+        let request = Request {
+            service: Service::RocketMq,
+            region: call.region,
+            account: call.account,
+            actions: &[&action],
+            resources: &[call.resource],
+        };
+        let policies = self.ram.iter().map(|policy| &**policy);
+        let reason = match ram::decide(policies, &request, origin) {
+            Some(Decision::Allow) => return Ok(()),
+            Some(Decision::Deny) => "the decision is deny.",
+            None => "no matched policies.",
+        };
+        let resource = format!("rocketmq:{} of {}", call.name, call.resource);
+        Err(self.not_allowed(resource, origin, reason))
+    }
+
     fn ram_word(&self, wanted: &Wanted<'_>, instance: &InstanceId, origin: &Origin) -> RamWord {
         let enters =
             match self.ram_decide(ram::BASE_INFO, &ram::resource_names(instance, None), origin) {
@@ -380,6 +426,9 @@ impl User {
     ) -> Option<Decision> {
         let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
         let request = Request {
+            service: Service::Mq,
+            region: "",
+            account: "",
             actions,
             resources: &resources,
         };

@@ -22,6 +22,7 @@ fn pages_are_whole_and_cut_nothing_twice() {
     let page = |skip, max_messages| {
         let request = BrowseRequest {
             topic: topic("orders"),
+            lite_topic: None,
             from: start.after(Duration::from_secs(10)),
             to: start.after(Duration::from_secs(20)),
             skip,

@@ -36,6 +36,7 @@ fn newest(bench: &Bench) -> String {
 fn everything() -> BrowseRequest {
     BrowseRequest {
         topic: topic("any"),
+        lite_topic: None,
         from: Timestamp::from_ms(i64::MIN),
         to: Timestamp::from_ms(i64::MAX),
         skip: 0,

@@ -47,6 +47,7 @@ pub(super) async fn ensure(
             secret: Some(Secret::new(secret_key)),
             user_type: Some(UserType::Super),
             status: None,
+            remark: None,
         };
         let created = access.create_user(access_key, change).await;
         created.with_context(|| format!("make administrator `{access_key}`"))

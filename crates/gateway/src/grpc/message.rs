@@ -417,7 +417,7 @@ pub(crate) fn outgoing(message: &StoredMessage, digest: DigestForm, frame: Frame
         body,
         is_compressed,
         user: HashMap::new(),
-        kind: message_type(message),
+        kind: MessageType::of_stored(message),
         message_id: String::new(),
         tag: None,
         keys: Vec::new(),
@@ -485,21 +485,6 @@ fn outgoing_body(message: &StoredMessage, frame: Frame) -> (Bytes, bool) {
     // Other compressions (LZ4, Zstandard) have no name in the protocol; Java and Go know them by
     // their first bytes.
     (compression::to_gzip(&body).unwrap_or(body), true)
-}
-
-/// What the message asked of the broker, as the core tells it from flags and properties.
-fn message_type(message: &StoredMessage) -> MessageType {
-    MessageType::of(&Message {
-        flag: message.flag(),
-        sys_flag: message.sys_flag(),
-        born_timestamp: Timestamp::from_ms(message.born_timestamp()),
-        born_host: message.born_host(),
-        reconsume_times: message.reconsume_times(),
-        body: Bytes::new(),
-        properties: message
-            .bytes()
-            .slice_ref(message.properties_raw().as_bytes()),
-    })
 }
 
 #[cfg(test)]

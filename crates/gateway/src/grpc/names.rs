@@ -108,7 +108,7 @@ fn settle<const N: usize>(
     call: &Call,
     named: [Option<Arc<Instance>>; N],
 ) -> Result<Arc<Instance>, Refusal> {
-    let instance = call.front.settle(named)?;
+    let instance = call.front.admit(&call.connection, named)?;
     call.check_family(&instance)?;
     Ok(instance)
 }

@@ -379,6 +379,7 @@ fn heartbeat_code(error: &HeartbeatError) -> Code {
 fn instance_code(error: &InstanceError) -> Code {
     match error {
         InstanceError::NotFound(_) => Code::IllegalAccessPoint,
+        InstanceError::NotLetIn { .. } => Code::Forbidden,
         InstanceError::Disagree { .. } | InstanceError::Name(_) => Code::BadRequest,
     }
 }

@@ -130,7 +130,7 @@ impl<'a> Call<'a> {
             front,
             connection,
             verb,
-            instance: front.settle([by_topic, by_group])?,
+            instance: front.admit(connection, [by_topic, by_group])?,
             topic,
             group,
             target,

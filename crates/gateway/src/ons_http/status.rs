@@ -253,6 +253,7 @@ fn filter_code(error: &FilterError) -> Code {
 
 fn instance_code(error: &InstanceError) -> Code {
     match error {
+        InstanceError::NotLetIn { .. } => Code::AccessDenied,
         InstanceError::NotFound(_) | InstanceError::Disagree { .. } | InstanceError::Name(_) => {
             Code::InvalidQueryString
         }

@@ -1,71 +1,15 @@
-//! Who sends a request of the OpenAPI, and whether they may.
-//!
-//! Access keys are the users of the default instance. Where that has no access control, or on a
-//! listener whose clients need no credentials, a request is taken from anybody and its signature is
-//! not looked at, as over every other protocol.
+//! Whether who sends a request of the OpenAPI may.
 
-use std::sync::Arc;
-
-use base::{InstanceId, limits};
-use broker::access::{NotAuthenticated, Operation, User};
+use base::InstanceId;
+use broker::access::Operation;
 
 use super::{
     call::Call,
     operations::Subject,
-    signature,
     status::{Code, Refusal},
     tags,
 };
-use crate::{
-    ConnectionInfo, Front,
-    access::{is_guarded, origin},
-};
-
-/// How much is shown of what should have been signed.
-const SHOWN_CHARACTERS: usize = 4_096;
-
-/// The user who signed a request; `None` where nobody need sign.
-pub(super) fn authenticate(
-    front: &Front,
-    connection: &ConnectionInfo,
-    request: &signature::Request<'_>,
-) -> Result<Option<Arc<User>>, Refusal> {
-    let default = front.router.instance(&front.settings.default_instance)?;
-    let access = default.access();
-    if !is_guarded(front, connection) || !access.is_on() {
-        return Ok(None);
-    }
-    let signed = signature::read(request)?;
-    let content = [signed.content.as_bytes()];
-    let (key, signature) = (signed.access_key.as_str(), signed.signature.as_slice());
-    let user = access.authenticate_by(signed.method, key, content, signature);
-    let user = user.map_err(|error| match error {
-        // Compat: aliyun-python-sdk-core 2.16.1 takes what is behind the colon for the text that
-        // the server wants signed. Where it is the client's too, the secret is the wrong one.
-        NotAuthenticated::Signature => {
-            let shown: String = signed.content.chars().take(SHOWN_CHARACTERS).collect();
-            let text = format!("signature is not that of the user, string to sign is:{shown}");
-            Refusal::new(Code::SignatureDoesNotMatch, text)
-        }
-        other => other.into(),
-    })?;
-    // A token that nobody issued proves nothing; taken in silence, it would seem to.
-    if signed.has_token {
-        let user = signed.access_key;
-        return Err(NotAuthenticated::SessionToken { user }.into());
-    }
-    let now = front.clock.now();
-    let off_ms = signed.sent_ms.abs_diff(now.ms());
-    if off_ms > limits::OPENAPI_TIME_MS_OFF_MAX {
-        let (off, max) = (off_ms / 1_000, limits::OPENAPI_TIME_MS_OFF_MAX / 1_000);
-        let text = format!("time of the request is {off} s off the time here, at most {max} s");
-        return Err(Refusal::new(Code::InvalidTimeStampExpired, text));
-    }
-    // Only what is signed is remembered: nobody else can fill the memory.
-    let nonces = &front.openapi_nonces;
-    nonces.note(user.name(), &signed.nonce, signed.sent_ms, now)?;
-    Ok(Some(user))
-}
+use crate::access::origin;
 
 /// Checks that the sender may ask for the operation: a super user, which is the account, may;
 /// others what their RAM-style policies allow.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wire::remoting::body::{Body, ConsumerRunningInfo};
 
 use super::{Fields, call::Call, consumer_offset::Accumulation, message, status::Refusal};
+use crate::client_answer::threads;
 
 /// How long a client may take to say how it runs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -142,6 +143,10 @@ async fn running(
             "FailedCountPerHour": status.consume_failed_msgs,
         })
     });
+    let stacks = threads(&info.stacks).into_iter();
+    let stacks =
+        stacks.map(|(name, track)| json!({ "Thread": name, "TrackList": { "Track": track } }));
+    let stacks: Vec<Value> = stacks.collect();
     json!({
         "ClientId": client.id,
         "Connection": client.address.to_string(),
@@ -157,38 +162,6 @@ async fn running(
         "ThreadCount": number("PROP_THREADPOOL_CORE_SIZE").unwrap_or(0),
         "SubscriptionSet": { "SubscriptionData": subscriptions.collect::<Vec<Value>>() },
         "RunningDataList": { "ConsumerRunningDataDo": data.collect::<Vec<Value>>() },
-        "Jstack": { "ThreadTrackDo": threads(&info.stacks) },
+        "Jstack": { "ThreadTrackDo": stacks },
     })
-}
-
-/// The threads of a text in which blank lines part them, and each line begins with the thread.
-fn threads(stacks: &str) -> Vec<Value> {
-    let mut threads = Vec::new();
-    let mut lines = stacks.lines().peekable();
-    while lines.peek().is_some() {
-        let block = lines.by_ref().take_while(|line| !line.trim().is_empty());
-        let block: Vec<&str> = block.collect();
-        let Some(first) = block.first() else {
-            continue;
-        };
-        let name = first.split("TID:").next().unwrap_or_default().trim();
-        let track: Vec<&str> = block.iter().map(|line| line.trim()).collect();
-        threads.push(json!({ "Thread": name, "TrackList": { "Track": track } }));
-    }
-    threads
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stacks_are_parted_at_blank_lines() {
-        let text = "main    TID: 1 STATE: WAITING\nmain    a.b.C.d\n\n\nother  TID: 2 STATE: X\n";
-        let threads = threads(text);
-        assert_eq!(threads.len(), 2);
-        assert_eq!(threads[0]["Thread"], "main");
-        assert_eq!(threads[0]["TrackList"]["Track"][1], "main    a.b.C.d");
-        assert_eq!(threads[1]["Thread"], "other");
-    }
 }

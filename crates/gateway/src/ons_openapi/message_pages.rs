@@ -80,6 +80,7 @@ impl Pages {
         let skip = (self.page - 1).saturating_mul(self.size);
         BrowseRequest {
             topic,
+            lite_topic: None,
             from: Timestamp::from_ms(self.from),
             to: Timestamp::from_ms(self.end),
             skip: skip.cast_unsigned(),

@@ -1,26 +1,13 @@
 //! OnsMessageGetByMsgId, OnsMessageGetByKey, OnsMessagePageQueryByTopic, OnsMessageDetail,
 //! OnsMessageTrace and OnsMessagePush: messages found, followed and consumed again.
 
-use std::time::Duration;
-
-use base::{GroupName, Timestamp, TopicName, limits};
-use broker::{AskError, ClientAnswer, ClientQuestion, QueryRequest, Track};
+use base::{Timestamp, limits};
+use broker::{QueryRequest, Track};
 use serde_json::{Value, json};
-use wire::{
-    message::StoredMessage,
-    remoting::body::{Body, ConsumeDirectlyResult},
-};
+use wire::message::StoredMessage;
 
-use super::{
-    Fields,
-    call::Call,
-    message,
-    message_pages::Pages,
-    status::{Code, Refusal},
-};
-
-/// How long a client may take to consume a message.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{Fields, call::Call, message, message_pages::Pages, status::Refusal};
+use crate::client_answer::consume_directly;
 
 async fn find(call: &Call) -> Result<StoredMessage, Refusal> {
     let topic = call.topic()?;
@@ -92,38 +79,6 @@ pub(super) async fn push(call: &Call) -> Result<Fields, Refusal> {
     let client = call.required("ClientId")?;
     let found = find(call).await?;
     let topic = call.topic()?.name().clone();
-    consume_directly(call, group.name(), client, topic, found).await?;
+    consume_directly(call.instance(), group.name(), client, topic, found).await?;
     Ok(Fields::new())
-}
-
-async fn consume_directly(
-    call: &Call,
-    group: &GroupName,
-    client: &str,
-    topic: TopicName,
-    message: StoredMessage,
-) -> Result<(), Refusal> {
-    let members = call.instance().consumers(group);
-    if !members.iter().any(|member| member.client.id == client) {
-        let client = client.to_owned();
-        return Err(AskError::NotConnected { client }.into());
-    }
-    let question = ClientQuestion::ConsumeDirectly {
-        group: group.clone(),
-        topic,
-        message,
-    };
-    let failed = |text: String| Err(Refusal::new(Code::OnsInvokeError, text));
-    let answer = match call.instance().ask(client, question, PATIENCE).await? {
-        ClientAnswer::Done(answer) => answer,
-        ClientAnswer::Refused(remark) => return failed(format!("client `{client}`: {remark}")),
-    };
-    match ConsumeDirectlyResult::decode(&answer) {
-        Ok(result) if result.consume_result == "CR_SUCCESS" => Ok(()),
-        Ok(result) => {
-            let (what, remark) = (result.consume_result, result.remark);
-            failed(format!("client `{client}`: {what} {remark}"))
-        }
-        Err(error) => failed(format!("answer of client `{client}`: {error}")),
-    }
 }

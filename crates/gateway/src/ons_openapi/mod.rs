@@ -2,7 +2,7 @@
 //! groups, messages and tags, as its SDKs ask for them.
 //!
 //! A request is at path `/` and names its operation; [`operations`] is the one table of them. It is
-//! signed in one of two ways ([`signature`]), becomes a [`call::Call`], and the operation answers
+//! signed in one of two ways (`openapi_request`), becomes a [`call::Call`], and the operation answers
 //! with a tree of fields or a [`status::Refusal`], which are written as JSON or XML. Operations are
 //! thin: what they do is the broker's.
 
@@ -16,10 +16,8 @@ mod instance;
 mod message;
 mod message_pages;
 mod message_query;
-mod nonces;
 mod operations;
 mod regions;
-mod signature;
 mod status;
 mod tags;
 mod text;
@@ -41,13 +39,19 @@ use wire::openapi::{
     json_document, xml_document,
 };
 
+pub(crate) use self::trace::TraceQueries;
 use self::{
     call::Call,
     operations::Operation,
     status::{Code, Refusal},
 };
-pub(crate) use self::{nonces::Nonces, trace::TraceQueries};
-use crate::{ConnectionInfo, Front, http::header_text, metrics::RpcKey, request_body};
+use crate::{
+    ConnectionInfo, Front,
+    http::header_text,
+    metrics::RpcKey,
+    openapi_request::{self, Taken, authenticate, request_id},
+    request_body,
+};
 
 /// The one version of the API.
 const VERSION: &str = "2019-02-14";
@@ -214,13 +218,13 @@ where
     }
     let operation = operation(head, &parameters)?;
     seen.operation = Some(operation);
-    let request = signature::Request {
+    let request = openapi_request::Request {
         head,
         body: &body,
         query: &in_query,
         parameters: &parameters,
     };
-    let user = access::authenticate(front, connection, &request)?;
+    let user = authenticate(front, connection, &request, Taken::Both)?;
     let call = Call::new(front, connection, operation, parameters, user)?;
     access::check(&call)?;
     (operation.run)(&call).await
@@ -266,16 +270,4 @@ fn host_id(front: &Front, connection: &ConnectionInfo, head: &Parts) -> String {
         "" => front.advertised(connection).to_string(),
         host => host.chars().take(256).collect(),
     }
-}
-
-/// An id for a request in the form of a UUID: the time, where it came in, and a number.
-fn request_id(front: &Front, connection: &ConnectionInfo) -> String {
-    let time = front.clock.now().ms().cast_unsigned();
-    let (port, id) = (connection.local.port(), connection.id);
-    let serial = front.next_serial() & 0xffff_ffff_ffff;
-    let (high, low) = ((time >> 16) as u32, time as u16);
-    format!(
-        "{high:08X}-{low:04X}-{port:04X}-{:04X}-{serial:012X}",
-        id as u16
-    )
 }

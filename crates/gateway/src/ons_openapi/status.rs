@@ -16,8 +16,9 @@ use broker::{
 use store::log::AppendError;
 use wire::openapi::ParameterError;
 
-use super::nonces::NonceError;
 use crate::{
+    client_answer::AskMemberError,
+    openapi_request::{NonceError, SignatureError},
     refusal::{http_codes, refusals},
     request_body::RequestBodyError,
 };
@@ -164,6 +165,36 @@ fn nonce_code(error: &NonceError) -> Code {
     }
 }
 
+impl From<SignatureError> for Refusal {
+    fn from(error: SignatureError) -> Self {
+        let parameter = match &error {
+            SignatureError::Missing { name } | SignatureError::Invalid { name, .. } => Some(*name),
+            _ => None,
+        };
+        let refusal = Self::of(signature_code(&error), &error);
+        Self {
+            parameter,
+            ..refusal
+        }
+    }
+}
+
+fn signature_code(error: &SignatureError) -> Code {
+    match error {
+        SignatureError::Missing { .. } => Code::MissingParameter,
+        SignatureError::Invalid { .. } => Code::InvalidParameter,
+        SignatureError::NoAuthorization | SignatureError::Uncovered { .. } => {
+            Code::IncompleteSignature
+        }
+        SignatureError::Content | SignatureError::Mismatch { .. } => Code::SignatureDoesNotMatch,
+        SignatureError::Time { .. } => Code::InvalidTimeStampFormat,
+        SignatureError::Expired { .. } => Code::InvalidTimeStampExpired,
+        SignatureError::NotAuthenticated(error) => not_authenticated_code(error),
+        SignatureError::Nonce(error) => nonce_code(error),
+        SignatureError::NoUsers(error) => instance_code(error),
+    }
+}
+
 fn parameter_code(error: &ParameterError) -> Code {
     match error {
         ParameterError::Escape { .. } | ParameterError::Twice { .. } | ParameterError::TooMany => {
@@ -295,10 +326,13 @@ fn trend_code(error: &TrendError) -> Code {
     }
 }
 
-fn ask_code(error: &AskError) -> Code {
+fn ask_member_code(error: &AskMemberError) -> Code {
     match error {
-        AskError::NotConnected { .. } => Code::BizConsumerNotOnline,
-        AskError::Unreachable { .. } | AskError::Silent { .. } => Code::OnsInvokeError,
+        AskMemberError::Ask(AskError::NotConnected { .. }) => Code::BizConsumerNotOnline,
+        AskMemberError::Ask(AskError::Unreachable { .. } | AskError::Silent { .. })
+        | AskMemberError::Refused { .. }
+        | AskMemberError::Failed { .. }
+        | AskMemberError::Answer { .. } => Code::OnsInvokeError,
     }
 }
 
@@ -348,8 +382,6 @@ fn shard_code(_: &ShardNotHere) -> Code {
 }
 
 refusals! {
-    NotAuthenticated => not_authenticated_code;
-    NonceError => nonce_code;
     ParameterError => parameter_code;
     RequestBodyError => request_body_code;
     CreateTopicError => create_topic_code;
@@ -365,7 +397,7 @@ refusals! {
     DeadLetterError => dead_letter_code;
     ResetOffsetError => reset_offset_code;
     TrendError => trend_code;
-    AskError => ask_code;
+    AskMemberError => ask_member_code;
     InstanceNotFound => instance_code;
     ShardNotHere => shard_code;
 }

@@ -13,7 +13,7 @@ use super::{
     status::{Code, Refusal},
     text::{check_name, is_name_letter, remark, shown_tags},
 };
-use crate::system_names::is_system_topic;
+use crate::system_names::is_application_topic;
 
 /// Queues of a new topic whose messages are not in one order; the API does not say.
 const QUEUES: u32 = 8;
@@ -105,11 +105,8 @@ pub(super) async fn delete(call: &Call) -> Result<Fields, Refusal> {
 
 /// The topics that applications made and use.
 pub(super) fn of_applications(topics: Vec<Arc<Topic>>) -> impl Iterator<Item = Arc<Topic>> {
-    topics.into_iter().filter(|topic| {
-        let name = topic.name();
-        let is_groups_own = name.retry_group().is_some() || name.dead_letter_group().is_some();
-        !is_groups_own && !is_system_topic(name.as_str())
-    })
+    let topics = topics.into_iter();
+    topics.filter(|topic| is_application_topic(topic.name()))
 }
 
 /// OnsTopicList.

@@ -103,7 +103,7 @@ impl Connection {
     /// The topic that a client calls `name`.
     pub(super) fn topic(&self, name: &str) -> Result<TopicIn, InstanceError> {
         let name = self.front.plain_name(name);
-        let instance = self.front.settle([name.instance])?;
+        let instance = self.front.admit(&self.info, [name.instance])?;
         Ok(TopicIn {
             instance,
             topic: TopicName::new(&name.plain)?,
@@ -119,14 +119,16 @@ impl Connection {
         let id = request.fields.get(NAMESPACE).map(InstanceId::new);
         let named = id.and_then(|id| self.front.router.instance(&id.ok()?).ok());
         let is_named = named.is_some();
-        Ok((self.front.settle([named])?, is_named))
+        Ok((self.front.admit(&self.info, [named])?, is_named))
     }
 
     /// The topic of a request that also names a group, of which only the instance counts.
     pub(super) fn topic_of(&self, topic: &str, group: &str) -> Result<TopicIn, InstanceError> {
         let topic = self.front.plain_name(topic);
         let group = self.front.plain_name(group);
-        let instance = self.front.settle([topic.instance, group.instance])?;
+        let instance = self
+            .front
+            .admit(&self.info, [topic.instance, group.instance])?;
         Ok(TopicIn {
             instance,
             topic: TopicName::new(&topic.plain)?,
@@ -136,7 +138,7 @@ impl Connection {
     /// The group that a client calls `name`.
     pub(super) fn group(&self, name: &str) -> Result<GroupIn, InstanceError> {
         let name = self.front.plain_name(name);
-        let instance = self.front.settle([name.instance])?;
+        let instance = self.front.admit(&self.info, [name.instance])?;
         Ok(GroupIn {
             instance,
             group: GroupName::new(&name.plain)?,
@@ -151,7 +153,9 @@ impl Connection {
     ) -> Result<TopicAndGroup, InstanceError> {
         let topic = self.front.plain_name(topic);
         let group = self.front.plain_name(group);
-        let instance = self.front.settle([topic.instance, group.instance])?;
+        let instance = self
+            .front
+            .admit(&self.info, [topic.instance, group.instance])?;
         Ok(TopicAndGroup {
             instance,
             topic: TopicName::new(&topic.plain)?,

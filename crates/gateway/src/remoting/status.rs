@@ -286,7 +286,9 @@ fn access(error: &AccessError) -> Code {
         | AccessError::RamAttached { .. }
         | AccessError::RamNotAttached { .. } => Code::InvalidParameter,
         AccessError::TooMany { .. } => Code::FlowControl,
-        AccessError::Metadata { .. } | AccessError::RamMetadata { .. } => Code::SystemError,
+        AccessError::Metadata { .. }
+        | AccessError::RamMetadata { .. }
+        | AccessError::WhitelistMetadata { .. } => Code::SystemError,
     }
 }
 
@@ -330,6 +332,7 @@ fn kv_config(error: &KvConfigError) -> Code {
 
 fn instance(error: &InstanceError) -> Code {
     match error {
+        InstanceError::NotLetIn { .. } => Code::NoPermission,
         InstanceError::NotFound(_) | InstanceError::Disagree { .. } | InstanceError::Name(_) => {
             Code::InvalidParameter
         }

@@ -100,6 +100,7 @@ fn change(request: &Command) -> Result<UserChange, Refusal> {
         secret: body.password.as_deref().map(Secret::new),
         user_type: body.user_type.and_then(|name| name.parse().ok()),
         status: body.user_status.and_then(|name| name.parse().ok()),
+        remark: None,
     })
 }
 

@@ -1,5 +1,6 @@
-//! Requests, signatures and answers of the vendor's OpenAPI in its RPC style, in which a request
-//! is an operation with flat parameters: path `/`, everything in the query or in a form.
+//! Requests, signatures and answers of the vendor's OpenAPIs: in the RPC style, in which a request
+//! is an operation with flat parameters (path `/`, everything in the query or in a form), and what
+//! the ROA style, which has paths and JSON, has in common with it.
 //!
 //! Two signatures are in use, which clients of one API choose by their age: [`rpc`] (parameters
 //! `Signature...`, HMAC-SHA1) and [`acs3`] (header `Authorization`, HMAC-SHA256).
@@ -15,7 +16,7 @@ mod timestamp;
 
 pub use document::{ErrorAnswer, json_document, xml_document};
 pub use parameters::{ParameterError, Parameters};
-pub use timestamp::timestamp_ms;
+pub use timestamp::{date_time, date_time_ms, timestamp, timestamp_ms};
 
 /// Writes `text` as both signatures want it (RFC 3986): everything but letters, digits, `-`, `_`,
 /// `.` and `~` is escaped byte by byte.
@@ -34,4 +35,9 @@ fn push_escaped(out: &mut String, text: &str) {
 
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
+}
+
+/// What a part of a path stands for; `None` if an escape is malformed or the outcome is no text.
+pub fn path_segment(segment: &str) -> Option<String> {
+    crate::percent::decoded(segment)
 }

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    Origin, RamPolicyError, Request,
+    Origin, RamPolicyError, Request, Service,
     condition::{Condition, start},
     wildcard::matches,
 };
@@ -21,8 +21,31 @@ const VERSION: &str = "1";
 /// What stands before the names of everything.
 const SCHEME: &str = "acs";
 
-/// The service whose resources are here.
-const SERVICE: &str = "mq";
+/// The services whose resources are here.
+const SERVICES: [Service; 2] = [Service::Mq, Service::RocketMq];
+
+/// What a statement says of resources: a service, and patterns of what stands behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ResourcePattern {
+    /// `None` is every service.
+    service: Option<Service>,
+    region: String,
+    account: String,
+    name: String,
+}
+
+impl ResourcePattern {
+    fn fits(&self, request: &Request<'_>) -> bool {
+        self.service
+            .is_none_or(|service| service == request.service)
+            && matches(&self.region, request.region)
+            && matches(&self.account, request.account)
+            && request
+                .resources
+                .iter()
+                .any(|name| matches(&self.name, name))
+    }
+}
 
 /// A policy document as it was written, and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +60,8 @@ pub(super) struct Statement {
     effect: Decision,
     /// In lower case: the case of actions does not matter.
     actions: Vec<String>,
-    /// What may stand behind `acs:mq:*:*:`. Resources of other services are left out.
-    resources: Vec<String>,
+    /// Resources of other services are left out.
+    resources: Vec<ResourcePattern>,
     conditions: Vec<Condition>,
 }
 
@@ -111,7 +134,7 @@ impl Statement {
     /// What it says to a request, if it speaks of it.
     pub(super) fn decide(&self, request: &Request<'_>, origin: &Origin) -> Option<Decision> {
         let speaks = fits(&self.actions, request.actions)
-            && fits(&self.resources, request.resources)
+            && self.resources.iter().any(|it| it.fits(request))
             && self.conditions.iter().all(|it| it.holds(origin));
         speaks.then_some(self.effect)
     }
@@ -139,10 +162,16 @@ fn action_pattern(action: &str) -> Result<String, RamPolicyError> {
     Ok(action.to_ascii_lowercase())
 }
 
-/// What a resource says behind `acs:mq:*:*:`; `None` for one of another service.
-fn resource_pattern(resource: &str) -> Result<Option<String>, RamPolicyError> {
+/// What a resource says; `None` for one of another service.
+fn resource_pattern(resource: &str) -> Result<Option<ResourcePattern>, RamPolicyError> {
+    let any = || "*".to_owned();
     if resource == "*" {
-        return Ok(Some(resource.to_owned()));
+        return Ok(Some(ResourcePattern {
+            service: None,
+            region: any(),
+            account: any(),
+            name: any(),
+        }));
     }
     let wrong = || RamPolicyError::Resource {
         resource: start(resource),
@@ -154,15 +183,27 @@ fn resource_pattern(resource: &str) -> Result<Option<String>, RamPolicyError> {
     if scheme != SCHEME || service.is_empty() || name.is_empty() {
         return Err(wrong());
     }
-    if service != SERVICE && service != "*" {
+    let known = SERVICES.into_iter().find(|known| known.name() == service);
+    if known.is_none() && service != "*" {
         return Ok(None);
     }
-    if region != "*" || account != "*" {
+    // The newer forms are told apart by region and account; the older ones never name them.
+    if known != Some(Service::RocketMq) && (region != "*" || account != "*") {
         return Err(RamPolicyError::Region {
             resource: start(resource),
         });
     }
-    Ok(Some(name.to_owned()))
+    // Some write nothing for anything.
+    let pattern = |text: &str| match text {
+        "" => "*".to_owned(),
+        text => text.to_owned(),
+    };
+    Ok(Some(ResourcePattern {
+        service: known,
+        region: pattern(region),
+        account: pattern(account),
+        name: name.to_owned(),
+    }))
 }
 
 #[derive(Deserialize)]

@@ -6,10 +6,12 @@
 //!
 //! A resource is `acs:mq:*:*:` and `{instance}` for an instance, `{instance}%{name}` for a topic or
 //! group in it. Names in the default instance also stand without `default%`, as those of instances
-//! without a namespace do.
+//! without a namespace do. The control plane of the 5.x series has forms of its own:
+//! `acs:rocketmq:{region}:{account}:instance/{instance}`, with `/topic/{topic}` or
+//! `/consumergroup/{group}` behind it.
 //!
-//! Source: the service's "Custom policies for ApsaraMQ for RocketMQ" (4.x) and the policy grammar
-//! of RAM.
+//! Source: the service's "Custom policies for ApsaraMQ for RocketMQ" (4.x and 5.x) and the policy
+//! grammar of RAM.
 
 mod actions;
 mod condition;
@@ -92,7 +94,10 @@ pub enum RamPolicyError {
         action: String,
     },
     /// A resource that is none.
-    #[error("Resource `{resource}` is neither `*` nor of the form `acs:mq:*:*:<name>`")]
+    #[error(
+        "Resource `{resource}` is neither `*` nor of the form `acs:mq:*:*:<name>` or \
+         `acs:rocketmq:*:*:instance/<name>`"
+    )]
     Resource {
         /// First characters of it.
         resource: String,
@@ -197,6 +202,9 @@ impl RamPolicy {
     /// What it alone says of an action, as `mq:PUB`, on a resource, without `acs:mq:*:*:`.
     pub fn says(&self, action: &str, resource: &str, origin: &Origin) -> Option<Decision> {
         let request = Request {
+            service: Service::Mq,
+            region: "",
+            account: "",
             actions: &[&action.to_ascii_lowercase()],
             resources: &[resource],
         };
@@ -209,11 +217,34 @@ impl RamPolicy {
     }
 }
 
+/// Whose words a policy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Data of all series but 5.x, and the control plane of the 4.x series.
+    Mq,
+    /// The control plane of the 5.x series.
+    RocketMq,
+}
+
+impl Service {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Mq => "mq",
+            Self::RocketMq => "rocketmq",
+        }
+    }
+}
+
 /// A request in the words of policies.
 pub(super) struct Request<'a> {
+    /// Whose resources these are.
+    pub(super) service: Service,
+    /// The region and the account of the server; empty where the words of the service name none.
+    pub(super) region: &'a str,
+    pub(super) account: &'a str,
     /// Names of what is done, in lower case: they all mean the same.
     pub(super) actions: &'a [&'a str],
-    /// Names of what it is done to, without `acs:mq:*:*:`: they all mean the same.
+    /// Names of what it is done to, without what stands before them: they all mean the same.
     pub(super) resources: &'a [&'a str],
 }
 

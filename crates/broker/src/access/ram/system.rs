@@ -2,11 +2,13 @@
 //! users do; `mq:OnsInstanceBaseInfo` is an old name of `mq:QueryInstanceBaseInfo`.
 
 /// Their names.
-pub(super) const NAMES: [&str; 4] = [
+pub(super) const NAMES: [&str; 6] = [
     "AliyunMQFullAccess",
     "AliyunMQPubOnlyAccess",
     "AliyunMQSubOnlyAccess",
     "AliyunMQReadOnlyAccess",
+    "AliyunRocketMQFullAccess",
+    "AliyunRocketMQReadOnlyAccess",
 ];
 
 /// The document of one of them.
@@ -23,6 +25,12 @@ pub(super) fn document(name: &str) -> Option<&'static str> {
         ),
         "AliyunMQReadOnlyAccess" => Some(
             r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["mq:Query*","mq:List*","mq:Get*","mq:OnsInstanceBaseInfo"],"Resource":"*"}]}"#,
+        ),
+        "AliyunRocketMQFullAccess" => Some(
+            r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"rocketmq:*","Resource":"*"}]}"#,
+        ),
+        "AliyunRocketMQReadOnlyAccess" => Some(
+            r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["rocketmq:Get*","rocketmq:List*"],"Resource":"*"}]}"#,
         ),
         _ => None,
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base::{GroupName, QueueOffset, Timestamp, TopicName};
-use broker::{Instance, ProgressOf, ResetTo, ShardHandle};
+use broker::{Instance, ResetTo, ShardHandle};
 use wire::grpc_v2::{
     self as v2, Code, describe_group_accumulation_response::GroupAccumulation,
     query_time_span_response::QueueTimeSpan,
@@ -20,6 +20,7 @@ use super::{
     },
     Call, Refusal, lite_topics,
 };
+use crate::group_lag;
 
 /// A group and the topics that a request asks about.
 struct Asked {
@@ -49,19 +50,8 @@ impl Asked {
             names::existing_topic(&instance, &topic)?;
             named.insert(topic);
         }
-        // A group of LiteTopics consumes nothing else, and its progress may have a million entries.
         if topics.is_empty() {
-            named.extend(bound.spec.lite_topic.clone());
-            named.retain(|topic| instance.topic(topic).is_some());
-        }
-        if named.is_empty() {
-            let progress = shard.progress(ProgressOf::Group(&group))?;
-            named.extend(progress.into_iter().map(|progress| progress.topic));
-            let members = instance.consumers(&group).into_iter();
-            let consumers = members.filter_map(|member| member.consumer);
-            let subscriptions = consumers.flat_map(|consumer| consumer.subscriptions);
-            let subscribed = subscriptions.map(|subscription| subscription.topic);
-            named.extend(subscribed.filter(|topic| instance.topic(topic).is_some()));
+            named = group_lag::topics(&instance, &shard, &bound)?;
         }
         Ok(Self {
             instance,
@@ -91,11 +81,7 @@ pub(super) async fn describe_group_accumulation(
             lite_topic_accumulation: [(lite_topic.to_string(), one)].into(),
         });
     }
-    let metrics = asked.instance.metrics().groups.into_iter();
-    let in_flight: BTreeMap<TopicName, u64> = metrics
-        .filter(|metrics| metrics.group == asked.group)
-        .map(|metrics| (metrics.topic, metrics.in_flight))
-        .collect();
+    let in_flight = group_lag::in_flight(&asked.instance, &asked.group);
     let mut whole = GroupAccumulation::default();
     let mut by_topic = BTreeMap::new();
     let mut by_lite_topic = HashMap::new();
@@ -131,19 +117,14 @@ fn accumulation(
 ) -> Result<GroupAccumulation, Refusal> {
     let Asked { shard, group, .. } = asked;
     names::existing_topic(&asked.instance, topic)?;
-    let backlog = shard.backlog(group, topic)?;
-    let behind = backlog.messages;
+    let lag = group_lag::of_topic(shard, group, topic, in_flight)?;
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    // What is in flight counts as not consumed; the two are not read in one moment.
-    let in_flight = in_flight.min(behind);
     Ok(GroupAccumulation {
-        inflight_messages: number(in_flight),
-        ready_messages: number(behind - in_flight),
-        accumulation: number(behind),
-        deliver_delay_time: backlog
-            .oldest
-            .map(|stored| from_duration(now.since(stored))),
-        last_consume_timestamp: backlog.last_finished.map_or(0, Timestamp::ms),
+        inflight_messages: number(lag.in_flight),
+        ready_messages: number(lag.ready),
+        accumulation: number(lag.in_flight + lag.ready),
+        deliver_delay_time: lag.oldest.map(|stored| from_duration(now.since(stored))),
+        last_consume_timestamp: lag.last_finished.map_or(0, Timestamp::ms),
     })
 }
 

@@ -6,13 +6,14 @@ use std::{
 };
 
 use base::{GroupName, Timestamp, TopicName};
-use broker::{Filter, Instance, MessageModel, ProgressOf, RegisteredClient, Subscription};
+use broker::{Filter, Instance, MessageModel};
 use wire::grpc_v2::{self as v2, Code, FilterType};
 
 use super::{
     super::{names, shards, time::from_timestamp},
     Call, Refusal, clients,
 };
+use crate::subscriptions::{self, is_consistent, subscribers};
 
 /// What a request asks about: topic, group, or both.
 struct Asked {
@@ -58,52 +59,9 @@ impl Asked {
     /// The topics of each group, by what its members subscribe to and what it has committed in.
     fn pairs(&self, call: &Call) -> Result<BTreeMap<GroupName, BTreeSet<TopicName>>, Refusal> {
         let shard = shards::any_shard(call, &self.instance)?;
-        let of = match (&self.group, &self.topic) {
-            (Some(group), _) => ProgressOf::Group(group),
-            (None, Some(topic)) => ProgressOf::Topic(topic),
-            (None, None) => ProgressOf::All,
-        };
-        let mut pairs: BTreeMap<GroupName, BTreeSet<TopicName>> = BTreeMap::new();
-        for progress in shard.progress(of)? {
-            let topics = pairs.entry(progress.group).or_default();
-            topics.insert(progress.topic);
-        }
-        let groups = match (&self.group, &self.topic) {
-            (Some(group), _) => BTreeSet::from([group.clone()]),
-            (None, Some(topic)) => self.instance.subscribed_groups(topic),
-            (None, None) => BTreeSet::new(),
-        };
-        for group in groups {
-            let members = self.instance.consumers(&group);
-            let subscribed = members
-                .iter()
-                .filter_map(|member| member.consumer.as_ref())
-                .flat_map(|consumer| &consumer.subscriptions)
-                .map(|subscription| subscription.topic.clone());
-            pairs.entry(group).or_default().extend(subscribed);
-        }
-        for topics in pairs.values_mut() {
-            topics.retain(|topic| {
-                // Retries belong to the subscription that they come from.
-                let is_asked = self.topic.as_ref().is_none_or(|asked| asked == topic);
-                is_asked && topic.retry_group().is_none()
-            });
-        }
-        Ok(pairs)
+        let (topic, group) = (self.topic.as_ref(), self.group.as_ref());
+        Ok(subscriptions::pairs(&self.instance, &shard, topic, group)?)
     }
-}
-
-/// A member of a group and its subscription to one topic.
-type Subscriber<'a> = (&'a RegisteredClient, MessageModel, &'a Subscription);
-
-fn subscribers<'a>(members: &'a [RegisteredClient], topic: &TopicName) -> Vec<Subscriber<'a>> {
-    let of = |member: &'a RegisteredClient| {
-        let consumer = member.consumer.as_ref()?;
-        let mut subscriptions = consumer.subscriptions.iter();
-        let found = subscriptions.find(|subscription| subscription.topic == *topic)?;
-        Some((member, consumer.model, found))
-    };
-    members.iter().filter_map(of).collect()
 }
 
 pub(super) async fn list_subscription(
@@ -136,13 +94,6 @@ pub(super) async fn list_subscription(
         status: None,
         subscription_info,
     })
-}
-
-/// Whether all members say the same.
-fn is_consistent(members: &[RegisteredClient], subscribers: &[Subscriber<'_>]) -> bool {
-    let mut filters = subscribers.iter().map(|(_, _, it)| &it.filter);
-    let first = filters.next();
-    members.len() == subscribers.len() && filters.all(|filter| Some(filter) == first)
 }
 
 fn describe(

@@ -55,6 +55,7 @@ async fn guarded_with(setup: Setup) -> Server {
         secret: Some(Secret::new(keys.secret)),
         user_type: Some(user_type),
         status: None,
+        remark: None,
     };
     access
         .create_user(ROOT.access, change(ROOT, UserType::Super))
