@@ -176,18 +176,23 @@ fn conformance(binary: &Path) -> Result<()> {
 
 /// Checked-in documents are what the binary would write today.
 fn generated_documents(binary: &Path) -> Result<()> {
-    let output = Command::new(binary)
-        .args(["config", "reference"])
-        .stdin(Stdio::null())
-        .output()
-        .context("run carrack config reference")?;
-    if !output.status.success() {
-        bail!("carrack config reference ended with {}", output.status);
-    }
-    let path = "docs/reference/settings.md";
-    let kept = fs::read(workspace::root().join(path)).with_context(|| format!("read {path}"))?;
-    if kept != output.stdout {
-        bail!("{path} is not what `carrack config reference` writes: write it again");
+    for (document, path) in [
+        ("reference", "docs/reference/settings.md"),
+        ("api", "docs/reference/openapi.json"),
+    ] {
+        let output = Command::new(binary)
+            .args(["config", document])
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("run carrack config {document}"))?;
+        if !output.status.success() {
+            bail!("carrack config {document} ended with {}", output.status);
+        }
+        let kept =
+            fs::read(workspace::root().join(path)).with_context(|| format!("read {path}"))?;
+        if kept != output.stdout {
+            bail!("{path} is not what `carrack config {document}` writes: write it again");
+        }
     }
     Ok(())
 }

@@ -68,6 +68,8 @@ pub(crate) enum ConfigCommand {
     Sample,
     /// Print the reference page of all settings, in Markdown
     Reference,
+    /// Print the OpenAPI document of the control API, in JSON
+    Api,
 }
 
 /// Shells with completion.

@@ -42,6 +42,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Bench(command) => bench::run(command),
         Command::Config(ConfigCommand::Sample) => Ok(admin::print(&config::sample())?),
         Command::Config(ConfigCommand::Reference) => Ok(admin::print(&config::reference())?),
+        Command::Config(ConfigCommand::Api) => Ok(admin::print(&gateway::openapi_document())?),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             let shell = clap_complete::Shell::from(shell);

@@ -225,6 +225,12 @@ impl Instances {
         let now = self.parts.clock.now();
         let plan = plan::ordered(spec.plan, spec.series, now)?;
         let _change = self.changes.lock().await;
+        // A request that is made again, because its answer was lost, makes nothing.
+        let mut known = self.list().into_iter();
+        let same = known.find(|known| known.client_token == spec.client_token);
+        if let Some(same) = same.filter(|_| !spec.client_token.is_empty()) {
+            return Ok(same);
+        }
         let (count, limit) = (self.records.read().len(), limits::INSTANCES_PER_SERVER_MAX);
         if count >= limit {
             return Err(CreateInstanceError::TooMany { count, limit });
@@ -238,6 +244,8 @@ impl Instances {
             tags: spec.tags,
             status: InstanceStatus::Running,
             plan,
+            resource_group: spec.resource_group,
+            client_token: spec.client_token,
         };
         record.check()?;
         self.register(&mut record)
@@ -426,6 +434,8 @@ impl Instances {
                 tags: BTreeMap::new(),
                 status: InstanceStatus::Running,
                 plan: None,
+                resource_group: String::new(),
+                client_token: String::new(),
             },
         };
         self.put(&record, Phase::Running).await?;

@@ -3,7 +3,7 @@
 //! | key | value |
 //! | --- | --- |
 //! | `instance-registry/<id>` | JSON: phase, series, display name, remark, creation time, tags, |
-//! | | status, plan |
+//! | | status, plan, resource group, client token |
 //!
 //! The keys are apart from `instances/<id>/...`, so that the registry is read without reading all
 //! topics and groups. Fields are only ever added, with a default.
@@ -38,6 +38,10 @@ pub struct InstanceRecord {
     pub status: InstanceStatus,
     /// What it was ordered as; without one it has no limits but the product's.
     pub plan: Option<Plan>,
+    /// The group of resources that it is in; empty is the account's own.
+    pub resource_group: String,
+    /// What made its creation the only one of its kind; empty where nobody said.
+    pub client_token: String,
 }
 
 /// What an instance is created with.
@@ -53,6 +57,10 @@ pub struct InstanceSpec {
     pub tags: BTreeMap<String, String>,
     /// What it is ordered as; its subscription begins when it is created.
     pub plan: Option<Plan>,
+    /// The group of resources that it is in.
+    pub resource_group: String,
+    /// A creation with the token of another is that one; empty for none.
+    pub client_token: String,
 }
 
 /// What is to be changed of an instance; `None` leaves it as it is.
@@ -66,6 +74,8 @@ pub struct InstanceChange {
     pub tags: Option<BTreeMap<String, String>>,
     /// What it was ordered as.
     pub plan: Option<PlanChange>,
+    /// The group of resources that it is in.
+    pub resource_group: Option<String>,
 }
 
 /// How far an instance is in its life. One found in another phase than [`Phase::Running`] at the
@@ -93,6 +103,10 @@ pub(super) struct Stored {
     status: InstanceStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    resource_group: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    client_token: String,
 }
 
 /// Of records from before there was a status.
@@ -111,6 +125,8 @@ impl InstanceRecord {
             tags: self.tags.clone(),
             status: self.status,
             plan: self.plan.clone(),
+            resource_group: self.resource_group.clone(),
+            client_token: self.client_token.clone(),
         };
         serde_json::to_vec(&stored).expect("plain data becomes JSON")
     }
@@ -119,6 +135,7 @@ impl InstanceRecord {
         self.display_name = change.display_name.unwrap_or(self.display_name);
         self.remark = change.remark.unwrap_or(self.remark);
         self.tags = change.tags.unwrap_or(self.tags);
+        self.resource_group = change.resource_group.unwrap_or(self.resource_group);
         if let Some(change) = change.plan {
             let plan = self.plan.ok_or(PlanError::None)?;
             self.plan = Some(plan.changed(change)?);
@@ -138,6 +155,9 @@ impl InstanceRecord {
             &self.remark,
             limits::INSTANCE_REMARK_CHARACTERS_MAX,
         )?;
+        let max = limits::TAG_CHARACTERS_MAX;
+        check_text("resource group", &self.resource_group, max)?;
+        check_text("client token", &self.client_token, max)?;
         let (count, max) = (self.tags.len(), limits::INSTANCE_TAGS_MAX);
         if count > max {
             return Err(InstanceTextError::TooManyTags { count, max });
@@ -164,6 +184,8 @@ impl Stored {
             tags: self.tags,
             status: self.status,
             plan: self.plan,
+            resource_group: self.resource_group,
+            client_token: self.client_token,
         }
     }
 }

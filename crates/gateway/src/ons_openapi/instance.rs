@@ -72,8 +72,7 @@ pub(super) async fn update(call: &Call) -> Result<Fields, Refusal> {
             None => None,
             Some(_) => Some(remark(call)?),
         },
-        tags: None,
-        plan: None,
+        ..InstanceChange::default()
     };
     instances.update(id, change).await?;
     Ok(Fields::new())
@@ -99,6 +98,8 @@ fn record(call: &Call, instance: &Instance) -> InstanceRecord {
         tags: std::collections::BTreeMap::new(),
         status: InstanceStatus::Running,
         plan: None,
+        resource_group: String::new(),
+        client_token: String::new(),
     });
     if record.display_name.is_empty() {
         record.display_name = record.id.to_string();

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(
             kept,
             openapi_document(),
-            "make it again: cargo run -p carrack -- openapi"
+            "make it again: carrack config api"
         );
     }
 }

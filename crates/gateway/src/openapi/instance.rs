@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use broker::{Instance, InstanceChange, InstanceRecord};
+use broker::{Instance, InstanceChange, InstanceRecord, InstanceSpec, Series, plan::PlanChange};
 use serde_json::{Value, json};
 
 use super::{
     call::Call,
     ip_whitelist::sources,
-    page::{Page, shown_time},
-    status::{Code, Refusal},
+    page::Page,
+    plan,
+    region::zone,
+    status::Refusal,
     tags,
     text::{has_part, remark},
 };
@@ -19,10 +21,51 @@ const WHITELIST: &str = "networkInfo.internetInfo.ipWhitelist";
 /// Pages of instances.
 const PAGE_SIZES: (i64, i64) = (10, 200);
 
+/// Longest token that makes a creation the only one of its kind.
+const CLIENT_TOKEN_CHARACTERS_MAX: usize = 64;
+
 /// CreateInstance.
-pub(super) async fn create(_: &Call) -> Result<Value, Refusal> {
-    let text = "instances are not created over this API by this release";
-    Err(Refusal::new(Code::OperationNotSupported, text))
+pub(super) async fn create(call: &Call) -> Result<Value, Refusal> {
+    let whitelist = sources(&call.texts(WHITELIST), WHITELIST)?;
+    let token = call.text("clientToken").unwrap_or_default();
+    if token.len() > CLIENT_TOKEN_CHARACTERS_MAX || !token.is_ascii() {
+        let expected = format!("at most {CLIENT_TOKEN_CHARACTERS_MAX} characters of ASCII");
+        return Err(Refusal::invalid("clientToken", token, &expected));
+    }
+    let spec = InstanceSpec {
+        series: Series::V5,
+        display_name: instance_name(call)?.unwrap_or_default(),
+        remark: remark(call)?.unwrap_or_default(),
+        tags: tags::of_body(call, "tags")?,
+        plan: Some(plan::ordered(call)?),
+        resource_group: call.text("resourceGroupId").unwrap_or_default().to_owned(),
+        client_token: token.to_owned(),
+    };
+    let record = call.instances()?.create(spec).await?;
+    if !whitelist.is_empty() {
+        let instance = call.instance_of(record.id.as_str())?;
+        instance.access().set_whitelist(whitelist).await?;
+    }
+    Ok(json!(record.id.as_str()))
+}
+
+/// The name of a request: letters, digits, Chinese characters, `_` and `-`.
+fn instance_name(call: &Call) -> Result<Option<String>, Refusal> {
+    let Some(name) = call.text("instanceName") else {
+        return Ok(None);
+    };
+    let is_han = |letter: char| ('\u{4e00}'..='\u{9fff}').contains(&letter);
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    match name
+        .chars()
+        .find(|letter| !is_plain(*letter) && !is_han(*letter))
+    {
+        None => Ok(Some(name.to_owned())),
+        Some(other) => {
+            let reason = format!("holds {other:?}, expected letters, digits, `_` and `-`");
+            Err(Refusal::field("instanceName", reason))
+        }
+    }
 }
 
 fn name(record: &InstanceRecord) -> &str {
@@ -32,23 +75,35 @@ fn name(record: &InstanceRecord) -> &str {
     }
 }
 
+/// Puts more fields into an object.
+fn put(shown: &mut Value, more: Value) {
+    if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+        shown.extend(more);
+    }
+}
+
 fn listed(call: &Call, instance: &Instance, record: &InstanceRecord) -> Value {
     let (topics, groups) = instance.application_counts();
-    let created = shown_time(Some(record.created_at));
-    json!({
+    let created = plan::begun(record.created_at);
+    let mut shown = json!({
         "createTime": created,
         "groupCount": groups,
         "instanceId": record.id.as_str(),
         "instanceName": name(record),
         "regionId": call.region(),
         "remark": record.remark,
+        "resourceGroupId": record.resource_group,
         "serviceCode": "rmq",
         "startTime": created,
-        "status": "RUNNING",
+        "status": record.status.code(),
         "tags": tags::shown(&record.tags),
         "topicCount": topics,
         "userId": call.account(),
-    })
+    });
+    if let Some(plan) = &record.plan {
+        put(&mut shown, plan::listed(plan));
+    }
+    shown
 }
 
 /// GetInstance.
@@ -56,45 +111,55 @@ pub(super) async fn get(call: &Call) -> Result<Value, Refusal> {
     let instance = call.instance()?;
     let record = call.instances()?.get(instance.id())?;
     let mut shown = listed(call, &instance, &record);
+    let access = instance.access();
     let address = call.front.advertised(&call.connection).to_string();
-    let users = instance.access().users();
-    let whitelist: Vec<String> = instance
-        .access()
-        .whitelist()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let users = access.users();
     let default = users.iter().find(|user| user.is_super());
-    let details = json!({
-        "accountInfo": { "username": default.map(|user| user.name()).unwrap_or_default() },
-        "aclInfo": {
-            "aclType": "default",
-            "aclTypes": ["default", "apache_acl"],
-            "defaultVpcAuthFree": !instance.access().is_on(),
-        },
-        "networkInfo": {
-            "endpoints": [{
-                "endpointType": "TCP_VPC", "endpointUrl": address, "ipWhitelist": whitelist,
-            }],
-            "internetInfo": { "internetSpec": "disable", "ipWhitelist": whitelist },
-        },
+    let whitelist: Vec<String> = access.whitelist().iter().map(ToString::to_string).collect();
+    let endpoint = |kind: &str| json!({ "endpointType": kind, "endpointUrl": address, "ipWhitelist": whitelist });
+    let mut network = json!({
+        "endpoints": [endpoint("TCP_VPC")],
+        "internetInfo": { "internetSpec": "disable", "ipWhitelist": whitelist },
     });
-    if let (Some(shown), Value::Object(details)) = (shown.as_object_mut(), details) {
-        shown.extend(details);
+    if let Some(plan) = &record.plan {
+        put(&mut shown, plan::described(plan));
+        let counts = instance.application_counts();
+        shown["instanceQuotas"] = plan::quotas(plan, counts).into();
+        put(&mut network["internetInfo"], plan::internet_info(plan));
+        network["vpcInfo"] = plan::vpc_info(plan, &zone(call));
+        if plan.network.internet.is_some() {
+            network["endpoints"] = json!([endpoint("TCP_VPC"), endpoint("TCP_INTERNET")]);
+        }
     }
+    shown["accountInfo"] = json!({
+        "username": default.map(|user| user.name()).unwrap_or_default(),
+    });
+    shown["networkInfo"] = network;
+    shown["software"] = json!({ "softwareVersion": env!("CARGO_PKG_VERSION") });
     Ok(shown)
 }
 
 /// ListInstances.
 pub(super) async fn list(call: &Call) -> Result<Value, Refusal> {
     let wanted = tags::tags(call, "tags")?;
+    let editions = call.texts("seriesCodes");
+    let (group, key) = (call.text("resourceGroupId"), call.text("storageSecretKey"));
+    let is_asked = |record: &InstanceRecord| {
+        let plan = record.plan.as_ref();
+        let edition = plan.map(|plan| plan.edition.code());
+        (editions.is_empty() || edition.is_some_and(|edition| editions.contains(&edition)))
+            && group.is_none_or(|group| record.resource_group == group)
+            && key.is_none_or(|key| {
+                plan.and_then(|plan| plan.storage_secret_key.as_deref()) == Some(key)
+            })
+    };
     let mut found: Vec<(Arc<Instance>, Arc<InstanceRecord>)> = Vec::new();
     for record in call.instances()?.list() {
         let Ok(instance) = call.instance_of(record.id.as_str()) else {
             continue;
         };
         let texts = [record.id.as_str(), name(&record), &record.remark];
-        if has_part(call, &texts) && tags::has_all(&record.tags, &wanted) {
+        if is_asked(&record) && has_part(call, &texts) && tags::has_all(&record.tags, &wanted) {
             found.push((instance, record));
         }
     }
@@ -109,9 +174,12 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
         true => Some(sources(&call.texts(WHITELIST), WHITELIST)?),
         false => None,
     };
+    let plan = plan::change(call)?;
     let change = InstanceChange {
-        display_name: call.text("instanceName").map(str::to_owned),
+        display_name: instance_name(call)?,
         remark: remark(call)?,
+        // An instance without a plan has none to be changed.
+        plan: (plan != PlanChange::default()).then_some(plan),
         ..InstanceChange::default()
     };
     call.instances()?.update(instance.id(), change).await?;
@@ -124,6 +192,6 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
 /// DeleteInstance.
 pub(super) async fn delete(call: &Call) -> Result<Value, Refusal> {
     let instance = call.instance()?;
-    call.instances()?.delete(instance.id()).await?;
+    call.instances()?.release(instance.id()).await?;
     Ok(json!(true))
 }

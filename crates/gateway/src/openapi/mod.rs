@@ -22,6 +22,7 @@ mod metric;
 mod operations;
 mod page;
 mod parameter;
+mod plan;
 mod region;
 mod route;
 mod status;

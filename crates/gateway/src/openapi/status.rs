@@ -12,6 +12,7 @@ use broker::{
     DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError, ProgressError, PullError,
     QueryError, ResetOffsetError, SendError, ShardNotHere, UpdateInstanceError,
     access::{AccessError, NotAuthenticated, PolicyError, SourceError},
+    plan::PlanError,
 };
 use store::log::AppendError;
 use wire::openapi::ParameterError;
@@ -68,6 +69,8 @@ http_codes! {
     InstanceNotFound = "Instance.NotFound", NOT_FOUND;
     /// An instance is deleted only when nothing is in it.
     InstanceNotEmpty = "Instance.NotEmpty", CONFLICT;
+    /// An instance is deleted only when nobody pays for it.
+    InstanceSubscribed = "Instance.Subscribed", CONFLICT;
     /// As many as there may be.
     InstanceQuota = "Instance.QuotaExceeded", FORBIDDEN;
     /// There is no such topic.
@@ -336,6 +339,9 @@ fn create_instance_code(error: &CreateInstanceError) -> Code {
     match error {
         CreateInstanceError::TooMany { .. } => Code::InstanceQuota,
         CreateInstanceError::NoSeries
+        | CreateInstanceError::PlanOfSeries { .. }
+        | CreateInstanceError::SeriesClosed
+        | CreateInstanceError::Plan(_)
         | CreateInstanceError::Text(_)
         | CreateInstanceError::Stopping
         | CreateInstanceError::Host { .. }
@@ -347,6 +353,8 @@ fn update_instance_code(error: &UpdateInstanceError) -> Code {
     match error {
         UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
         UpdateInstanceError::Text(_)
+        | UpdateInstanceError::Plan(_)
+        | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -356,6 +364,7 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
     match error {
         DeleteInstanceError::NotFound(_) => Code::InstanceNotFound,
         DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
+        DeleteInstanceError::Subscribed { .. } => Code::InstanceSubscribed,
         DeleteInstanceError::Default { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }
@@ -386,6 +395,10 @@ fn access_code(error: &AccessError) -> Code {
         | AccessError::WhitelistMetadata { .. }
         | AccessError::Metadata { .. } => Code::ServiceUnavailable,
     }
+}
+
+fn plan_code(_: &PlanError) -> Code {
+    Code::InvalidParameter
 }
 
 fn policy_code(_: &PolicyError) -> Code {
@@ -419,6 +432,7 @@ refusals! {
     ResetOffsetError => reset_offset_code;
     AskMemberError => ask_member_code;
     AccessError => access_code;
+    PlanError => plan_code;
     PolicyError => policy_code;
     SourceError => source_code;
     InstanceNotFound => instance_code;

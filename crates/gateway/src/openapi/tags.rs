@@ -11,10 +11,7 @@ use broker::InstanceChange;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    call::Call,
-    status::{Code, Refusal},
-};
+use super::{call::Call, status::Refusal};
 use crate::openapi_request::check_tag;
 
 const RESOURCES: &str = "resourceId";
@@ -227,9 +224,17 @@ pub(super) async fn list(call: &Call) -> Result<Value, Refusal> {
 
 /// ChangeResourceGroup.
 pub(super) async fn change_resource_group(call: &Call) -> Result<Value, Refusal> {
-    for id in instance_ids(call)? {
+    let group = call.required("resourceGroupId")?;
+    let ids = instance_ids(call)?;
+    for id in &ids {
         call.instance_of(id.as_str())?;
     }
-    let text = "resource groups are not supported by this release";
-    Err(Refusal::new(Code::OperationNotSupported, text))
+    for id in &ids {
+        let change = InstanceChange {
+            resource_group: Some(group.to_owned()),
+            ..InstanceChange::default()
+        };
+        call.instances()?.update(id, change).await?;
+    }
+    Ok(json!(true))
 }

@@ -32,6 +32,7 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
         remark: said.remark.unwrap_or_default(),
         tags: said.tags.unwrap_or_default(),
         plan: said.plan.as_ref().map(plan::ordered).transpose()?,
+        ..InstanceSpec::default()
     });
     let record = created.await?;
     Ok(Reply::body(request, &info(connection, &record)))
@@ -46,6 +47,7 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
         remark: said.remark,
         tags: said.tags,
         plan: said.plan.as_ref().map(plan::change).transpose()?,
+        ..InstanceChange::default()
     };
     let record = instances(connection)?.update(&id, change).await?;
     Ok(Reply::body(request, &info(connection, &record)))
