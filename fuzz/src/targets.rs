@@ -35,6 +35,7 @@ macro_rules! targets {
 
 targets! {
     "batch_body" => message::batch_body;
+    "control_request" => http::control_request, after http::prepare;
     "grpc_v1" => http::grpc_v1, after http::prepare;
     "grpc_v2" => http::grpc_v2, after http::prepare;
     "log_open" => log::open;

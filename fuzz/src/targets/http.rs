@@ -1,4 +1,5 @@
-//! Requests over HTTP, taken through the front ends up to the broker: gRPC and the ONS HTTP plane.
+//! Requests over HTTP, taken through the front ends up to the broker: gRPC, the ONS HTTP plane and
+//! the OpenAPIs of both series.
 //!
 //! The instance has no shard, so that whatever a request asks for ends there: what is fuzzed is
 //! how requests are read, checked and turned into the core's, and how refusals are told.
@@ -115,6 +116,10 @@ pub(super) fn openapi_request(input: &[u8]) {
         return;
     };
     let json = serde_json::from_str::<serde_json::Value>(&text);
+    if json.as_ref().is_ok_and(|json| !json["requestId"].is_null()) {
+        // The other OpenAPI's.
+        return;
+    }
     // Answers are good in one of the two forms, and errors as well.
     let is_xml = text.starts_with("<?xml");
     assert!(is_xml || json.is_ok(), "{text}");
@@ -131,6 +136,27 @@ pub(super) fn openapi_request(input: &[u8]) {
             note(element(&text, "Message").unwrap_or_default());
         }
     }
+}
+
+/// A request of the OpenAPI of the 5.x series: what is wrong with it is its sender's fault, and is
+/// told in the one shape.
+pub(super) fn control_request(input: &[u8]) {
+    let Some((answer, text)) = plain(input).filter(|(answer, _)| answer.is_openapi) else {
+        return;
+    };
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else {
+        // The other OpenAPI's.
+        return;
+    };
+    if json["requestId"].is_null() {
+        return;
+    }
+    assert_eq!(json["httpStatusCode"], answer.status.as_u16(), "{text}");
+    assert_eq!(json["success"], answer.status.is_success(), "{text}");
+    let is_fault = answer.status.is_server_error();
+    assert!(!is_fault || text.contains("no shard"), "{text}");
+    note(json["code"].as_str().expect("every answer has a code"));
+    note(json["message"].as_str().expect("every answer has a text"));
 }
 
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {

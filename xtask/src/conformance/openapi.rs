@@ -1,8 +1,7 @@
-//! The clients of the OpenAPI: they administer, so that their checks are their own and not the
+//! The clients of the OpenAPIs: they administer, so that their checks are their own and not the
 //! scenarios that messaging clients share.
 //!
-//! One driver (`conformance/ons-openapi-python`) runs all checks of one client against one server
-//! and writes a line for each.
+//! A driver runs all checks of one client against one server and writes a line for each.
 
 use std::process::Command;
 
@@ -20,9 +19,6 @@ use super::target::{ADMIN_ACCESS_KEY, ADMIN_SECRET_KEY, Setting};
 /// The selection of these clients.
 pub(crate) const SELECTION: &str = "openapi";
 
-/// Where their driver is, below `conformance/`.
-const FOLDER: &str = "ons-openapi-python";
-
 /// What stands where messaging clients have a kind of consumer.
 const NO_CONSUMER: &str = "-";
 
@@ -32,26 +28,118 @@ pub(crate) struct OpenApiClient {
     pub(crate) name: &'static str,
     /// The package and version.
     pub(crate) package: &'static str,
+    /// Where its driver is, below `conformance/`.
+    folder: &'static str,
+    language: Language,
     /// What the driver calls it.
     generation: &'static str,
+    /// Its checks, with what each shows.
+    pub(crate) checks: &'static [(&'static str, &'static str)],
 }
 
 /// All of them.
-pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 2] = [
+pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
     OpenApiClient {
         name: "openapi-modern",
         package: "Python alibabacloud-ons20190214 3.0.0",
+        folder: "ons-openapi-python",
+        language: Language::Python,
         generation: "modern",
+        checks: &CHECKS_4,
     },
     OpenApiClient {
         name: "openapi-classic",
         package: "Python aliyun-python-sdk-ons 3.2.3",
+        folder: "ons-openapi-python",
+        language: Language::Python,
         generation: "classic",
+        checks: &CHECKS_4,
+    },
+    OpenApiClient {
+        name: "openapi-python",
+        package: "Python alibabacloud-rocketmq20220801 5.1.0",
+        folder: "openapi-python",
+        language: Language::Python,
+        generation: "python",
+        checks: &CHECKS_5,
+    },
+    OpenApiClient {
+        name: "openapi-nodejs",
+        package: "Node.js @alicloud/rocketmq20220801 5.0.7",
+        folder: "openapi-nodejs",
+        language: Language::Nodejs,
+        generation: "nodejs",
+        checks: &CHECKS_5_MAIN,
     },
 ];
 
-/// The checks of the driver, with what each shows.
-pub(crate) const CHECKS: [(&str, &str); 11] = [
+/// The checks of the API of the 5.x series.
+const CHECKS_5: [(&str, &str); 10] = [
+    (
+        "regions",
+        "the server is a region with a zone, and its metrics are listed",
+    ),
+    (
+        "instances",
+        "an instance is ordered once, described, changed, found full, emptied and deleted; one that \
+         is subscribed to is kept",
+    ),
+    (
+        "topics",
+        "topics of every type are created, listed page by page, changed and deleted",
+    ),
+    (
+        "groups",
+        "groups with every kind of retries and of LiteTopics are created, changed, deleted",
+    ),
+    (
+        "consumers",
+        "what waits for a group is told, its offsets are set, and its subscriptions are listed",
+    ),
+    (
+        "messages",
+        "messages are sent, found by id, key, time and LiteTopic, and traced",
+    ),
+    (
+        "accounts",
+        "users of an instance are created, granted something, disabled and deleted",
+    ),
+    (
+        "ip-whitelists",
+        "addresses are let in and not, over the data protocols too",
+    ),
+    (
+        "tags",
+        "instances are tagged, found by tag and group of resources, and untagged",
+    ),
+    (
+        "access",
+        "who signs wrongly, again, too late or without a permission is refused",
+    ),
+];
+
+/// Those of a second client, of the main operations.
+const CHECKS_5_MAIN: [(&str, &str); 6] = [
+    ("regions", "the region and the metrics are listed"),
+    (
+        "instances",
+        "an instance is ordered, described, changed and deleted",
+    ),
+    ("topics", "a topic is created, changed, listed and deleted"),
+    ("groups", "a group is created, described and deleted"),
+    ("messages", "a message is sent and found"),
+    (
+        "access",
+        "who signs wrongly or without a permission is refused",
+    ),
+];
+
+/// The policy that the checks of access have for one of their users.
+const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"rocketmq:Get*",
+    "Resource":"acs:rocketmq:*:*:instance/default/topic/access-alice"}]}"#;
+
+/// The checks of the API of the 4.x series.
+const CHECKS_4: [(&str, &str); 11] = [
     (
         "regions",
         "the service is open, and the server is its region",
@@ -113,10 +201,20 @@ struct Check {
     error: Option<String>,
 }
 
-/// Installs the driver.
+/// Installs the drivers.
 pub(super) fn build(run_root: &std::path::Path) -> Result<()> {
-    println!("building what is in {FOLDER}");
-    build::build(run_root, Language::Python, FOLDER).with_context(|| format!("build {FOLDER}"))
+    let mut built = Vec::new();
+    for client in &OPENAPI_CLIENTS {
+        let folder = client.folder;
+        if built.contains(&folder) {
+            continue;
+        }
+        println!("building what is in {folder}");
+        build::build(run_root, client.language, folder)
+            .with_context(|| format!("build {folder}"))?;
+        built.push(folder);
+    }
+    Ok(())
 }
 
 /// Runs every check of every client; a check that no line came of has failed.
@@ -128,7 +226,7 @@ pub(super) fn run(run: &Run) -> Vec<Line> {
         let reason = end
             .err()
             .map_or("it was not run".to_owned(), |why| format!("{why:#}"));
-        for (check, _) in CHECKS {
+        for &(check, _) in client.checks {
             let found = done.iter().position(|line: &Line| line.scenario == check);
             let line = match found {
                 Some(index) => done.swap_remove(index),
@@ -157,10 +255,16 @@ fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result
     let target = run.target(client.name, SETTINGS)?;
     target.create_group_with_attempts("GID_dead", 1)?;
     target.create_user("alice", "alice-secret")?;
-    let products = run.root.join("target/conformance").join(FOLDER);
-    let mut command = Command::new(products.join("bin/python"));
+    target.create_policy("alice-topic", POLICY, "alice")?;
+    let sources = run.root.join("conformance").join(client.folder);
+    let products = run.root.join("target/conformance").join(client.folder);
+    let (program, driver) = match client.language {
+        Language::Nodejs => ("node".into(), "driver.js"),
+        _ => (products.join("bin/python"), "driver.py"),
+    };
+    let mut command = Command::new(program);
     command
-        .arg(run.root.join("conformance").join(FOLDER).join("driver.py"))
+        .arg(sources.join(driver))
         .args(["--client", client.generation])
         .args(["--endpoint", target.address(Protocol::OnsHttp)])
         .args(["--access-key", ADMIN_ACCESS_KEY, "--secret-key", ADMIN_SECRET_KEY])
@@ -169,11 +273,12 @@ fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result
         .env("HOME", run.root.join("target/conformance/home"));
     let log = run.logs.join(format!("{}.log", client.name));
     let mut process = Process::start(client.name, &mut command, &log)?;
-    for _ in CHECKS {
+    for _ in client.checks {
         let watch = Stopwatch::start();
         let said = process.next_line(Deadline::after(COMMAND))?.text;
         let said: Check = serde_json::from_str(&said).with_context(|| format!("read `{said}`"))?;
-        let Some((check, _)) = CHECKS.into_iter().find(|(name, _)| *name == said.check) else {
+        let mut checks = client.checks.iter();
+        let Some((check, _)) = checks.find(|(name, _)| *name == said.check) else {
             bail!("check `{}` of the driver is not known", said.check);
         };
         done.push(line(client, check, said.error).took(watch.elapsed()));

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::clients::{CLIENTS, Protocol};
-use super::openapi::{CHECKS, OPENAPI_CLIENTS};
+use super::openapi::OPENAPI_CLIENTS;
 use super::scenarios::{PairResult, SCENARIOS, Scenario};
 
 /// The scenario that all clients run together.
@@ -273,28 +273,42 @@ fn clients(text: &mut String, title: &str, protocol: Protocol, lines: &[Line]) {
     }
 }
 
-/// The table of the clients that administer.
+/// The tables of the clients that administer: those with the same checks are in one.
 fn openapi_clients(text: &mut String, lines: &[Line]) {
-    text.push_str("\n## OpenAPI clients\n\n");
-    for (check, shows) in CHECKS {
-        let _ = writeln!(text, "- **{check}**: {shows}.");
-    }
-    text.push_str("\n| client |");
-    for (check, _) in CHECKS {
-        let _ = write!(text, " {check} |");
-    }
-    text.push_str("\n| --- |");
-    text.push_str(&" --- |".repeat(CHECKS.len()));
-    text.push('\n');
-    for client in &OPENAPI_CLIENTS {
-        let _ = write!(text, "| {} |", client.package);
-        for (check, _) in CHECKS {
-            let found = lines
+    let mut told: Vec<&str> = Vec::new();
+    for first in &OPENAPI_CLIENTS {
+        let same = || {
+            OPENAPI_CLIENTS
                 .iter()
-                .find(|line| (line.client, line.scenario) == (client.name, check));
-            let _ = write!(text, " {} |", shown(found));
+                .filter(|client| client.checks == first.checks)
+        };
+        if told.contains(&first.name) {
+            continue;
         }
+        told.extend(same().map(|client| client.name));
+        let packages: Vec<&str> = same().map(|client| client.package).collect();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n## OpenAPI clients: {}\n\n", packages.join(", "));
+        for (check, shows) in first.checks {
+            let _ = writeln!(text, "- **{check}**: {shows}.");
+        }
+        text.push_str("\n| client |");
+        for (check, _) in first.checks {
+            let _ = write!(text, " {check} |");
+        }
+        text.push_str("\n| --- |");
+        text.push_str(&" --- |".repeat(first.checks.len()));
         text.push('\n');
+        for client in same() {
+            let _ = write!(text, "| {} |", client.package);
+            for &(check, _) in client.checks {
+                let found = lines
+                    .iter()
+                    .find(|line| (line.client, line.scenario) == (client.name, check));
+                let _ = write!(text, " {} |", shown(found));
+            }
+            text.push('\n');
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the clients are run against: a server of our own, or one that runs already.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -141,6 +142,16 @@ impl Target {
     /// Creates a user who may do nothing yet.
     pub(crate) fn create_user(&self, name: &str, secret_key: &str) -> Result<()> {
         self.administer(&["user", "create", name, "--user-secret-key", secret_key])
+    }
+
+    /// Creates a RAM-style policy and attaches it to a user.
+    pub(crate) fn create_policy(&self, name: &str, document: &str, user: &str) -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new().context("create a file for a policy")?;
+        file.write_all(document.as_bytes())
+            .context("write a policy")?;
+        let path = file.path().to_string_lossy();
+        self.administer(&["policy", "create", name, "--document", &path])?;
+        self.administer(&["policy", "attach", name, user])
     }
 
     /// Whether this server can be restarted here.
