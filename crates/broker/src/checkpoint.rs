@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{LogPosition, StreamKey};
 use bytes::Bytes;
+use parking_lot::MutexGuard;
 use store::kv::{Batch, Changes, KvError};
 
 use crate::{
@@ -16,8 +17,12 @@ use crate::{
     index::{self, IndexEntry},
     key_index::{self, KeyEntry},
     keys,
+    lite_topic::Forgotten,
     state::encode_queue,
 };
+
+/// Queues whose written entries leave memory while nobody else may touch the state.
+const QUEUES_PER_LOCK: usize = 256;
 
 /// What a checkpoint took out of the state.
 struct Taken {
@@ -36,6 +41,7 @@ impl Shard {
         let taken = self.take();
         let written = self.write(&taken);
         let mut state = self.state.lock();
+        let mut forgotten = Forgotten::default();
         if written.is_err() {
             // Nothing is lost: the changes go back below those that came meanwhile.
             let newer = std::mem::take(&mut state.pending);
@@ -50,15 +56,20 @@ impl Shard {
         } else {
             state.flushing = Arc::default();
             state.key_entries_flushing = Arc::default();
-            for (stream, first, entries) in &taken.queues {
-                if let Some(queue) = state.queues.get_mut(stream) {
-                    queue.tail.forget_before(first + entries.len() as u64);
+            for written in taken.queues.chunks(QUEUES_PER_LOCK) {
+                for (stream, first, entries) in written {
+                    if let Some(queue) = state.queues.get_mut(stream) {
+                        queue.tail.forget_before(first + entries.len() as u64);
+                    }
+                    state.tail_entries -= entries.len();
                 }
-                state.tail_entries -= entries.len();
+                // The KV and the tail have the same: it does not matter who reads which.
+                MutexGuard::bump(&mut state);
             }
-            state.forget_idle_lite_topics(self.log.tail());
+            forgotten = state.forget_idle_lite_topics(self.log.tail());
         }
         drop(state);
+        drop(forgotten);
         let durable = written?;
         upkeep.checkpoint = durable;
         Ok(durable)

@@ -19,11 +19,12 @@ use store::{
 use crate::{
     Shard, Topic,
     apply::{ApplyError, malformed},
+    consumption::Consumption,
     keys,
     lite_lag::LiteLags,
     lite_subscriptions::LiteSubscriptions,
     records::{self, take_u64},
-    state::State,
+    state::{Queue, State},
 };
 
 /// Where the queue ids of LiteTopics begin: far behind those of any topic's own queues.
@@ -181,6 +182,15 @@ pub(crate) struct LiteTopics {
     pub(crate) age: u32,
 }
 
+/// What was let go of. To give its memory back takes longer than to find it: the lock of the state
+/// goes first.
+#[derive(Default)]
+#[must_use = "to be dropped after the lock of the state"]
+pub(crate) struct Forgotten {
+    _queues: Vec<Queue>,
+    _consumptions: Vec<Consumption>,
+}
+
 impl State {
     /// The queue of a LiteTopic, if it is there.
     pub(crate) fn lite_queue(
@@ -322,17 +332,20 @@ impl State {
     /// Lets go of queues and consumptions of LiteTopics that nobody has used since the call before
     /// the last: the KV has all that there is to know of them. Called after a checkpoint, and more
     /// often while many are in memory, with where the log ends.
-    pub(crate) fn forget_idle_lite_topics(&mut self, log_tail: LogPosition) {
+    pub(crate) fn forget_idle_lite_topics(&mut self, log_tail: LogPosition) -> Forgotten {
         let (since, position) = self.lite.idle_since;
         // A record that is still on its way would be missing from the KV.
         if self.applied < position {
-            return;
+            return Forgotten::default();
         }
-        self.queues
-            .retain(|stream, queue| !is_lite(*stream) || queue.used >= since || !queue.is_idle());
-        self.consumptions.retain(|(stream, _), consumption| {
-            !is_lite(*stream) || consumption.used >= since || !consumption.is_forgettable()
+        let idle_queues = self
+            .queues
+            .extract_if(|stream, queue| is_lite(*stream) && queue.used < since && queue.is_idle());
+        let queues = idle_queues.map(|(_, queue)| queue).collect();
+        let idle_consumptions = self.consumptions.extract_if(|(stream, _), consumption| {
+            is_lite(*stream) && consumption.used < since && consumption.is_forgettable()
         });
+        let consumptions = idle_consumptions.map(|(_, it)| it).collect();
         // A table keeps the room of its largest day.
         if self.queues.capacity() > TABLE_ROOM_MIN.max(4 * self.queues.len()) {
             self.queues.shrink_to(2 * self.queues.len());
@@ -342,5 +355,9 @@ impl State {
         }
         self.lite.age += 1;
         self.lite.idle_since = (self.lite.age, log_tail);
+        Forgotten {
+            _queues: queues,
+            _consumptions: consumptions,
+        }
     }
 }

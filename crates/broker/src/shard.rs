@@ -305,7 +305,9 @@ impl Shard {
         let mut state = self.state.lock();
         let in_memory = state.queues.len().max(state.consumptions.len());
         if in_memory > limits::LITE_TOPICS_IN_MEMORY {
-            state.forget_idle_lite_topics(self.log.tail());
+            let forgotten = state.forget_idle_lite_topics(self.log.tail());
+            drop(state);
+            drop(forgotten);
         }
     }
 
