@@ -58,6 +58,11 @@ pub const LITE_TOPICS_PER_ANSWER_MAX: usize = 10_000;
 /// reads of the KV.
 pub const LITE_TOPICS_PER_RECEIVE_MAX: usize = 1_024;
 
+/// Calls of a shard that look at LiteTopics at a time, or say which they want; the others wait in
+/// the order of their coming. Enough for those that wait for the disk; few enough that everybody
+/// else finds a processor soon when ten thousand clients come back at once.
+pub const LITE_LOOKS_AT_A_TIME: usize = 8;
+
 /// Longest instance id. The managed service's ids (`rmq-cn-...`, `MQ_INST_<uid>_<code>`) stay
 /// below.
 pub const INSTANCE_ID_BYTES_MAX: usize = 64;

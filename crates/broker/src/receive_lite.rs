@@ -21,6 +21,9 @@ use crate::{
 /// LiteTopics that a walk over all of them puts on the agenda at once.
 const WALK_PAGE: usize = 256;
 
+/// LiteTopics looked at before somebody else has a turn of the processor: less than a millisecond.
+const LOOKS_PER_TURN: usize = 16;
+
 impl Shard {
     /// [`Shard::receive`] for a client that has subscribed to LiteTopics of the topic, see
     /// [`Shard::sync_lite_subscription`].
@@ -58,6 +61,7 @@ impl Shard {
             subscriber: None,
         };
         loop {
+            let look = self.lite_look().await;
             if self.is_draining() {
                 return Ok(Vec::new());
             }
@@ -68,6 +72,7 @@ impl Shard {
             let mut woken = pin!(notify.notified());
             woken.as_mut().enable();
             let found = self.receive_lite_now(&request, topic, group, id).await;
+            drop(look);
             // What is left is for another receive of the same client.
             let next_time = self.pass_on(id, &notify);
             let (received, rest) = found?;
@@ -103,7 +108,7 @@ impl Shard {
     ) -> Result<(Vec<Received>, bool), ReceiveError> {
         let messages_max = request.max_messages.clamp(1, limits::PULL_MESSAGES_MAX);
         let mut claims = Claims::new(self, topic, group);
-        for _ in 0..limits::LITE_TOPICS_PER_RECEIVE_MAX {
+        for n in 1..=limits::LITE_TOPICS_PER_RECEIVE_MAX {
             if claims.count() >= messages_max {
                 return Ok((claims.hand_out(), false));
             }
@@ -119,6 +124,9 @@ impl Shard {
             };
             if !looked.room {
                 return Ok((claims.hand_out(), false));
+            }
+            if n.is_multiple_of(LOOKS_PER_TURN) {
+                wait::a_turn().await;
             }
         }
         Ok((claims.hand_out(), true))

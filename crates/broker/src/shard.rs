@@ -14,7 +14,7 @@ use store::{
     kv::{KvError, StateKv},
     log::{AppendError, Appended, DurableObserver, NewRecord, Record, SharedLog, Urgency},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::{
     Topic,
@@ -125,6 +125,8 @@ pub struct Shard {
     pub(crate) pulled: Mutex<crate::pulled::PullPositions>,
     pub(crate) draining: AtomicBool,
     drain: watch::Sender<bool>,
+    /// Who may look at LiteTopics, see [`limits::LITE_LOOKS_AT_A_TIME`].
+    lite_looks: Semaphore,
 }
 
 impl Shard {
@@ -157,6 +159,7 @@ impl Shard {
             pulled: Mutex::default(),
             draining: AtomicBool::new(false),
             drain: watch::Sender::new(false),
+            lite_looks: Semaphore::new(limits::LITE_LOOKS_AT_A_TIME),
         }))
     }
 
@@ -180,6 +183,12 @@ impl Shard {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         self.drain.send_replace(true);
+    }
+
+    /// A place among those that look at LiteTopics.
+    pub(crate) async fn lite_look(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.lite_looks.acquire().await.ok()
     }
 
     /// Completes when the shard drains.

@@ -18,6 +18,7 @@ use crate::{
     lite_subscriptions::{LiteSubscriptions, SubscriberId, SubscriberKey},
     lite_topic::{LiteTopic, LiteTopicError},
     pull::check_enabled,
+    wait,
 };
 
 /// Which LiteTopics a client wants.
@@ -188,7 +189,7 @@ impl SyncLiteSubscriptionError {
 }
 
 /// LiteTopics looked up, and created, while nobody else may touch the state.
-const NAMES_PER_LOCK: usize = 256;
+const NAMES_PER_LOCK: usize = 32;
 
 impl Shard {
     /// Changes which LiteTopics a client wants. The server forgets them when the client goes, and
@@ -225,13 +226,13 @@ impl Shard {
                 let (id, _) = self.join(&key, now)?;
                 let wanted = self.wanted_with(&topic, id, &names)?;
                 self.check_quota(&group, &request.topic, &key, wanted)?;
-                let streams = self.lite_streams(&topic, names)?;
+                let streams = self.lite_streams(&topic, names).await?;
                 for stream in &streams {
                     if let Some(from) = from {
                         self.start_at(&topic, &group, *stream, from).await?;
                     }
                 }
-                self.subscribe(&topic, &group, id, &streams, true);
+                self.subscribe(&topic, &group, id, &streams, true).await;
                 Ok(())
             }
             LiteSubscriptionChange::Remove(names) => {
@@ -252,7 +253,7 @@ impl Shard {
                 let names: BTreeSet<LiteTopicName> = names.into_iter().collect();
                 self.check_quota(&group, &request.topic, &key, names.len())?;
                 let (id, _) = self.join(&key, now)?;
-                let streams = self.lite_streams(&topic, names)?;
+                let streams = self.lite_streams(&topic, names).await?;
                 self.with_subscriptions(|all| {
                     let wanted: BTreeSet<StreamKey> = streams.iter().copied().collect();
                     for stream in all.streams(id) {
@@ -261,7 +262,7 @@ impl Shard {
                         }
                     }
                 });
-                self.subscribe(&topic, &group, id, &streams, false);
+                self.subscribe(&topic, &group, id, &streams, false).await;
                 Ok(())
             }
             LiteSubscriptionChange::RemoveAll => {
@@ -350,14 +351,16 @@ impl Shard {
     /// The queues of LiteTopics. Those that are not there are created: who subscribes is then
     /// called by number when their first message comes. Not waited for: after a crash that loses
     /// them the client subscribes again.
-    fn lite_streams(
+    async fn lite_streams(
         &self,
         topic: &Topic,
         names: BTreeSet<LiteTopicName>,
     ) -> Result<Vec<StreamKey>, SyncLiteSubscriptionError> {
         let mut streams = Vec::with_capacity(names.len());
         let names: Vec<LiteTopicName> = names.into_iter().collect();
+        let _look = self.lite_look().await;
         for names in names.chunks(NAMES_PER_LOCK) {
+            wait::a_turn().await;
             let mut state = self.state.lock();
             for name in names {
                 let found = self.lite_queue_or_new(&mut state, topic, name);
@@ -389,7 +392,7 @@ impl Shard {
     /// Subscribes to LiteTopics. In a group whose members share none, one that another member has
     /// goes to the one that asks for it now (`takes`) or stays there, and the member that does not
     /// have it any more is told.
-    fn subscribe(
+    async fn subscribe(
         &self,
         topic: &Topic,
         group: &Group,
@@ -398,7 +401,9 @@ impl Shard {
         takes: bool,
     ) {
         let mut ends: Vec<(Arc<str>, QueueId)> = Vec::new();
+        let look = self.lite_look().await;
         for streams in streams.chunks(NAMES_PER_LOCK) {
+            wait::a_turn().await;
             let mut state = self.state.lock();
             for stream in streams {
                 // Ten thousand clients that come back at once would else look at a million.
@@ -431,6 +436,7 @@ impl Shard {
                 }
             }
         }
+        drop(look);
         for (client, queue) in ends {
             let name = self.lite_topic_name(topic, queue);
             let Some(lite_topic) = name else { continue };

@@ -2,10 +2,13 @@
 //!
 //! LiteTopics are created by a message each; then consumers subscribe, each to some of its own, and
 //! messages go to random LiteTopics while every consumer waits in a long poll. Memory, rates, the
-//! time of a restart after `kill -9` and the time from send to receive are measured. What must hold
-//! at any size is checked: each message comes once, to the consumer that subscribed to its
-//! LiteTopic. Figures of the product are for the full size on a quiet machine, so only memory and
-//! the restart have limits here.
+//! time of a restart after `kill -9` and the time from send to receive are measured, and how soon
+//! everybody is served again who comes back after another one. What must hold at any size is
+//! checked: each message comes once, to the consumer that subscribed to its LiteTopic. Figures of
+//! the product are for the full size on a quiet machine, so only memory and the restart have limits
+//! here.
+
+mod reconnect;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,6 +128,14 @@ pub(crate) fn run(options: &Options, sizes: Sizes) -> Result<()> {
         sent
     })?;
     load.report()?;
+
+    // Once more for long polls of clients that are gone, which would take the messages with them.
+    server.kill();
+    server.start()?;
+    runtime.block_on(reconnect::send_one_each(&address, sizes))?;
+    server.kill();
+    server.start()?;
+    runtime.block_on(reconnect::run(&address, sizes, Instant::now()))?;
     let (now, peak) = (server.resident_bytes()?, server.resident_bytes_peak()?);
     println!("memory {} MiB, at most {} MiB", now >> 20, peak >> 20);
     ensure!(
@@ -238,6 +249,8 @@ async fn subscribe_all(address: &str, sizes: Sizes) -> Result<Vec<GrpcClient>> {
 /// Messages to random LiteTopics, and what became of them.
 struct Load {
     sizes: Sizes,
+    /// Numbers before this are those of an earlier load.
+    first: u64,
     began: Instant,
     ends: AtomicBool,
     has_all: Notify,
@@ -260,6 +273,7 @@ impl Load {
     fn new(sizes: Sizes) -> Self {
         Self {
             sizes,
+            first: 0,
             began: Instant::now(),
             ends: AtomicBool::new(false),
             has_all: Notify::new(),
@@ -328,6 +342,8 @@ impl Load {
                 let mut parts = text.split(' ').map(str::parse::<u64>);
                 let mut arrived = self.arrived.lock();
                 match (parts.next(), parts.next(), parts.next()) {
+                    // An ack that the crash undid.
+                    (Some(Ok(n)), ..) if n < self.first => {}
                     (Some(Ok(n)), Some(Ok(lite_topic)), Some(Ok(at)))
                         if mine.contains(&lite_topic) =>
                     {
@@ -361,8 +377,9 @@ impl Load {
         }
     }
 
-    fn report(&self) -> Result<()> {
-        let mut arrived = self.arrived.lock();
+    /// Checks that each message that was sent came once, and nothing else.
+    fn check(&self) -> Result<()> {
+        let arrived = self.arrived.lock();
         let sent = self.sent.load(Ordering::Relaxed);
         if let Some(first) = arrived.wrong.first() {
             let count = arrived.wrong.len();
@@ -372,6 +389,13 @@ impl Load {
         ensure!(came == sent, "{came} of {sent} messages came");
         let twice = arrived.times.values().filter(|times| **times > 1).count();
         ensure!(twice == 0, "{twice} messages came more than once");
+        Ok(())
+    }
+
+    fn report(&self) -> Result<()> {
+        self.check()?;
+        let sent = self.sent.load(Ordering::Relaxed);
+        let mut arrived = self.arrived.lock();
         arrived.latencies_us.sort_unstable();
         let latencies = &arrived.latencies_us;
         let at = |part: f64| {
