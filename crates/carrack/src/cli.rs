@@ -10,7 +10,7 @@ use crate::{admin, bench, config::ServerFlags};
 #[derive(Debug, Parser)]
 #[command(
     name = "carrack",
-    version,
+    version = crate::version::VERSION,
     about = "A RocketMQ platform in one binary: server, administration and load generator",
     propagate_version = true,
     max_term_width = 100

@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod exit;
 mod server;
+mod version;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! lock                          held by the server that runs here
 //! format                        what this page describes, by number
+//! version                       older releases than this one must not open the folder any more
 //! metadata/                     topics, groups and what else an operator creates
 //! state/                        what is derived from the logs, as of the last checkpoint
 //! instances/<id>/shard-<n>/     the log of a shard
@@ -16,6 +17,7 @@ use std::{
 };
 
 use base::{InstanceId, ShardId};
+use control::{DataVersionError, Version, check_data_version};
 use store::fs::{FolderLock, LOCK_FILE, LockError};
 
 use crate::exit::Failure;
@@ -61,6 +63,9 @@ pub(crate) enum DataError {
         /// Its format.
         found: String,
     },
+    /// An update was finalised that an older release cannot go back behind.
+    #[error(transparent)]
+    Raised(#[from] DataVersionError),
     /// The disk failed.
     #[error("prepare data folder `{}`", folder.display())]
     Disk {
@@ -85,9 +90,10 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Takes the folder, making it first if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+    /// Takes the folder for a server of version `own`, making it first if it is not there.
+    pub(super) fn open(path: &Path, own: Version) -> Result<Self, DataError> {
         let lock = FolderLock::acquire(path)?;
+        check_data_version(path, own)?;
         let failed = |source| DataError::Disk {
             folder: path.to_owned(),
             source,
@@ -166,17 +172,34 @@ fn write_format(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn own() -> Version {
+        "5.0-rmq-20230329".parse().unwrap()
+    }
+
+    #[test]
+    fn a_folder_that_was_raised_opens_with_no_older_release() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(DataFolder::open(folder.path(), own()).unwrap());
+        let newer = "5.0-rmq-20230411".parse().unwrap();
+        control::raise_data_version(folder.path(), newer).unwrap();
+        let Err(DataError::Raised(error)) = DataFolder::open(folder.path(), own()) else {
+            panic!("an older release opened it");
+        };
+        assert!(error.to_string().contains("5.0-rmq-20230411"), "{error}");
+        DataFolder::open(folder.path(), newer).unwrap();
+    }
+
     #[test]
     fn a_folder_is_taken_once_and_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
-        let first = DataFolder::open(&path).unwrap();
+        let first = DataFolder::open(&path, own()).unwrap();
         assert!(matches!(
-            DataFolder::open(&path),
+            DataFolder::open(&path, own()),
             Err(DataError::Lock(LockError::InUse { .. }))
         ));
         drop(first);
-        DataFolder::open(&path).unwrap();
+        DataFolder::open(&path, own()).unwrap();
         assert_eq!(fs::read_to_string(path.join(FORMAT_FILE)).unwrap(), "1\n");
     }
 
@@ -184,7 +207,7 @@ mod tests {
     fn folders_of_others_and_of_newer_releases_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("letter.txt"), "dear").unwrap();
-        let Err(DataError::Foreign { found, .. }) = DataFolder::open(folder.path()) else {
+        let Err(DataError::Foreign { found, .. }) = DataFolder::open(folder.path(), own()) else {
             panic!("a folder of somebody else was taken");
         };
         assert_eq!(found, "letter.txt");
@@ -192,7 +215,7 @@ mod tests {
         for newer in ["2", "x"] {
             fs::write(folder.path().join(FORMAT_FILE), newer).unwrap();
             assert!(matches!(
-                DataFolder::open(folder.path()),
+                DataFolder::open(folder.path(), own()),
                 Err(DataError::NewerFormat { .. })
             ));
         }

@@ -29,6 +29,7 @@ use crate::{
     admin,
     config::{self, SeriesName, ServerFlags, Settings},
     exit::Failure,
+    version,
 };
 
 /// How long the last spans may take to reach their collector.
@@ -86,7 +87,8 @@ async fn serve(
     let mut stop = signals::StopSignals::listen().context("listen for signals")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let began = clock.elapsed();
-    let data = DataFolder::open(&settings.data)?;
+    let version = version::own().context("read version of this build")?;
+    let data = DataFolder::open(&settings.data, version)?;
     let node = Node::open(
         settings,
         data,
@@ -130,7 +132,7 @@ async fn serve(
         data = %settings.data.display(),
         addresses = ?running.addresses(),
         after_ms,
-        version = env!("CARGO_PKG_VERSION"),
+        version = version::VERSION,
         "ready"
     );
     let ready: String = running

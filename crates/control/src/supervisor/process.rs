@@ -1,8 +1,8 @@
 //! The process of a node: found by what it was started with, wherever it came from.
 //!
 //! A process has two variables in its environment, the node with its data folder and the version,
-//! which nobody can change from outside and which are there as soon as its binary runs. A number of a
-//! process may be given to another one; the handle that is opened before the environment is read
+//! which nobody can change from outside and which are there as soon as its binary runs. A number of
+//! a process may be given to another one; the handle that is opened before the environment is read
 //! may not, so a signal never reaches a stranger.
 
 use std::{

@@ -202,7 +202,7 @@ async fn a_node_that_should_run_is_started_again() {
     }
     // Also by one that was not there when it ended.
     let next = world.open().await;
-    assert_eq!(next.keep_running().await, [node.clone()]);
+    assert_eq!(next.keep_running().await, std::slice::from_ref(&node));
     assert_eq!(next.look(&node).await.unwrap().version, version(OLD));
     next.stop(&node).await.unwrap();
     assert_eq!(world.open().await.keep_running().await, []);
