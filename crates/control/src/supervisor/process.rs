@@ -88,6 +88,8 @@ impl Process {
             .open(&record.output)?;
         let mut child = tokio::process::Command::new(binary)
             .args(&record.arguments)
+            // Settings and secrets of the control process are not meant for its nodes.
+            .env_clear()
             .env(NODE_VARIABLE, marker(&record.name, &record.folder))
             .env(VERSION_VARIABLE, version.to_string())
             .stdin(Stdio::null())

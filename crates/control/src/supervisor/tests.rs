@@ -1,14 +1,15 @@
 //! Nodes that are real processes, of programs that are small scripts.
 
-use std::{fs, time::Duration};
+use std::{fs, num::NonZeroUsize, time::Duration};
 
 use base::Sleep;
+use futures::future::{Either, select};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    NewRelease, TrustedKeys,
+    NewRelease, Outcome, Rollout, TaskState, TrustedKeys, UpdateRecord, Updates, Zone,
     release::test_key::TestKey,
     test_world::{MemoryMetadata, RealClock, TestClock},
 };
@@ -39,7 +40,7 @@ impl Clock for PatientClock {
     }
 }
 
-/// Nodes that have no protocol.
+/// Nodes that have no protocol. They refuse to drain once their data is raised.
 struct NoCalls;
 
 impl NodeCalls for NoCalls {
@@ -47,8 +48,14 @@ impl NodeCalls for NoCalls {
         async { Ok(true) }.boxed()
     }
 
-    fn drain<'a>(&'a self, _: &'a NodeRecord) -> BoxFuture<'a, Result<(), String>> {
-        async { Err("connection refused".to_owned()) }.boxed()
+    fn drain<'a>(&'a self, node: &'a NodeRecord) -> BoxFuture<'a, Result<(), String>> {
+        let refused = read_data_version(&node.folder).unwrap().is_some();
+        let answer = if refused {
+            Err("connection refused".to_owned())
+        } else {
+            Ok(())
+        };
+        async { answer }.boxed()
     }
 
     fn admit<'a>(&'a self, _: &'a NodeRecord) -> BoxFuture<'a, Result<(), String>> {
@@ -66,6 +73,10 @@ struct World {
     clock: Arc<PatientClock>,
 }
 
+fn instance() -> InstanceId {
+    InstanceId::new("rmq-cn-1").unwrap()
+}
+
 fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
@@ -73,6 +84,10 @@ fn version(text: &str) -> Version {
 impl World {
     /// With two releases that run `program`, and a node that is on record.
     async fn new(program: &str) -> Self {
+        Self::with_nodes(program, 1).await
+    }
+
+    async fn with_nodes(program: &str, count: usize) -> Self {
         let world = Self {
             folder: TempDir::new().unwrap(),
             metadata: Arc::default(),
@@ -97,16 +112,20 @@ impl World {
         let pipe = world.folder.path().join("pipe");
         let (kind, mode) = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
         mknodat(CWD, &pipe, kind, mode, 0).unwrap();
-        let record = NodeRecord {
-            name: world.node(),
-            instance: InstanceId::new("rmq-cn-1").unwrap(),
-            folder: world.folder.path().join("n0"),
-            arguments: vec!["server".to_owned(), pipe.display().to_string()],
-            output: world.folder.path().join("log/n0.log"),
-            wanted: None,
-        };
-        fs::create_dir(&record.folder).unwrap();
-        world.open().await.add(record).await.unwrap();
+        let supervisor = world.open().await;
+        for number in 0..count {
+            let folder = world.folder.path().join(format!("n{number}"));
+            fs::create_dir(&folder).unwrap();
+            let record = NodeRecord {
+                name: NodeName::new(format!("n{number}")),
+                instance: instance(),
+                folder,
+                arguments: vec!["server".to_owned(), pipe.display().to_string()],
+                output: world.folder.path().join(format!("log/n{number}.log")),
+                wanted: None,
+            };
+            supervisor.add(record).await.unwrap();
+        }
         world
     }
 
@@ -134,15 +153,23 @@ impl World {
     }
 
     fn process(&self) -> Option<Process> {
-        Process::find(&self.node(), &self.folder.path().join("n0")).unwrap()
+        self.process_of(0)
+    }
+
+    fn process_of(&self, number: usize) -> Option<Process> {
+        let name = NodeName::new(format!("n{number}"));
+        let folder = self.folder.path().join(name.as_str());
+        Process::find(&name, &folder).unwrap()
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         // Nothing that a failed test started goes on.
-        while let Ok(Some(process)) = Process::find(&self.node(), &self.folder.path().join("n0")) {
-            process.kill();
+        for number in 0..3 {
+            while let Some(process) = self.process_of(number) {
+                process.kill();
+            }
         }
     }
 }
@@ -260,4 +287,93 @@ async fn data_that_was_raised_runs_no_older_binary() {
     assert!(supervisor.drain(&node).await.unwrap_err().again);
     supervisor.stop(&node).await.unwrap();
     supervisor.drain(&node).await.unwrap();
+}
+
+/// One life of a control process: it ends with its update, or when `limit` says so.
+async fn life(world: &World, limit: impl Future<Output = ()>) -> Option<Outcome> {
+    let metadata = Arc::clone(&world.metadata) as Arc<dyn MetadataStore>;
+    let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+    let newest = world.catalogue().await.newest().unwrap();
+    let updates = Updates::open(Arc::clone(&metadata), Arc::clone(&clock), Some(&newest)).await;
+    let rollout = Rollout {
+        metadata,
+        clock,
+        updates: Arc::new(updates.unwrap()),
+        nodes: Arc::new(world.open().await),
+        batch_size: NonZeroUsize::MIN,
+    };
+    let instance = instance();
+    for due in rollout.updates.due() {
+        rollout.updates.start(&due).await.unwrap();
+    }
+    let work = Box::pin(rollout.carry_out(&instance));
+    match select(work, Box::pin(limit)).await {
+        Either::Left((outcome, _)) => Some(outcome.unwrap()),
+        Either::Right(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn real_processes_are_updated_by_control_processes_that_die() {
+    let world = World::with_nodes(SLEEPER, 3).await;
+    let supervisor = world.open().await;
+    let mut before = Vec::new();
+    for number in 0..3 {
+        let name = NodeName::new(format!("n{number}"));
+        supervisor.start(&name, version(OLD)).await.unwrap();
+        before.push(world.process_of(number).unwrap().number());
+    }
+    drop(supervisor);
+    let metadata = Arc::clone(&world.metadata) as Arc<dyn MetadataStore>;
+    let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+    let updates = Updates::open(metadata, clock, None).await.unwrap();
+    let record = UpdateRecord::new(instance(), true, version(OLD), Zone::utc());
+    updates.register(record).await.unwrap();
+    drop(updates);
+    let newest = world.catalogue().await.newest().unwrap();
+    world
+        .clock
+        .0
+        .set(newest.announced_at.after(Duration::from_secs(30 * 86_400)));
+
+    let mut pauses = 1;
+    let outcome = loop {
+        // Each lives a little longer than the one before it.
+        let mut left = pauses;
+        let limit = std::future::poll_fn(|context| {
+            if left == 0 {
+                return std::task::Poll::Ready(());
+            }
+            left -= 1;
+            context.waker().wake_by_ref();
+            std::task::Poll::Pending
+        });
+        if let Some(outcome) = life(&world, limit).await {
+            break outcome;
+        }
+        pauses += 7;
+        let away = (0..3).filter(|number| world.process_of(*number).is_none());
+        assert!(away.count() <= 1);
+    };
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert!(pauses > 20, "no control process died");
+    let supervisor = world.open().await;
+    for (number, before) in before.into_iter().enumerate() {
+        let name = NodeName::new(format!("n{number}"));
+        let seen = supervisor.look(&name).await.unwrap();
+        assert_eq!(
+            (seen.version, seen.format),
+            (version(NEW), Some(version(NEW)))
+        );
+        assert_ne!(world.process_of(number).unwrap().number(), before);
+        assert_eq!(supervisor.record(&name).unwrap().wanted, Some(version(NEW)));
+    }
+    let updates = Updates::open(
+        Arc::clone(&world.metadata) as Arc<dyn MetadataStore>,
+        Arc::clone(&world.clock) as Arc<dyn Clock>,
+        Some(&newest),
+    );
+    let record = updates.await.unwrap().describe(&instance()).unwrap();
+    assert_eq!(record.ended[0].state, TaskState::Succeeded);
+    assert_eq!((record.version, &record.open), (version(NEW), &None));
 }
