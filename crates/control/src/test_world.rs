@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -73,12 +75,39 @@ pub(crate) async fn once_pending() {
     let mut given_way = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut given_way, true) {
-            return std::task::Poll::Ready(());
+            return Poll::Ready(());
         }
         context.waker().wake_by_ref();
-        std::task::Poll::Pending
+        Poll::Pending
     })
     .await;
+}
+
+/// More than anything here takes, so what does not end is seen.
+pub(crate) const POLLS_MAX: usize = 200_000;
+
+/// Polls a future so many times; `None` if it has not ended by then.
+pub(crate) fn poll<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..polls {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+    }
+    None
+}
+
+/// How often a future is polled until it ends.
+pub(crate) fn polls_of<F: Future>(future: F) -> usize {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut polls = 1;
+    while future.as_mut().poll(&mut context).is_pending() {
+        polls += 1;
+        assert!(polls < POLLS_MAX, "it hangs");
+    }
+    polls
 }
 
 /// Metadata in memory. Each change gives way before it happens and again after it.

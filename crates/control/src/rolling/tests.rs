@@ -2,12 +2,7 @@
 
 mod simulated;
 
-use std::{
-    future::Future,
-    num::NonZeroUsize,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use base::{Clock, InstanceId, Timestamp};
 use proptest::prelude::*;
@@ -17,14 +12,11 @@ use self::simulated::{Fault, SimulatedNodes};
 use super::*;
 use crate::{
     Release, StepState, TaskState, UpdateRecord, Version, WorkflowStatus, Zone,
-    test_world::{MemoryMetadata, TestClock, at},
+    test_world::{MemoryMetadata, POLLS_MAX, TestClock, at, poll, polls_of},
 };
 
 const OLD: &str = "5.0-rmq-20230329";
 const NEW: &str = "5.0-rmq-20230411";
-
-/// More than any update takes, so one that does not end is seen.
-const POLLS_MAX: usize = 200_000;
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
@@ -139,30 +131,6 @@ impl World {
             state => panic!("the task ended {state}"),
         }
     }
-}
-
-/// Polls a future so many times; `None` if it has not ended by then.
-fn poll<F: Future>(future: F, polls: usize) -> Option<F::Output> {
-    let mut future = Box::pin(future);
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..polls {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return Some(output);
-        }
-    }
-    None
-}
-
-/// How often a future is polled until it ends.
-fn polls_of<F: Future>(future: F) -> usize {
-    let mut future = Box::pin(future);
-    let mut context = Context::from_waker(Waker::noop());
-    let mut polls = 1;
-    while future.as_mut().poll(&mut context).is_pending() {
-        polls += 1;
-        assert!(polls < POLLS_MAX, "it hangs");
-    }
-    polls
 }
 
 #[test]

@@ -8,7 +8,7 @@ use store::meta::MetadataStore;
 use super::*;
 use crate::{
     Release,
-    test_world::{MemoryMetadata, TestClock, at},
+    test_world::{MemoryMetadata, POLLS_MAX, TestClock, at, poll, polls_of},
 };
 
 const OLD: &str = "5.0-rmq-20230329";
@@ -512,4 +512,44 @@ async fn changes_by_somebody_else_are_seen_before_a_decision() {
     other.start(&one).await.unwrap();
     let error = updates.start(&one).await.unwrap_err();
     assert!(matches!(error, UpdateError::WrongState { .. }), "{error}");
+}
+
+#[test]
+fn an_announcement_that_is_cut_short_anywhere_can_be_repeated() {
+    let world = || {
+        let world = World::new();
+        let registered = async {
+            let updates = world.open(None).await;
+            for name in ["a", "b", "c", "d"] {
+                register(&updates, name, name != "b", OLD).await;
+            }
+            updates
+        };
+        let updates = poll(registered, POLLS_MAX).unwrap();
+        let announced = release(NEW, world.clock.now());
+        (world, updates, announced)
+    };
+    let (_whole, updates, announced) = world();
+    let polls = polls_of(updates.announce(&announced));
+    let expected = updates.list();
+    assert!(polls > 6, "only {polls} polls");
+    for cut in 0..polls {
+        for restarted in [false, true] {
+            let (world, updates, announced) = world();
+            assert!(poll(updates.announce(&announced), cut).is_none());
+            world.clock.set(at(&shanghai(), "2026-03-11T01:00"));
+            let after = async {
+                if restarted {
+                    return world.open(Some(&announced)).await.list();
+                }
+                updates.announce(&announced).await.unwrap();
+                updates.list()
+            };
+            assert_eq!(
+                poll(after, POLLS_MAX).unwrap(),
+                expected,
+                "cut after {cut} polls"
+            );
+        }
+    }
 }
