@@ -87,9 +87,19 @@ pub const INSTANCE_TAGS_MAX: usize = 20;
 /// Longest key or value of a tag, in characters: the service's limit.
 pub const TAG_CHARACTERS_MAX: usize = 128;
 
+/// Bytes of a message's body that are one unit of quotas and usage, as the service counts.
+pub const UNIT_BYTES_DEFAULT: u64 = 4 * 1024;
+
 /// Longest time that messages of an instance may be kept for, in hours: 30 days. The service names
 /// none.
 pub const RETENTION_HOURS_MAX: u32 = 720;
+
+/// Days for which it is kept what instances used: a month and some. With as many instances as a
+/// server may have that is 35,000 entries of 2 KB.
+pub const USAGE_DAYS_MAX: i64 = 35;
+
+/// Hours in one answer about what instances used. Each has about 150 bytes in JSON.
+pub const USAGE_RECORDS_MAX: usize = 50_000;
 
 /// Largest log position: the low 48 bits of the physical offset, 256 TiB per shard.
 pub const LOG_POSITION_MAX: u64 = (1 << 48) - 1;

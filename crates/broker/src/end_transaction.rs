@@ -157,7 +157,7 @@ impl Shard {
                 due: held.due,
             }
         };
-        let max_ms = self.catalogue.settings.longest_delay_ms();
+        let max_ms = self.catalogue.longest_delay_ms();
         // A delay that cannot be kept is none: it is too late to refuse the message.
         let due = due_time::of(raw, self.clock.now(), max_ms).unwrap_or_default();
         let ended = match (request.resolution, due) {

@@ -72,10 +72,17 @@ impl GroupSpec {
     /// The setting that switches a group off where it is `false`, as Apache calls it.
     pub const CONSUME_ENABLE: &str = "consumeEnable";
 
-    /// The setting that says how many receives a second its members have together.
-    pub const MAX_RECEIVE_TPS: &str = "maxReceiveTps";
     /// The setting that names the topic of the group's dead letters, where it is not its own.
     pub const DEAD_LETTER_TARGET_TOPIC: &str = "deadLetterTargetTopic";
+
+    /// The setting that limits deliveries to the group, in units a second.
+    pub const MAX_RECEIVE_TPS: &str = "maxReceiveTps";
+
+    /// Most deliveries in a second, in units; `None` leaves it to the instance.
+    pub fn max_receive_tps(&self) -> Option<u64> {
+        let tps = self.settings.get(Self::MAX_RECEIVE_TPS)?;
+        tps.parse().ok().filter(|tps| *tps > 0)
+    }
 
     /// Whether the group may consume.
     pub fn is_enabled(&self) -> bool {

@@ -46,13 +46,8 @@ pub struct InstanceSettings {
     pub access_control: bool,
     /// Which families of clients it takes, and whether types of messages are checked.
     pub series: Series,
-}
-
-impl InstanceSettings {
-    /// Longest delay of a timed message, in milliseconds: that of the series, where it has one.
-    pub(crate) fn longest_delay_ms(&self) -> u64 {
-        self.series.limits().delay_ms.unwrap_or(self.delay_ms_max)
-    }
+    /// Bytes of a message's body that are one unit of quotas and usage.
+    pub unit_bytes: u64,
 }
 
 impl Default for InstanceSettings {
@@ -69,6 +64,7 @@ impl Default for InstanceSettings {
             queue_lock_expiry_ms: limits::QUEUE_LOCK_EXPIRY_MS,
             access_control: false,
             series: Series::Any,
+            unit_bytes: limits::UNIT_BYTES_DEFAULT,
         }
     }
 }
@@ -309,7 +305,12 @@ impl Instance {
     /// Notes what a client says of itself. Members of its groups hear of it if anything changed.
     pub fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), HeartbeatError> {
         self.sample();
-        self.clients.heartbeat(heartbeat, self.clock.now())
+        let entitlement = self.catalogue.quota.entitlement();
+        let clients_max = entitlement.map_or(limits::CLIENTS_PER_INSTANCE_MAX, |entitlement| {
+            entitlement.connections
+        });
+        let now = self.clock.now();
+        self.clients.heartbeat(heartbeat, now, clients_max)
     }
 
     /// Forgets a client in one group, or in all of them.
@@ -375,6 +376,7 @@ impl Instance {
         for shard in self.shards() {
             shard.add_metrics(&mut metrics);
         }
+        self.add_quota_metrics(&mut metrics);
         metrics
     }
 }
@@ -462,14 +464,7 @@ impl Catalogue {
         description: Description,
     ) -> Result<Arc<Topic>, CreateTopicError> {
         let topic = spec.name.clone();
-        let max = self.settings.series.limits_of(&topic).topic_name_bytes;
-        if topic.as_str().len() > max {
-            return Err(CreateTopicError::Name { topic, max });
-        }
-        let (count, limit) = (self.topic_count(), limits::TOPICS_PER_INSTANCE_MAX);
-        if count >= limit {
-            return Err(CreateTopicError::TooMany { count, limit });
-        }
+        self.check_new_topic(&topic)?;
         let put = async {
             let id = TopicId::new(self.new_id().await?);
             let description = description.created(self.clock.now());
@@ -530,16 +525,7 @@ impl Catalogue {
         spec: GroupSpec,
         description: Description,
     ) -> Result<Arc<Group>, CreateGroupError> {
-        let of_series = self.settings.series.limits();
-        let max = of_series.group_name_bytes;
-        if spec.name.as_str().len() > max {
-            let group = spec.name;
-            return Err(CreateGroupError::Name { group, max });
-        }
-        let (count, limit) = (self.group_count(), of_series.groups);
-        if count >= limit {
-            return Err(CreateGroupError::TooMany { count, limit });
-        }
+        self.check_new_group(&spec.name)?;
         let group = spec.name.clone();
         let put = async {
             let id = GroupId::new(self.new_id().await?);

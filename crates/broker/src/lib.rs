@@ -28,6 +28,7 @@ mod dead_letters;
 mod describe;
 mod due_time;
 mod end_transaction;
+mod entitled;
 mod errors;
 mod exhausted;
 mod expire;
@@ -58,6 +59,7 @@ mod progress;
 mod pull;
 mod pulled;
 mod query;
+mod quota;
 mod rates;
 mod recall;
 mod receipt;
@@ -107,7 +109,7 @@ pub use instance::{Instance, InstanceSettings};
 pub use instances::{
     CreateInstanceError, DeleteInstanceError, HostError, InstanceChange, InstanceHost,
     InstanceRecord, InstanceSpec, InstanceTextError, Instances, InstancesParts, OpenInstancesError,
-    UpdateInstanceError,
+    UpdateInstanceError, UsageError,
 };
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
 pub use lite_accumulation::{
@@ -121,6 +123,7 @@ pub use offset::{OffsetError, QueueEntry, QueueRange, TimeBoundary};
 pub use progress::{Progress, ProgressError, ProgressOf};
 pub use pull::{PullError, PullOutcome, PullRequest, Pulled};
 pub use query::{QueryError, QueryRequest};
+pub use quota::{Budgeted, QuotaError, UsageRecord};
 pub use rates::{Counter, Daily, Rate, Window};
 pub use recall::RecallError;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};

@@ -30,6 +30,7 @@ use crate::{
     Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RequestMode, RetryPolicy, Topic,
     TopicNotFound, TopicSpec, TopicType,
     describe::StoredDescription,
+    quota::Quota,
     release::UNRESOLVED_TOPIC,
     state::IdMap,
     system_names::{is_system_group, is_system_topic},
@@ -79,6 +80,7 @@ pub(crate) struct Catalogue {
     pub(crate) settings: InstanceSettings,
     store: Arc<dyn MetadataStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) quota: Quota,
     tables: RwLock<Tables>,
     /// One change at a time from this node; other nodes are met by compare-and-set.
     changes: tokio::sync::Mutex<()>,
@@ -169,7 +171,9 @@ impl Catalogue {
             tables.kv_configs.insert(namespace, Arc::new(values));
         }
         let tables = RwLock::new(tables);
+        let unit_bytes = settings.unit_bytes;
         Ok(Self {
+            quota: Quota::new(instance.clone(), settings.series, unit_bytes),
             instance,
             settings,
             store,
@@ -393,7 +397,7 @@ impl Catalogue {
 }
 
 /// Whether an application made the topic, rather than the system or a group for itself.
-fn is_application_topic(name: &TopicName) -> bool {
+pub(crate) fn is_application_topic(name: &TopicName) -> bool {
     let is_groups_own = name.retry_group().is_some() || name.dead_letter_group().is_some();
     let is_systems_own = is_system_topic(name.as_str()) || name.as_str() == UNRESOLVED_TOPIC;
     !is_groups_own && !is_systems_own

@@ -61,6 +61,14 @@ pub struct InstanceMetrics {
     pub producers: usize,
     /// Connected clients that consume.
     pub consumers: usize,
+    /// Units of sends since start, where the instance has a plan.
+    pub send_units: u64,
+    /// Units of deliveries since start, where the instance has a plan.
+    pub receive_units: u64,
+    /// Sends refused since start as a budget was used up.
+    pub throttled_sends: u64,
+    /// Requests for messages refused since start as a budget was used up.
+    pub throttled_receives: u64,
 }
 
 impl Shard {

@@ -14,10 +14,11 @@ use store::{
 use wire::message::{MessageError, StoredMessage};
 
 use crate::{
-    Filter, Group, GroupSpec, QueueNotFound, Shard, Topic, TopicNotFound,
+    Filter, Group, GroupSpec, QueueNotFound, QuotaError, Shard, Topic, TopicNotFound,
     index::{self, IndexEntry},
     keys,
     state::State,
+    system_names::is_system_topic,
     wait,
 };
 
@@ -85,6 +86,9 @@ pub enum PullError {
         /// The topic.
         topic: TopicName,
     },
+    /// The instance hands out nothing at the moment.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// The group is switched off.
     #[error("group `{group}` may not consume: its setting `{CONSUME_ENABLE}` is `false`", CONSUME_ENABLE = GroupSpec::CONSUME_ENABLE)]
     GroupDisabled {
@@ -132,6 +136,7 @@ impl PullError {
         match self {
             Self::TopicNotFound(_) => ErrorKind::NotFound,
             Self::QueueNotFound(_) => ErrorKind::Request,
+            Self::Quota(error) => error.kind(),
             Self::NotReadable { .. } | Self::GroupDisabled { .. } => ErrorKind::Denied,
             Self::Read { .. } | Self::Message { .. } | Self::State { .. } => ErrorKind::Fault,
         }
@@ -213,6 +218,7 @@ impl Shard {
             .and_then(|group| self.catalogue.group(group));
         if let Some(group) = &group {
             check_enabled(group)?;
+            self.admit_receive(&topic, group)?;
         }
         let wait = request
             .wait
@@ -228,6 +234,7 @@ impl Shard {
             if done || left.is_zero() || self.is_draining() {
                 if let Some(group) = group {
                     self.count_out(group.id, topic.id, &pulled.messages);
+                    self.count_deliveries(&topic, &group, pulled.messages.iter());
                 }
                 return Ok(pulled);
             }
@@ -448,6 +455,32 @@ impl Shard {
             }
         }
         Ok((messages, None))
+    }
+
+    /// Whether there is anything left of the budgets for deliveries.
+    pub(crate) fn admit_receive(&self, topic: &Topic, group: &Group) -> Result<(), QuotaError> {
+        let (quota, limit) = (&self.catalogue.quota, group.spec.max_receive_tps());
+        if limit.is_none() && !quota.is_on() || is_system_topic(topic.name().as_str()) {
+            return Ok(());
+        }
+        let limit = limit.map(|limit| (group.name(), limit));
+        quota.admit_receive(limit, || self.clock.now())
+    }
+
+    /// Takes deliveries out of the budgets.
+    pub(crate) fn count_deliveries<'a>(
+        &self,
+        topic: &Topic,
+        group: &Group,
+        messages: impl Iterator<Item = &'a StoredMessage>,
+    ) {
+        let (quota, limit) = (&self.catalogue.quota, group.spec.max_receive_tps());
+        if limit.is_none() && !quota.is_on() || is_system_topic(topic.name().as_str()) {
+            return;
+        }
+        let bodies = messages.map(|message| message.view().body().len());
+        let limit = limit.map(|limit| (group.name(), limit));
+        quota.count_deliveries(bodies, limit, self.clock.now());
     }
 
     pub(crate) fn count_out(&self, group: GroupId, topic: TopicId, messages: &[StoredMessage]) {

@@ -66,6 +66,10 @@ pub enum Counter {
     AllMessagesIn,
     /// Messages handed out altogether.
     AllMessagesOut,
+    /// Sends refused as a budget was used up.
+    ThrottledSends,
+    /// Requests for messages refused as a budget was used up.
+    ThrottledReceives,
 }
 
 /// What came in some time.
@@ -202,6 +206,8 @@ fn counts(metrics: &InstanceMetrics) -> HashMap<Counter, u64> {
         add(Counter::BytesOut(topic, name), group.bytes_out);
         add(Counter::AllMessagesOut, group.messages_out);
     }
+    add(Counter::ThrottledSends, metrics.throttled_sends);
+    add(Counter::ThrottledReceives, metrics.throttled_receives);
     counts
 }
 

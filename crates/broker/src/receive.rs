@@ -193,6 +193,8 @@ impl Shard {
             instance: self.catalogue.instance.clone(),
         })?;
         check_enabled(&group)?;
+        self.admit_receive(&topic, &group)
+            .map_err(PullError::from)?;
         Ok((topic, group))
     }
 
@@ -317,6 +319,9 @@ impl Shard {
             .for_each(|received| count.add(received.message.bytes().len()));
         let series = (topic.id, Some(group.id));
         state.count_in_trend(series, self.clock.now(), received.len());
+        drop(state);
+        let messages = received.iter().map(|received| &received.message);
+        self.count_deliveries(topic, group, messages);
     }
 }
 

@@ -14,11 +14,12 @@ use store::{
 use wire::message::{MessageError, NewMessage, Placement, properties};
 
 use crate::{
-    DueTimeError, LiteTopicQuota, Message, MessageType, QueueNotFound, Shard, Topic, TopicNotFound,
-    TopicType, due_time,
+    DueTimeError, LiteTopicQuota, Message, MessageType, QueueNotFound, QuotaError, Shard, Topic,
+    TopicNotFound, TopicType, due_time,
     lite_topic::LiteTopic,
     records::{self, HeldHead, HeldKind},
     state::State,
+    system_names::is_application_topic,
     wait,
 };
 
@@ -118,6 +119,9 @@ pub enum SendError {
     /// The topic has as many LiteTopics as it may.
     #[error(transparent)]
     LiteTopicQuota(#[from] LiteTopicQuota),
+    /// The instance takes nothing at the moment.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// The time that the message asks for cannot be kept.
     #[error("message to topic `{topic}` refused")]
     DueTime {
@@ -204,6 +208,7 @@ impl SendError {
             | Self::Count { .. }
             | Self::Message { .. } => ErrorKind::Request,
             Self::LiteTopicQuota(_) => ErrorKind::Limit,
+            Self::Quota(error) => error.kind(),
             Self::Log { source, .. } => source.kind(),
             Self::Unconfirmed { .. } | Self::State { .. } => ErrorKind::Fault,
         }
@@ -223,6 +228,7 @@ impl Shard {
         async move {
             let topic = self.catalogue.topic_or_create(&request.topic, None).await?;
             let (queue, how) = self.check(&topic, &request)?;
+            let units = self.admit_send(&topic, &request)?;
             let (topic, queue, how) = match self.grave_of_retry(&request).await? {
                 Some(grave) => (grave, QueueChoice::Any, Vec::new()),
                 None => (topic, queue, how),
@@ -234,7 +240,10 @@ impl Shard {
                 how: &how,
                 store_host: request.store_host,
             };
-            let (appended, sent) = self.append_when_possible(&placing).await?;
+            let appended = self.append_when_possible(&placing).await;
+            let (appended, sent) = appended.inspect_err(|_| {
+                self.catalogue.quota.give_back_send(units);
+            })?;
             self.log
                 .durable(appended.end)
                 .await
@@ -244,6 +253,18 @@ impl Shard {
                 })?;
             Ok(sent)
         }
+    }
+
+    /// Units that the send uses, if there are so many left. What consumers and the system send for
+    /// themselves costs nothing.
+    fn admit_send(&self, topic: &Topic, request: &SendRequest) -> Result<u64, QuotaError> {
+        let limit = topic.spec.max_send_tps();
+        let quota = &self.catalogue.quota;
+        if limit.is_none() && !quota.is_on() || !is_application_topic(topic.name()) {
+            return Ok(0);
+        }
+        let limit = limit.map(|limit| (topic.name(), limit));
+        quota.admit_send(&request.messages, limit, || self.clock.now())
     }
 
     /// Appends at once, or waits a bounded time for the disk to catch up.
@@ -498,7 +519,7 @@ impl Shard {
     /// Held until it is due, or visible if that is now.
     pub(crate) fn how_timed(&self, topic: &Topic, message: &Message) -> Result<How, SendError> {
         let raw = str::from_utf8(&message.properties).unwrap_or_default();
-        let max_ms = self.catalogue.settings.longest_delay_ms();
+        let max_ms = self.catalogue.longest_delay_ms();
         let due = due_time::of(raw, self.clock.now(), max_ms);
         let due = due.map_err(|source| SendError::DueTime {
             topic: topic.name().clone(),

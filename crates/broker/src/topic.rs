@@ -143,8 +143,14 @@ impl TopicSpec {
     /// never, as Apache calls it.
     pub const LITE_TOPIC_EXPIRATION: &str = "lite.topic.expiration";
 
-    /// The attribute that says how many sends a second it takes.
+    /// The attribute that limits sends to the topic, in units a second: `maxSendTps`.
     pub const MAX_SEND_TPS: &str = "max.send.tps";
+
+    /// Most sends in a second, in units; `None` leaves it to the instance.
+    pub fn max_send_tps(&self) -> Option<u64> {
+        let tps = self.attributes.get(Self::MAX_SEND_TPS)?;
+        tps.parse().ok().filter(|tps| *tps > 0)
+    }
 
     /// Whether its messages are in LiteTopics.
     pub fn is_lite(&self) -> bool {

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Create, list, describe, change and delete instances
     #[command(subcommand)]
     Instance(admin::InstanceCommand),
+    /// Show what instances with an edition used, by the hour, as CSV
+    Usage(admin::UsageOptions),
     /// Create, list, describe and delete topics
     #[command(subcommand)]
     Topic(admin::TopicCommand),

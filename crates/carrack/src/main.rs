@@ -34,6 +34,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Server(flags) => server::run(&flags),
         Command::Instance(command) => administer(AdminCommand::Instance(command)),
+        Command::Usage(options) => administer(AdminCommand::Usage(options)),
         Command::Topic(command) => administer(AdminCommand::Topic(command)),
         Command::Group(command) => administer(AdminCommand::Group(command)),
         Command::Message(command) => administer(AdminCommand::Message(command)),

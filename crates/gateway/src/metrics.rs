@@ -243,6 +243,7 @@ impl Collector for Scrape {
         groups(&instances, &mut encoder)?;
         counts(&instances, &mut encoder)?;
         storage(&instances, &mut encoder)?;
+        quotas(&instances, &mut encoder)?;
         let now = front.clock.now();
         front.client_metrics.encode(&mut encoder, now)?;
         let [lost, written, spans_lost] = front.message_traces.counts();
@@ -457,6 +458,45 @@ fn storage(instances: &Measured, encoder: &mut DescriptorEncoder<'_>) -> fmt::Re
         samples: of(|metrics| metrics.half_messages),
     }
     .gauge(encoder)
+}
+
+/// Not of RocketMQ's exporter, which knows no quotas.
+fn quotas(instances: &Measured, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let of = |value: fn(&broker::InstanceMetrics) -> u64| {
+        let samples = instances.iter();
+        let samples = samples.map(|(instance, metrics)| (node(instance), value(metrics)));
+        samples.collect()
+    };
+    for (name, help, samples) in [
+        (
+            "carrack_send_units",
+            "Units of sends of instances with a plan",
+            of(|metrics| metrics.send_units),
+        ),
+        (
+            "carrack_receive_units",
+            "Units of deliveries of instances with a plan",
+            of(|metrics| metrics.receive_units),
+        ),
+        (
+            "carrack_throttled_sends",
+            "Sends refused as a quota was used up",
+            of(|metrics| metrics.throttled_sends),
+        ),
+        (
+            "carrack_throttled_receives",
+            "Requests for messages refused as a quota was used up",
+            of(|metrics| metrics.throttled_receives),
+        ),
+    ] {
+        Samples {
+            name,
+            help,
+            samples,
+        }
+        .counter(encoder)?;
+    }
+    Ok(())
 }
 
 impl FrontMetrics {

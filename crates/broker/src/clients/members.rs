@@ -205,8 +205,13 @@ impl Tables {
     }
 
     /// Whether there is room for one client more, and for members of groups.
-    fn check_room(&self, id: &str, heartbeat: &Heartbeat) -> Result<(), HeartbeatError> {
-        let (count, limit) = (self.clients.len(), limits::CLIENTS_PER_INSTANCE_MAX);
+    fn check_room(
+        &self,
+        id: &str,
+        heartbeat: &Heartbeat,
+        limit: usize,
+    ) -> Result<(), HeartbeatError> {
+        let count = self.clients.len();
         let known = self.clients.get(id);
         if known.is_none() && count >= limit {
             return Err(HeartbeatError::TooMany { count, limit });
@@ -232,11 +237,12 @@ impl Clients {
         &self,
         heartbeat: Heartbeat,
         now: Timestamp,
+        clients_max: usize,
     ) -> Result<(), HeartbeatError> {
         let mut tables = self.tables.lock();
         let mut changed = tables.expire(now);
         let id: Arc<str> = heartbeat.client.id.as_str().into();
-        if let Err(error) = tables.check_room(&id, &heartbeat) {
+        if let Err(error) = tables.check_room(&id, &heartbeat, clients_max) {
             tables.notify(&changed);
             return Err(error);
         }
@@ -493,7 +499,9 @@ mod tests {
             consumers: Vec::new(),
         };
         let now = Timestamp::from_ms(at_ms);
-        clients.heartbeat(heartbeat, now).unwrap();
+        clients
+            .heartbeat(heartbeat, now, limits::CLIENTS_PER_INSTANCE_MAX)
+            .unwrap();
     }
 
     fn heard_on(clients: &Clients) -> Vec<(u64, usize)> {

@@ -18,6 +18,7 @@ mod errors;
 mod id;
 mod plan;
 mod record;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,13 +31,17 @@ use parking_lot::{Mutex, RwLock};
 use store::meta::{Entry, Expected, MetadataError, MetadataStore};
 use tokio::sync::oneshot;
 
-use self::record::{Phase, Stored};
 pub use self::{
     errors::{
         CreateInstanceError, DeleteInstanceError, InstanceTextError, OpenInstancesError,
         UpdateInstanceError,
     },
     record::{InstanceChange, InstanceRecord, InstanceSpec},
+    usage::UsageError,
+};
+use self::{
+    record::{Phase, Stored},
+    usage::Unwritten,
 };
 use crate::{
     Instance, InstanceNotFound, Router, Series,
@@ -102,6 +107,8 @@ pub struct Instances {
     leaving: Mutex<BTreeSet<InstanceId>>,
     /// One change at a time.
     changes: tokio::sync::Mutex<()>,
+    /// What instances used and is not written yet.
+    usage: tokio::sync::Mutex<Unwritten>,
 }
 
 impl Instances {
@@ -123,6 +130,7 @@ impl Instances {
             records: RwLock::new(records),
             leaving: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
+            usage: tokio::sync::Mutex::default(),
         };
         instances.ensure_default().await?;
         let default = InstanceId::default_instance();
@@ -302,6 +310,7 @@ impl Instances {
             instance: record.id.clone(),
             source,
         })?;
+        instance.go_by(record.plan.as_ref(), record.status)?;
         self.put(record, Phase::Running)
             .await
             .map_err(|source| CreateInstanceError::Metadata {
@@ -334,6 +343,9 @@ impl Instances {
                 source,
             }
         })?;
+        if let Ok(instance) = self.parts.router.instance(&record.id) {
+            instance.go_by(record.plan.as_ref(), record.status)?;
+        }
         let (id, record) = (record.id.clone(), Arc::new(record));
         self.records.write().insert(id, Arc::clone(&record));
         Ok(record)
@@ -373,6 +385,7 @@ impl Instances {
             });
         }
         self.parts.router.remove(id);
+        self.keep_last_usage(&instance).await;
         self.leaving.lock().insert(id.clone());
         self.records.write().remove(id);
         Ok(())
@@ -410,6 +423,12 @@ impl Instances {
             instance: id,
             source,
         })?;
+        self.restore_usage(&instance).await?;
+        if let Err(error) = instance.go_by(record.plan.as_ref(), record.status) {
+            // What was sold once is kept, though nobody can order it any more.
+            let (instance, error) = (&record.id, &error as &dyn std::error::Error);
+            tracing::warn!(%instance, error, "plan of an instance not known, no limits kept");
+        }
         self.parts.router.add(instance);
         Ok(())
     }

@@ -51,10 +51,11 @@ impl Plan {
                 (row.tps, burst, row.connections, row.topics)
             }
             (None, Some(serverless)) => {
-                // Reserved TPS grow by as much again without loss, others by a step.
+                // Reserved TPS grow by as much again without loss. Where none are reserved, a step
+                // is there, and what is used of it is paid for by the message.
                 let (base, burst) = match self.capacity {
                     Some(Capacity::Provisioned { tps }) => (tps, tps),
-                    Some(Capacity::OnDemand) | None => (0, serverless.on_demand_tps),
+                    Some(Capacity::OnDemand) | None => (serverless.on_demand_tps, 0),
                 };
                 (base, burst, serverless.connections, serverless.topics)
             }

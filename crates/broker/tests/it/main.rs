@@ -13,6 +13,7 @@ mod lite_lag;
 mod lock;
 mod offset;
 mod plans;
+mod quota;
 mod receive;
 mod restart;
 mod retention;

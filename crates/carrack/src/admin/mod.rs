@@ -16,6 +16,7 @@ mod show;
 mod time;
 mod topic;
 mod trace;
+mod usage;
 mod user;
 
 pub(crate) use acl::AclCommand;
@@ -25,6 +26,7 @@ pub(crate) use message::MessageCommand;
 pub(crate) use policy::PolicyCommand;
 pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
+pub(crate) use usage::UsageOptions;
 pub(crate) use user::{UserCommand, make_up};
 
 use crate::exit::Failure;
@@ -37,6 +39,8 @@ pub(crate) enum AdminCommand {
     Group(GroupCommand),
     /// On instances.
     Instance(InstanceCommand),
+    /// On what instances used.
+    Usage(UsageOptions),
     /// On messages.
     Message(MessageCommand),
     /// On users.
@@ -53,6 +57,7 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
         AdminCommand::Topic(command) => topic::run(command).await,
         AdminCommand::Group(command) => group::run(command).await,
         AdminCommand::Instance(command) => instance::run(command).await,
+        AdminCommand::Usage(options) => usage::run(options).await,
         AdminCommand::Message(command) => message::run(command).await,
         AdminCommand::User(command) => user::run(command).await,
         AdminCommand::Acl(command) => acl::run(command).await,

@@ -12,6 +12,11 @@ pub(super) fn shown(ms: i64) -> String {
     }
 }
 
+/// An hour in ms since 1970 as `2026-11-22T03:00:00Z`.
+pub(super) fn hour(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
 /// A point in the time of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {

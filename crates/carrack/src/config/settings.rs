@@ -179,7 +179,17 @@ settings! {
         bounds: 1..=limits::TOPIC_QUEUES_MAX as u64,
         restart: true,
     }
-    /// How long messages are kept, in hours, whether they were consumed or not.
+    /// Bytes of a message's body that are one unit of the TPS of instances with an edition, and of
+    /// what they are said to have used.
+    unit_bytes: u64 {
+        default: limits::UNIT_BYTES_DEFAULT,
+        shown: "4096",
+        example: "4_096",
+        bounds: 1..=limits::MESSAGE_BODY_BYTES_MAX as u64,
+        restart: true,
+    }
+    /// How long messages are kept, in hours, whether they were consumed or not. Instances with an
+    /// edition have a time of their own.
     retention_hours: u64 {
         default: 72,
         shown: "72",

@@ -157,6 +157,7 @@ async fn serve(
         let _ = tokio::time::timeout(LAST_SPANS, exporter).await;
     }
     upkeep.stop();
+    node.instances().keep_usage().await;
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");
     Ok(())

@@ -103,6 +103,7 @@ fn instance_settings(
 ) -> anyhow::Result<InstanceSettings> {
     Ok(InstanceSettings {
         create_automatically: settings.create_automatically.unwrap_or(is_loopback_only),
+        unit_bytes: settings.unit_bytes,
         automatic_queues: u32::try_from(settings.automatic_queues)
             .context("setting `automatic_queues`")?,
         delay_ms_max: settings.delay_hours_max * 3_600 * 1_000,

@@ -108,6 +108,9 @@ impl Worker {
                     shard.forget_idle_lite_topics();
                 }
             });
+            for instance in self.router.instances() {
+                instance.look_at_storage();
+            }
             if is_turn {
                 checkpoint_at = now + self.checkpoint_interval;
             }
@@ -115,6 +118,7 @@ impl Worker {
                 retain_at = now + RETENTION_INTERVAL;
                 self.for_all(|instance, shard| self.retain(instance, shard));
                 self.runtime.block_on(self.instances.keep_subscriptions());
+                self.runtime.block_on(self.instances.keep_usage());
             }
         }
     }
@@ -133,7 +137,9 @@ impl Worker {
     }
 
     fn retain(&self, instance: &Instance, shard: &Shard) {
-        match self.runtime.block_on(shard.retain(self.retention)) {
+        let mut retention = self.retention;
+        retention.time = instance.planned_retention().unwrap_or(retention.time);
+        match self.runtime.block_on(shard.retain(retention)) {
             Ok(trimmed) if trimmed.bytes > 0 => tracing::info!(
                 instance = %instance.id(),
                 shard = %shard.id(),

@@ -11,6 +11,8 @@ mod config;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
+mod metering;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;

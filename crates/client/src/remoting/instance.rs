@@ -2,8 +2,8 @@
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{Body, InstanceInfo, InstanceList, PlanInfo},
-    header::InstanceRequest,
+    body::{Body, InstanceInfo, InstanceList, PlanInfo, UsageInfo, UsageList},
+    header::{InstanceRequest, UsageRequest},
 };
 
 use super::RemotingClient;
@@ -80,6 +80,17 @@ impl RemotingClient {
         self.call(Command::request(RequestCode::ReleaseInstance, &header))
             .await?;
         Ok(())
+    }
+
+    /// What instances used, by instance and hour (31019).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn usage(&self, which: &UsageRequest<'_>) -> Result<Vec<UsageInfo>, ClientError> {
+        let list: UsageList = self
+            .body(Command::request(RequestCode::ListUsage, which))
+            .await?;
+        Ok(list.0)
     }
 
     /// What is known of an instance (31014).

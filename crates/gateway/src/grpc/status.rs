@@ -11,7 +11,7 @@ use base::{ErrorKind, NameError, stdx::with_causes};
 use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateTopicError,
     EndTransactionError, FilterError, ForwardToDeadLetterError, HeartbeatError, LiteBindingError,
-    OffsetError, ProgressError, PullError, QueryError, RecallError, ReceiptHandleError,
+    OffsetError, ProgressError, PullError, QueryError, QuotaError, RecallError, ReceiptHandleError,
     ReceiveError, ResetOffsetError, SendError, SyncLiteSubscriptionError,
     access::{NotAllowed, NotAuthenticated},
 };
@@ -197,6 +197,13 @@ fn create_group_code(error: &CreateGroupError) -> Code {
     }
 }
 
+fn quota_code(error: &QuotaError) -> Code {
+    match error {
+        QuotaError::Throttled { .. } => Code::TooManyRequests,
+        QuotaError::Stopped { .. } => Code::Forbidden,
+    }
+}
+
 fn send_code(error: &SendError) -> Code {
     match error {
         SendError::TopicNotFound(_) => Code::TopicNotFound,
@@ -208,6 +215,7 @@ fn send_code(error: &SendError) -> Code {
         SendError::NoProducerGroup { .. } => Code::Unsupported,
         SendError::LiteTopicName { .. } | SendError::LiteTopics { .. } => Code::IllegalLiteTopic,
         SendError::LiteTopicQuota(_) => Code::LiteTopicQuotaExceeded,
+        SendError::Quota(error) => quota_code(error),
         SendError::DueTime { .. } => Code::IllegalDeliveryTime,
         SendError::Count { .. } => Code::MessageCorrupted,
         SendError::Message { source, .. } => message_code(source),
@@ -244,6 +252,7 @@ fn pull_code(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotFound,
         PullError::QueueNotFound(_) => Code::BadRequest,
+        PullError::Quota(error) => quota_code(error),
         PullError::NotReadable { .. } | PullError::GroupDisabled { .. } => Code::Forbidden,
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::InternalServerError

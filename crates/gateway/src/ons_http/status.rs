@@ -9,7 +9,8 @@ use std::error::Error;
 use base::{ErrorKind, NameError, stdx::with_causes};
 use broker::{
     AckError, CreateGroupError, CreateTopicError, EndTransactionError, FilterError,
-    HalfHandleError, PullError, ReceiptHandleError, ReceiveError, SendError, ShardNotHere,
+    HalfHandleError, PullError, QuotaError, ReceiptHandleError, ReceiveError, SendError,
+    ShardNotHere,
     access::{NotAllowed, NotAuthenticated},
 };
 use store::log::AppendError;
@@ -177,6 +178,13 @@ fn create_group_code(error: &CreateGroupError) -> Code {
     }
 }
 
+fn quota_code(error: &QuotaError) -> Code {
+    match error {
+        QuotaError::Throttled { .. } => Code::TooManyRequests,
+        QuotaError::Stopped { .. } => Code::AccessDenied,
+    }
+}
+
 fn send_code(error: &SendError) -> Code {
     match error {
         SendError::TopicNotFound(_) => Code::TopicNotExist,
@@ -192,6 +200,7 @@ fn send_code(error: &SendError) -> Code {
         | SendError::Count { .. }
         | SendError::Message { .. } => Code::InvalidArgument,
         SendError::LiteTopicQuota(_) => Code::TooManyRequests,
+        SendError::Quota(error) => quota_code(error),
         SendError::Log { source, .. } => append_code(source),
         SendError::Unconfirmed { .. } | SendError::State { .. } => Code::InternalError,
     }
@@ -201,6 +210,7 @@ fn pull_code(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotExist,
         PullError::QueueNotFound(_) => Code::InvalidArgument,
+        PullError::Quota(error) => quota_code(error),
         PullError::NotReadable { .. } | PullError::GroupDisabled { .. } => Code::AccessDenied,
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::InternalError

@@ -190,6 +190,7 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
         Code::RenewInstance => instance::renew(c, r).await,
         Code::UnsubscribeInstance => instance::unsubscribe(c, r).await,
         Code::ReleaseInstance => instance::release(c, r).await,
+        Code::ListUsage => instance::usage(c, r).await,
         Code::AuthCreateUser => user::create(c, r).await,
         Code::AuthUpdateUser => user::update(c, r).await,
         Code::AuthDeleteUser => user::delete(c, r).await,

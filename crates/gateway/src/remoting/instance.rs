@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use base::InstanceId;
+use base::{InstanceId, Timestamp};
 use broker::{InstanceChange, InstanceRecord, InstanceSpec, Instances, Series};
 use wire::remoting::{
     Command, ResponseCode,
-    body::{Body, InstanceInfo, InstanceList, PlanInfo},
-    header::InstanceRequest,
+    body::{Body, InstanceInfo, InstanceList, PlanInfo, UsageInfo, UsageList},
+    header::{InstanceRequest, UsageRequest},
 };
 
 use super::{
@@ -92,6 +92,26 @@ pub(super) fn list(connection: &Connection, request: &Command) -> Answer {
     Ok(Reply::body(request, &InstanceList(list.collect())))
 }
 
+/// Code 31019.
+pub(super) async fn usage(connection: &Connection, request: &Command) -> Answer {
+    let asked: UsageRequest<'_> = request.header()?;
+    let id = asked.instance_id.map(instance_id).transpose()?;
+    let (from, to) = (
+        Timestamp::from_ms(asked.from_ms),
+        Timestamp::from_ms(asked.to_ms),
+    );
+    let usage = instances(connection)?.usage(id.as_ref(), from, to).await?;
+    let usage = usage.into_iter().map(|(id, record)| UsageInfo {
+        instance_id: id.to_string(),
+        hour_ms: record.hour_ms,
+        send_units: record.send_units,
+        receive_units: record.receive_units,
+        storage_bytes: record.storage_bytes,
+        elastic_tps: record.elastic_tps,
+    });
+    Ok(Reply::body(request, &UsageList(usage.collect())))
+}
+
 fn instances(connection: &Connection) -> Result<&Arc<Instances>, Refusal> {
     let instances = connection.front.instances.as_ref();
     instances.ok_or_else(|| {
@@ -102,8 +122,11 @@ fn instances(connection: &Connection) -> Result<&Arc<Instances>, Refusal> {
 
 fn id(request: &Command) -> Result<InstanceId, Refusal> {
     let header: InstanceRequest<'_> = request.header()?;
-    InstanceId::new(header.instance_id)
-        .map_err(|error| Refusal::of(ResponseCode::InvalidParameter, &error))
+    instance_id(header.instance_id)
+}
+
+fn instance_id(text: &str) -> Result<InstanceId, Refusal> {
+    InstanceId::new(text).map_err(|error| Refusal::of(ResponseCode::InvalidParameter, &error))
 }
 
 fn info(connection: &Connection, record: &InstanceRecord) -> InstanceInfo {

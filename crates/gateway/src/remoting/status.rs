@@ -9,9 +9,9 @@
 use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateInstanceError,
     CreateTopicError, DeleteInstanceError, DeleteTopicError, EndTransactionError, HeartbeatError,
-    KvConfigError, LockError, OffsetError, ProgressError, PullError, QueryError, RecallError,
-    ReceiveError, ResetOffsetError, SendBackError, SendError, SetRequestModeError,
-    UpdateInstanceError, access::AccessError, plan::PlanError,
+    KvConfigError, LockError, OffsetError, ProgressError, PullError, QueryError, QuotaError,
+    RecallError, ReceiveError, ResetOffsetError, SendBackError, SendError, Series,
+    SetRequestModeError, UpdateInstanceError, UsageError, access::AccessError, plan::PlanError,
 };
 use store::log::AppendError;
 use wire::remoting::{
@@ -46,6 +46,7 @@ refusals! {
     ResetOffsetError => reset_offset;
     KvConfigError => kv_config;
     PlanError => plan;
+    UsageError => usage;
     CreateInstanceError => create_instance;
     UpdateInstanceError => update_instance;
     DeleteInstanceError => delete_instance;
@@ -59,6 +60,13 @@ refusals! {
 fn plan(error: &PlanError) -> Code {
     match error {
         PlanError::Value { .. } | PlanError::None => Code::InvalidParameter,
+    }
+}
+
+fn usage(error: &UsageError) -> Code {
+    match error {
+        UsageError::TooMany { .. } => Code::InvalidParameter,
+        UsageError::Metadata(_) => Code::SystemBusy,
     }
 }
 
@@ -106,6 +114,18 @@ fn append(error: &AppendError) -> Code {
     }
 }
 
+/// Clients of both generations go on after either code; those of the 4.x series wait and repeat
+/// what was refused with its own.
+fn quota(error: &QuotaError) -> Code {
+    match error {
+        QuotaError::Throttled { series, .. } => match series {
+            Series::V4 => Code::FlowControl,
+            Series::V5 | Series::Any => Code::TooManyRequests,
+        },
+        QuotaError::Stopped { .. } => Code::NoPermission,
+    }
+}
+
 fn send(error: &SendError) -> Code {
     match error {
         SendError::TopicNotFound(_) => Code::TopicNotExist,
@@ -121,6 +141,7 @@ fn send(error: &SendError) -> Code {
         | SendError::Count { .. }
         | SendError::Message { .. } => Code::MessageIllegal,
         SendError::LiteTopicQuota(_) => Code::SystemBusy,
+        SendError::Quota(error) => quota(error),
         SendError::Log { source, .. } => append(source),
         SendError::Unconfirmed { .. } | SendError::State { .. } => Code::SystemError,
     }
@@ -130,6 +151,7 @@ fn pull(error: &PullError) -> Code {
     match error {
         PullError::TopicNotFound(_) => Code::TopicNotExist,
         PullError::QueueNotFound(_) => Code::InvalidParameter,
+        PullError::Quota(error) => quota(error),
         PullError::NotReadable { .. } | PullError::GroupDisabled { .. } => Code::NoPermission,
         PullError::Read { .. } | PullError::Message { .. } | PullError::State { .. } => {
             Code::SystemError

@@ -14,6 +14,7 @@ mod instances;
 mod limits;
 mod ons_http;
 mod ons_openapi;
+mod quota;
 mod remoting;
 mod series;
 mod series_limits;

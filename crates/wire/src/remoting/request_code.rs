@@ -204,6 +204,7 @@ request_codes! {
     RenewInstance = 31016 "renew_instance";
     UnsubscribeInstance = 31017 "unsubscribe_instance";
     ReleaseInstance = 31018 "release_instance";
+    ListUsage = 31019 "list_usage";
     PopMessage = 200050 "pop_message";
     AckMessage = 200051 "ack_message";
     PeekMessage = 200052 "peek_message";

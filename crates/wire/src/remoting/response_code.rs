@@ -82,6 +82,8 @@ response_codes! {
     BroadcastConsumption = 213 "broadcast_consumption";
     FlowControl = 215 "flow_control";
     NotLeaderForQueue = 501 "not_leader_for_queue";
+    /// The managed service's own, of its 5.x series.
+    TooManyRequests = 530 "too_many_requests";
     IllegalOperation = 604 "illegal_operation";
     GoAway = 1500 "go_away";
     ControllerFencedMasterEpoch = 2000 "controller_fenced_master_epoch";

@@ -298,6 +298,7 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::AuthListAcl
         | Code::GetInstance
         | Code::ListInstances
+        | Code::ListUsage
         | Code::GetRamPolicy
         | Code::ListRamPolicies => Rule::Cluster(GET),
 

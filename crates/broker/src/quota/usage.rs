@@ -1,0 +1,128 @@
+//! What an instance uses, by the hour: what it is billed by.
+//!
+//! An hour that is over is told once; the one that runs is told as far as it is. Sources: the
+//! service's "Computing fees", "Elastic TPS fee", "Billing of serverless instances" and "Storage
+//! fees".
+
+use base::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Entitlement;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// Hours that are over and that nobody has asked for; older ones are lost past that. Somebody asks
+/// every minute, unless the metadata store takes nothing for days.
+const FINISHED_MAX: usize = 24 * 7;
+
+/// What an instance used in one hour of the clock (UTC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// When the hour began, in ms since 1970.
+    pub hour_ms: i64,
+    /// Sends, in units, advanced messages multiplied.
+    pub send_units: u64,
+    /// Deliveries, in units, acknowledged or not.
+    pub receive_units: u64,
+    /// Bytes that were stored when the hour began, or when it was first looked at.
+    pub storage_bytes: u64,
+    /// By how much the busiest second was above the TPS that are paid for: never more than the
+    /// burst that may be used.
+    pub elastic_tps: u64,
+}
+
+/// The hour that runs, and those that are over.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    hour: UsageRecord,
+    /// Whether the storage of the hour is known.
+    has_storage: bool,
+    /// Seconds since 1970.
+    second: i64,
+    second_units: u64,
+    finished: Vec<UsageRecord>,
+}
+
+impl Usage {
+    pub(super) fn add_sends(&mut self, entitlement: &Entitlement, units: u64, now: Timestamp) {
+        self.add(entitlement, units, now);
+        self.hour.send_units += units;
+    }
+
+    pub(super) fn add_deliveries(&mut self, entitlement: &Entitlement, units: u64, now: Timestamp) {
+        self.add(entitlement, units, now);
+        self.hour.receive_units += units;
+    }
+
+    pub(super) fn give_back_sends(&mut self, units: u64) {
+        self.hour.send_units = self.hour.send_units.saturating_sub(units);
+    }
+
+    /// Begins the hour of `now` if it is another, with the bytes that are stored.
+    pub(super) fn look_at_storage(
+        &mut self,
+        entitlement: &Entitlement,
+        now: Timestamp,
+        bytes: impl FnOnce() -> u64,
+    ) {
+        self.settle(entitlement, now);
+        if !self.has_storage {
+            self.hour.storage_bytes = bytes();
+            self.has_storage = true;
+        }
+    }
+
+    /// The hours that are over since the last call, and the one that runs.
+    pub(super) fn take(&mut self, entitlement: &Entitlement, now: Timestamp) -> Vec<UsageRecord> {
+        self.settle(entitlement, now);
+        let mut records = std::mem::take(&mut self.finished);
+        let mut hour = self.hour;
+        hour.elastic_tps = hour.elastic_tps.max(self.excess(entitlement));
+        records.push(hour);
+        records
+    }
+
+    /// Goes on with an hour from what is known of it.
+    pub(super) fn restore(&mut self, record: UsageRecord) {
+        if self.hour == UsageRecord::default() {
+            self.hour = record;
+            self.has_storage = true;
+        }
+    }
+
+    /// Ends second and hour before `now`, if it is in others.
+    pub(super) fn settle(&mut self, entitlement: &Entitlement, now: Timestamp) {
+        let second = now.ms().div_euclid(1_000);
+        if second == self.second {
+            return;
+        }
+        self.hour.elastic_tps = self.hour.elastic_tps.max(self.excess(entitlement));
+        (self.second, self.second_units) = (second, 0);
+        let hour_ms = now.ms().div_euclid(HOUR_MS) * HOUR_MS;
+        // A clock that went back some minutes does not begin an hour a second time.
+        if hour_ms > self.hour.hour_ms {
+            let next = UsageRecord {
+                hour_ms,
+                ..UsageRecord::default()
+            };
+            let over = std::mem::replace(&mut self.hour, next);
+            self.has_storage = false;
+            if over.hour_ms > 0 {
+                if self.finished.len() >= FINISHED_MAX {
+                    self.finished.remove(0);
+                }
+                self.finished.push(over);
+            }
+        }
+    }
+
+    fn add(&mut self, entitlement: &Entitlement, units: u64, now: Timestamp) {
+        self.settle(entitlement, now);
+        self.second_units += units;
+    }
+
+    fn excess(&self, entitlement: &Entitlement) -> u64 {
+        let excess = self.second_units.saturating_sub(entitlement.base_tps);
+        excess.min(entitlement.burst_tps)
+    }
+}
