@@ -27,6 +27,7 @@ fn user(policies: Vec<Policy>) -> User {
         status: UserStatus::Enabled,
         policies,
         ram: Vec::new(),
+        remark: String::new(),
     }
 }
 

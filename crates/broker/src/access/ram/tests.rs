@@ -263,6 +263,9 @@ fn evaluation_agrees_with_a_naive_one() {
         let action = one_of(&["mq:pub", "mq:sub", "mq:listtopic"]);
         let resource = one_of(&["a", "a%b", "a%c", "b"]);
         let request = Request {
+            service: Service::Mq,
+            region: "",
+            account: "",
             actions: &[&action],
             resources: &[&resource],
         };
