@@ -268,12 +268,13 @@ fn metered(seed: u64) -> (Vec<UsageRecord>, Vec<UsageRecord>) {
     let name = Some("rmq.p2.2xlarge".to_owned());
     let mut plan = Plan::new(Edition::Professional, SubSeries::ClusterHa, name);
     plan.elastic = true;
-    plan.send_ratio = SendRatio::new(0.95).unwrap();
+    plan.send_ratio = SendRatio::new(0.95).expect("the test's ratio is one");
     let bench = with(&plan);
     // Messages come again and again; none becomes a dead letter.
     let mut spec = GroupSpec::new(group("billing"));
     spec.max_attempts = 1_000;
-    bench.run(bench.instance.create_group(spec)).unwrap();
+    let changed = bench.run(bench.instance.create_group(spec));
+    changed.expect("the group may be so");
     let random = SeededRandom::new(seed);
     let (mut model, mut records) = (Model::default(), BTreeMap::new());
     for _ in 0..24 {
