@@ -75,7 +75,7 @@ pub(super) fn read(request: &Request<'_>, taken: Taken) -> Result<Signed, Signat
 fn read_rpc(request: &Request<'_>) -> Result<Signed, SignatureError> {
     let parameter = |name: &'static str| {
         let value = request.parameters.get(name);
-        value.ok_or_else(|| SignatureError::Missing { name })
+        value.ok_or(SignatureError::Missing { name })
     };
     let access_key = parameter("AccessKeyId")?.to_owned();
     let signature = parameter(rpc::SIGNATURE)?;
