@@ -296,6 +296,10 @@ class Checks:
     def accounts(self):
         call = self.call
         made = call("CreateInstance", **self.order())
+        default = call("GetInstanceAccount", made)
+        ensure(len(default["username"]) == 16 and len(default["password"]) == 26, default)
+        equal(call("GetInstance", made)["accountInfo"]["username"], default["username"])
+        self.refused("Account.LastDefault", "DeleteInstanceAccount", made, default["username"])
         equal(call("CreateInstanceAccount", made, username="bob", password="bob-secret", remark="b"), True)
         self.refused("Account.Existed", "CreateInstanceAccount", made, username="bob", password="x")
         found = call("GetInstanceAccount", made, username="bob")

@@ -2,9 +2,9 @@
 //! groups, messages and tags, as its SDKs ask for them.
 //!
 //! A request is at path `/` and names its operation; [`operations`] is the one table of them. It is
-//! signed in one of two ways (`openapi_request`), becomes a [`call::Call`], and the operation answers
-//! with a tree of fields or a [`status::Refusal`], which are written as JSON or XML. Operations are
-//! thin: what they do is the broker's.
+//! signed in one of two ways (`openapi_request`), becomes a [`call::Call`], and the operation
+//! answers with a tree of fields or a [`status::Refusal`], which are written as JSON or XML.
+//! Operations are thin: what they do is the broker's.
 
 mod access;
 mod call;

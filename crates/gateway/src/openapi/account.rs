@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use broker::access::{Secret, User, UserChange, UserStatus, UserType};
+use broker::{
+    Instance,
+    access::{Secret, User, UserChange, UserStatus, UserType},
+};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,6 +38,36 @@ pub(super) fn user(call: &Call) -> Result<Arc<User>, Refusal> {
         let text = format!("account `{name}` not found in instance `{}`", instance.id());
         Refusal::new(Code::AccountNotFound, text)
     })
+}
+
+/// What names and passwords that are made here are of: one in 32 for each.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+fn made(length: usize) -> Result<String, Refusal> {
+    let mut bytes = vec![0; length];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| {
+        let text = "this machine gives no random numbers for a password";
+        Refusal::new(Code::InternalError, text)
+    })?;
+    let letters = bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    Ok(letters.collect())
+}
+
+/// Makes the default account of a new instance, with a name and a password that nobody guesses.
+/// One that has accounts keeps them.
+pub(super) async fn make_default(instance: &Instance) -> Result<(), Refusal> {
+    if !instance.access().users().is_empty() {
+        return Ok(());
+    }
+    let user = UserChange {
+        secret: Some(Secret::new(&made(26)?)),
+        user_type: Some(UserType::Super),
+        ..UserChange::default()
+    };
+    instance.access().create_user(&made(16)?, user).await?;
+    Ok(())
 }
 
 /// CreateInstanceAccount.

@@ -6,6 +6,7 @@ use broker::{Instance, InstanceChange, InstanceRecord, InstanceSpec, Series, pla
 use serde_json::{Value, json};
 
 use super::{
+    account,
     call::Call,
     ip_whitelist::sources,
     page::Page,
@@ -42,8 +43,10 @@ pub(super) async fn create(call: &Call) -> Result<Value, Refusal> {
         client_token: token.to_owned(),
     };
     let record = call.instances()?.create(spec).await?;
+    // A request that was cut short here is completed by the same one again, with its token.
+    let instance = call.instance_of(record.id.as_str())?;
+    account::make_default(&instance).await?;
     if !whitelist.is_empty() {
-        let instance = call.instance_of(record.id.as_str())?;
         instance.access().set_whitelist(whitelist).await?;
     }
     Ok(json!(record.id.as_str()))

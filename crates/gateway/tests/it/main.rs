@@ -15,6 +15,7 @@ mod limits;
 mod ons_http;
 mod ons_openapi;
 mod quota;
+mod openapi;
 mod remoting;
 mod series;
 mod series_limits;

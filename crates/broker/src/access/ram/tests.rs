@@ -281,3 +281,40 @@ fn evaluation_agrees_with_a_naive_one() {
     }
     assert!(words.iter().all(|count| *count > 300), "{words:?}");
 }
+
+#[test]
+fn each_service_speaks_of_its_own_resources() {
+    let said = |resource: &str, service, region| {
+        let statement = json!([{ "Effect": "Allow", "Action": "*", "Resource": resource }]);
+        let policy = policy(&document(statement));
+        let request = Request {
+            service,
+            region,
+            account: "1001",
+            actions: &["rocketmq:gettopic"],
+            resources: &["instance/rmq-1/topic/orders"],
+        };
+        policy.decide(&request, &origin()).is_some()
+    };
+    let own = |resource: &str| said(resource, Service::RocketMq, "r1");
+    for resource in [
+        "*",
+        "acs:*:*:*:*",
+        "acs:rocketmq:*:*:instance/rmq-1*",
+        "acs:rocketmq:r1:1001:instance/rmq-1/topic/orders",
+        "acs:rocketmq:r*::instance/*",
+    ] {
+        assert!(own(resource), "{resource}");
+    }
+    for resource in [
+        "acs:mq:*:*:*",
+        "acs:rocketmq:r2:*:instance/rmq-1*",
+        "acs:rocketmq:*:1002:instance/rmq-1*",
+        "acs:rocketmq:*:*:instance/rmq-1",
+        "acs:rocketmq:*:*:instance/rmq-1/consumergroup/orders",
+    ] {
+        assert!(!own(resource), "{resource}");
+    }
+    assert!(!said("acs:rocketmq:*:*:*", Service::Mq, ""));
+    assert!(said("acs:mq:*:*:*", Service::Mq, ""));
+}
