@@ -118,8 +118,8 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(root.join("target/apache"))
 }
 
-/// As Carrack is: the same names, filters by property, trace, recall, users and policies, eight
-/// queues for what it creates.
+/// As Carrack is: the same names, filters by property, trace, recall, LiteTopics, users and
+/// policies, eight queues for what it creates.
 fn broker_settings(port: u16, name_server: u16, folder: &Path) -> String {
     format!(
         "brokerClusterName=DefaultCluster\n\
@@ -133,6 +133,8 @@ fn broker_settings(port: u16, name_server: u16, folder: &Path) -> String {
          enablePropertyFilter=true\n\
          traceTopicEnable=true\n\
          recallMessageEnable=true\n\
+         enableLmq=true\n\
+         enableMultiDispatch=true\n\
          autoCreateTopicEnable=true\n\
          waitTimeMillsInSendQueue=20000\n\
          storePathRootDir={}\n\

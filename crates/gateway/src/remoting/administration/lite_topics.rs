@@ -218,6 +218,7 @@ pub(super) async fn group(connection: &Connection, request: &Command) -> Answer 
         let found = shard.lite_accumulation(&group, &topic, &name(lite_topic)?)?;
         match found.filter(|found| found.range.max.get() > 0) {
             None => info.total_lag_count = NONE,
+            Some(found) if !has_begun(&found) => {}
             Some(found) => {
                 let lag = lag(&found);
                 info.total_lag_count = lag.lag_count;
@@ -239,7 +240,8 @@ pub(super) async fn group(connection: &Connection, request: &Command) -> Answer 
     let mut from = None;
     loop {
         let page = shard.lite_accumulations(&group, &topic, from)?;
-        let behind = page.lite_topics.iter().filter(|one| one.behind() > 0);
+        let begun = page.lite_topics.iter().filter(|one| has_begun(one));
+        let behind = begun.filter(|one| one.behind() > 0);
         for lag in behind.map(lag) {
             info.total_lag_count += lag.lag_count;
             most.push(lag.clone());
@@ -265,6 +267,12 @@ pub(super) async fn group(connection: &Connection, request: &Command) -> Answer 
     info.lag_count_top_k = Some(most);
     info.lag_timestamp_top_k = Some(oldest);
     Ok(Reply::body(request, &info))
+}
+
+/// Whether the group has received of it, or said where to begin: as in Apache, nobody is behind in
+/// what nobody wanted.
+fn has_begun(of: &LiteAccumulation) -> bool {
+    of.committed.is_some()
 }
 
 fn lag(of: &LiteAccumulation) -> LiteLagInfo {

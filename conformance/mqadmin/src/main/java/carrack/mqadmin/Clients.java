@@ -14,6 +14,8 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageAccessor;
+import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.admin.TopicOffset;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
@@ -29,6 +31,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
  *   <li>{@code !producer GROUP traced|plain} starts a producer.
  *   <li>{@code !send GROUP TOPIC QUEUE TAG KEY BODY NAME} sends one message; its ids become the
  *       values {@code NAME.unique} and {@code NAME.offset}.
+ *   <li>{@code !lite GROUP TOPIC LITETOPIC BODY} sends one message to a LiteTopic.
  *   <li>{@code !consumer GROUP TOPIC FILTER clustering|broadcasting} starts a push consumer.
  *   <li>{@code !consumed GROUP COUNT} waits until it has had so many, and until the server knows
  *       that there are no more.
@@ -56,6 +59,7 @@ final class Clients {
             case "!stored" -> stored(words[1], Long.parseLong(words[2]));
             case "!producer" -> producer(words[1], words[2].equals("traced"));
             case "!send" -> send(words);
+            case "!lite" -> lite(words[1], words[2], words[3], words[4]);
             case "!consumer" -> consumer(words[1], words[2], words[3], words[4]);
             case "!consumed" -> consumed(words[1], Integer.parseInt(words[2]), out);
             case "!stop" -> stop(words[1]);
@@ -138,6 +142,13 @@ final class Clients {
             .sendHeartbeatToAllBrokerWithLock();
         values.put(words[7] + ".unique", sent.getMsgId());
         values.put(words[7] + ".offset", sent.getOffsetMsgId());
+    }
+
+    private void lite(String group, String topic, String liteTopic, String body)
+        throws Exception {
+        Message message = new Message(topic, body.getBytes(StandardCharsets.UTF_8));
+        MessageAccessor.putProperty(message, MessageConst.PROPERTY_LITE_TOPIC, liteTopic);
+        producers.get(group).send(message, 10_000);
     }
 
     private void consumer(String group, String topic, String filter, String model)
