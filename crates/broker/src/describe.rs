@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CreateGroupError, CreateTopicError, Group, GroupSpec, Instance, Topic, TopicSpec,
-    instance::{check_attempts, check_queues},
+    create::{check_attempts, check_queues},
 };
 
 /// How the members of a group of the 4.x series connect. Only shown, never acted upon.

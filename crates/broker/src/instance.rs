@@ -9,19 +9,16 @@ use std::{
     time::Duration,
 };
 
-use base::{
-    Clock, GroupId, GroupName, InstanceId, QueueId, QueueOffset, ShardId, TopicId, TopicName,
-    limits,
-};
+use base::{Clock, GroupName, InstanceId, QueueId, QueueOffset, ShardId, TopicName, limits};
 use parking_lot::{Mutex, RwLock};
-use store::meta::{MetadataError, MetadataStore};
+use store::meta::{Change, MetadataError, MetadataStore};
 use tokio::sync::oneshot;
 
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
-    DeleteTopicError, Description, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics,
-    OpenShardError, RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic,
-    TopicSpec, access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
+    DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
+    RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic, TopicSpec,
+    access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
 };
 
 /// What an operator sets for an instance.
@@ -219,9 +216,7 @@ impl Instance {
         let before = self.catalogue.group(&spec.name);
         let group = self.catalogue.create_group(spec).await?;
         if before.is_some_and(|before| before.spec != group.spec) {
-            self.tell_consumers(group.name(), || ClientCommand::GroupChanged {
-                group: group.name().clone(),
-            });
+            self.tell_group_changed(group.name());
         }
         Ok(group)
     }
@@ -270,6 +265,52 @@ impl Instance {
             topic: topic.clone(),
             offsets: offsets.to_vec(),
         })
+    }
+
+    /// Tells the consumers of all groups that queues have come or gone, with the node that has
+    /// them.
+    pub fn tell_queues_changed(&self) {
+        self.clients.tell_all(self.clock.now());
+    }
+
+    /// Takes in a change of the instance's metadata that another node made. What this node knows
+    /// already, or knows something newer of, changes nothing.
+    ///
+    /// # Errors
+    /// When the entry cannot be read; what was in memory stays.
+    pub(crate) async fn take(&self, change: &Change) -> Result<(), MetadataError> {
+        self.access.take(change).await?;
+        let group = self.group_of_key(&change.key);
+        let before = group.as_ref().and_then(|name| self.group(name));
+        {
+            let _change = self.catalogue.change().await;
+            self.catalogue.take(change)?;
+        }
+        let after = group.and_then(|name| self.group(&name));
+        if let (Some(before), Some(after)) = (before, after)
+            && before.spec != after.spec
+        {
+            self.tell_group_changed(after.name());
+        }
+        Ok(())
+    }
+
+    fn group_of_key(&self, key: &str) -> Option<GroupName> {
+        let inside = key.strip_prefix(&format!("instances/{}/groups/", self.id()))?;
+        GroupName::new(inside).ok()
+    }
+
+    fn tell_group_changed(&self, group: &GroupName) {
+        self.tell_consumers(group, || ClientCommand::GroupChanged {
+            group: group.clone(),
+        });
+    }
+
+    /// Keys of all metadata in memory.
+    pub(crate) fn known_keys(&self) -> Vec<String> {
+        let mut keys = self.catalogue.known_keys();
+        keys.extend(self.access.known_keys());
+        keys
     }
 
     /// Tells all consumers of a group. Returns how many were told.
@@ -379,182 +420,4 @@ impl Instance {
         self.add_quota_metrics(&mut metrics);
         metrics
     }
-}
-
-impl Catalogue {
-    pub(crate) async fn topic_or_create(
-        &self,
-        name: &TopicName,
-        queues: Option<u32>,
-    ) -> Result<Arc<Topic>, SendError> {
-        if let Some(topic) = self.topic(name) {
-            return Ok(topic);
-        }
-        if !self.settings.create_automatically {
-            return Ok(self.known_topic(name)?);
-        }
-        let queues = queues.unwrap_or(self.settings.automatic_queues);
-        // Put aside: every send would keep room for what only the first one to a topic does.
-        let created = self.create_topic(TopicSpec::new(name.clone(), queues));
-        Ok(Box::pin(created).await?)
-    }
-
-    /// The topic of a group's dead letters, created with the first of them.
-    pub(crate) async fn dead_letter_topic(
-        &self,
-        group: &GroupName,
-    ) -> Result<Arc<Topic>, CreateTopicError> {
-        self.system_topic(TopicName::dead_letter_of(group).as_str())
-            .await
-    }
-
-    /// A topic of RocketMQ's own, created when it is first needed.
-    pub(crate) async fn system_topic(&self, name: &str) -> Result<Arc<Topic>, CreateTopicError> {
-        let name = TopicName::new(name).expect("RocketMQ's own names are plain");
-        match self.topic(&name) {
-            Some(topic) => Ok(topic),
-            None => self.create_topic(TopicSpec::new(name, 1)).await,
-        }
-    }
-
-    pub(crate) async fn create_topic(
-        &self,
-        mut spec: TopicSpec,
-    ) -> Result<Arc<Topic>, CreateTopicError> {
-        check_queues(&spec)?;
-        let _change = self.change().await;
-        let topic = spec.name.clone();
-        let before = self.topic(&topic);
-        if let Some(before) = &before {
-            let (have, asked) = (before.spec.queues, spec.queues);
-            if asked < have {
-                return Err(CreateTopicError::Shrink { topic, have, asked });
-            }
-            match (before.spec.topic_type, spec.topic_type) {
-                (Some(have), Some(asked)) if have != asked => {
-                    let (have, asked) = (have.attribute(), asked.attribute());
-                    return Err(CreateTopicError::OtherType { topic, have, asked });
-                }
-                (have, None) => spec.topic_type = have,
-                _ => {}
-            }
-            if before.spec == spec {
-                return Ok(before.clone());
-            }
-        }
-        match before {
-            Some(before) => {
-                let description = before.description.clone().changed(self.clock.now());
-                let put = self.put_topic(Topic {
-                    id: before.id,
-                    spec,
-                    description,
-                });
-                put.await
-                    .map_err(|source| CreateTopicError::Metadata { topic, source })
-            }
-            None => self.put_new_topic(spec, Description::default()).await,
-        }
-    }
-
-    /// The caller holds off other changes, and has seen that there is no topic of that name.
-    pub(crate) async fn put_new_topic(
-        &self,
-        spec: TopicSpec,
-        description: Description,
-    ) -> Result<Arc<Topic>, CreateTopicError> {
-        let topic = spec.name.clone();
-        self.check_new_topic(&topic)?;
-        let put = async {
-            let id = TopicId::new(self.new_id().await?);
-            let description = description.created(self.clock.now());
-            self.put_topic(Topic {
-                id,
-                spec,
-                description,
-            })
-            .await
-        };
-        put.await
-            .map_err(|source| CreateTopicError::Metadata { topic, source })
-    }
-
-    pub(crate) async fn group_or_create(
-        &self,
-        name: &GroupName,
-    ) -> Result<Option<Arc<Group>>, CreateGroupError> {
-        if let Some(group) = self.group(name) {
-            return Ok(Some(group));
-        }
-        if !self.settings.create_automatically {
-            return Ok(None);
-        }
-        let _change = self.change().await;
-        match self.group(name) {
-            Some(group) => Ok(Some(group)),
-            None => self
-                .put_new_group(GroupSpec::new(name.clone()), Description::default())
-                .await
-                .map(Some),
-        }
-    }
-
-    async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
-        check_attempts(&spec)?;
-        let _change = self.change().await;
-        match self.group(&spec.name) {
-            Some(before) if before.spec == spec => Ok(before),
-            Some(before) => {
-                let group = spec.name.clone();
-                self.put_group(Group {
-                    id: before.id,
-                    spec,
-                    request_modes: before.request_modes.clone(),
-                    description: before.description.clone().changed(self.clock.now()),
-                })
-                .await
-                .map_err(|source| CreateGroupError::Metadata { group, source })
-            }
-            None => self.put_new_group(spec, Description::default()).await,
-        }
-    }
-
-    /// The caller holds off other changes, and has seen that there is no group of that name.
-    pub(crate) async fn put_new_group(
-        &self,
-        spec: GroupSpec,
-        description: Description,
-    ) -> Result<Arc<Group>, CreateGroupError> {
-        self.check_new_group(&spec.name)?;
-        let group = spec.name.clone();
-        let put = async {
-            let id = GroupId::new(self.new_id().await?);
-            let request_modes = BTreeMap::new();
-            self.put_group(Group {
-                id,
-                spec,
-                request_modes,
-                description: description.created(self.clock.now()),
-            })
-            .await
-        };
-        put.await
-            .map_err(|source| CreateGroupError::Metadata { group, source })
-    }
-}
-
-pub(crate) fn check_queues(spec: &TopicSpec) -> Result<(), CreateTopicError> {
-    let (queues, topic) = (spec.queues, spec.name.clone());
-    if queues == 0 || queues > limits::TOPIC_QUEUES_MAX {
-        return Err(CreateTopicError::Queues { topic, queues });
-    }
-    Ok(())
-}
-
-pub(crate) fn check_attempts(spec: &GroupSpec) -> Result<(), CreateGroupError> {
-    let (attempts, group) = (spec.max_attempts, spec.name.clone());
-    if attempts == 0 || attempts > limits::DELIVERY_ATTEMPTS_MAX {
-        return Err(CreateGroupError::Attempts { group, attempts });
-    }
-    Ok(())
 }

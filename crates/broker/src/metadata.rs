@@ -24,17 +24,23 @@ use std::{
 use base::{Clock, GroupId, GroupName, InstanceId, NameError, TopicId, TopicName};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use store::meta::{Entry, Expected, MetadataError, MetadataStore};
+use store::meta::{Change, Entry, Expected, MetadataError, MetadataStore};
 
 use crate::{
     Group, GroupNotFound, GroupSpec, InstanceSettings, Permission, RequestMode, RetryPolicy, Topic,
     TopicNotFound, TopicSpec, TopicType,
     describe::StoredDescription,
+    known::Known,
     quota::Quota,
     release::UNRESOLVED_TOPIC,
     state::IdMap,
     system_names::{is_system_group, is_system_topic},
 };
+
+/// Kinds of entries, as the keys of an instance have them.
+const TOPICS: &str = "topics/";
+const GROUPS: &str = "groups/";
+const KV_CONFIGS: &str = "kv-config/";
 
 #[derive(Serialize, Deserialize)]
 struct StoredTopic {
@@ -82,13 +88,14 @@ pub(crate) struct Catalogue {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quota: Quota,
     tables: RwLock<Tables>,
+    known: Known,
     /// One change at a time from this node; other nodes are met by compare-and-set.
     changes: tokio::sync::Mutex<()>,
     /// Whether the instance is being deleted and takes no change.
     sealed: AtomicBool,
 }
 
-/// Sets a key to a value, or removes it, whatever it was. The caller holds off other changes of it.
+/// Sets a key to a value, or removes it, whatever it was. For entries that nobody has in memory.
 pub(crate) async fn overwrite(
     store: &dyn MetadataStore,
     key: &str,
@@ -120,55 +127,15 @@ impl Catalogue {
         store: Arc<dyn MetadataStore>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, MetadataError> {
-        let mut tables = Tables::default();
-        let topics = format!("instances/{instance}/topics/");
-        for entry in store.range(&topics).await?.0 {
-            let name = TopicName::new(&entry.key[topics.len()..])
-                .map_err(|error| unreadable(&entry, error))?;
-            let topic: StoredTopic =
-                serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
-            tables.insert_topic(Topic {
-                id: TopicId::new(topic.id),
-                spec: TopicSpec {
-                    name,
-                    queues: topic.queues,
-                    permission: topic.permission,
-                    topic_type: topic.topic_type,
-                    attributes: topic.attributes,
-                },
-                description: topic.description.read(),
-            });
-        }
-        let groups = format!("instances/{instance}/groups/");
-        for entry in store.range(&groups).await?.0 {
-            let name = GroupName::new(&entry.key[groups.len()..])
-                .map_err(|error| unreadable(&entry, error))?;
-            let group: StoredGroup =
-                serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
-            let lite_topic = group.lite_topic.as_deref().map(TopicName::new).transpose();
-            let modes = group.request_modes.iter();
-            let modes = modes.map(|(topic, mode)| Ok((TopicName::new(topic)?, *mode)));
-            let modes: Result<_, NameError> = modes.collect();
-            tables.insert_group(Group {
-                id: GroupId::new(group.id),
-                spec: GroupSpec {
-                    name,
-                    fifo: group.fifo,
-                    max_attempts: group.max_attempts,
-                    retry: group.retry,
-                    lite_topic: lite_topic.map_err(|error| unreadable(&entry, error))?,
-                    settings: group.settings,
-                },
-                request_modes: modes.map_err(|error| unreadable(&entry, error))?,
-                description: group.description.read(),
-            });
-        }
-        let kv_configs = format!("instances/{instance}/kv-config/");
-        for entry in store.range(&kv_configs).await?.0 {
-            let values: BTreeMap<String, String> =
-                serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
-            let namespace = entry.key[kv_configs.len()..].to_owned();
-            tables.kv_configs.insert(namespace, Arc::new(values));
+        let (mut tables, known) = (Tables::default(), Known::default());
+        for kind in [TOPICS, GROUPS, KV_CONFIGS] {
+            let prefix = format!("instances/{instance}/{kind}");
+            let (entries, revision) = store.range(&prefix).await?;
+            known.read(&entries, revision);
+            for entry in entries {
+                let name = &entry.key[prefix.len()..];
+                tables.insert(kind, name, &entry)?;
+            }
         }
         let tables = RwLock::new(tables);
         let unit_bytes = settings.unit_bytes;
@@ -179,6 +146,7 @@ impl Catalogue {
             store,
             clock,
             tables,
+            known,
             changes: tokio::sync::Mutex::default(),
             sealed: AtomicBool::new(false),
         })
@@ -306,7 +274,55 @@ impl Catalogue {
 
     async fn put(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), MetadataError> {
         self.check_unsealed()?;
-        overwrite(&*self.store, key, value).await
+        let put = self.known.put(&*self.store, key, value).await;
+        if let Err(MetadataError::Conflict { .. }) = &put {
+            // Another node was faster: the next attempt is decided on what it made.
+            let (entries, revision) = self.store.range(key).await?;
+            let entry = entries.into_iter().find(|entry| entry.key == key);
+            self.take(&Change {
+                key: key.to_owned(),
+                revision: entry.as_ref().map_or(revision, |entry| entry.revision),
+                value: entry.map(|entry| entry.value),
+            })?;
+        }
+        put
+    }
+
+    /// Takes in a change of an entry of the instance's topics, groups and named values that
+    /// another node made. The caller holds off other changes.
+    pub(crate) fn take(&self, change: &Change) -> Result<(), MetadataError> {
+        let prefix = format!("instances/{}/", self.instance);
+        let Some(inside) = change.key.strip_prefix(&prefix) else {
+            return Ok(());
+        };
+        let kinds = [TOPICS, GROUPS, KV_CONFIGS];
+        let kind = kinds.into_iter().find(|kind| inside.starts_with(kind));
+        let Some(kind) = kind else {
+            return Ok(());
+        };
+        let is_there = change.value.is_some();
+        if !self.known.take(&change.key, change.revision, is_there) {
+            return Ok(());
+        }
+        let name = &inside[kind.len()..];
+        let mut tables = self.tables.write();
+        match &change.value {
+            None => tables.remove(kind, name),
+            Some(value) => {
+                let entry = Entry {
+                    key: change.key.clone(),
+                    value: value.clone(),
+                    revision: change.revision,
+                };
+                tables.insert(kind, name, &entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys of all entries in memory.
+    pub(crate) fn known_keys(&self) -> Vec<String> {
+        self.known.keys()
     }
 
     pub(crate) async fn put_topic(&self, topic: Topic) -> Result<Arc<Topic>, MetadataError> {
@@ -373,7 +389,7 @@ impl Catalogue {
         namespace: &str,
         values: BTreeMap<String, String>,
     ) -> Result<(), MetadataError> {
-        let key = format!("instances/{}/kv-config/{namespace}", self.instance);
+        let key = format!("instances/{}/{KV_CONFIGS}{namespace}", self.instance);
         let value = serde_json::to_vec(&values).expect("texts become JSON");
         self.put(&key, (!values.is_empty()).then_some(value))
             .await?;
@@ -388,12 +404,52 @@ impl Catalogue {
     }
 
     fn topic_key(&self, name: &TopicName) -> String {
-        format!("instances/{}/topics/{name}", self.instance)
+        format!("instances/{}/{TOPICS}{name}", self.instance)
     }
 
     fn group_key(&self, name: &GroupName) -> String {
-        format!("instances/{}/groups/{name}", self.instance)
+        format!("instances/{}/{GROUPS}{name}", self.instance)
     }
+}
+
+fn read_topic(name: &str, entry: &Entry) -> Result<Topic, MetadataError> {
+    let name = TopicName::new(name).map_err(|error| unreadable(entry, error))?;
+    let topic: StoredTopic =
+        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+    Ok(Topic {
+        id: TopicId::new(topic.id),
+        spec: TopicSpec {
+            name,
+            queues: topic.queues,
+            permission: topic.permission,
+            topic_type: topic.topic_type,
+            attributes: topic.attributes,
+        },
+        description: topic.description.read(),
+    })
+}
+
+fn read_group(name: &str, entry: &Entry) -> Result<Group, MetadataError> {
+    let name = GroupName::new(name).map_err(|error| unreadable(entry, error))?;
+    let group: StoredGroup =
+        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+    let lite_topic = group.lite_topic.as_deref().map(TopicName::new).transpose();
+    let modes = group.request_modes.iter();
+    let modes = modes.map(|(topic, mode)| Ok((TopicName::new(topic)?, *mode)));
+    let modes: Result<_, NameError> = modes.collect();
+    Ok(Group {
+        id: GroupId::new(group.id),
+        spec: GroupSpec {
+            name,
+            fifo: group.fifo,
+            max_attempts: group.max_attempts,
+            retry: group.retry,
+            lite_topic: lite_topic.map_err(|error| unreadable(entry, error))?,
+            settings: group.settings,
+        },
+        request_modes: modes.map_err(|error| unreadable(entry, error))?,
+        description: group.description.read(),
+    })
 }
 
 /// Whether an application made the topic, rather than the system or a group for itself.
@@ -404,16 +460,58 @@ pub(crate) fn is_application_topic(name: &TopicName) -> bool {
 }
 
 impl Tables {
+    /// Reads an entry of that kind and name.
+    fn insert(&mut self, kind: &str, name: &str, entry: &Entry) -> Result<(), MetadataError> {
+        match kind {
+            TOPICS => _ = self.insert_topic(read_topic(name, entry)?),
+            GROUPS => _ = self.insert_group(read_group(name, entry)?),
+            _ => {
+                let values: BTreeMap<String, String> = serde_json::from_slice(&entry.value)
+                    .map_err(|error| unreadable(entry, error))?;
+                self.kv_configs.insert(name.to_owned(), Arc::new(values));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was read of an entry of that kind and name.
+    fn remove(&mut self, kind: &str, name: &str) {
+        match kind {
+            TOPICS => {
+                let name = TopicName::new(name).ok();
+                let topic = name.and_then(|name| self.topics.remove(&name));
+                if let Some(topic) = topic {
+                    self.topics_by_id.remove(&topic.id);
+                }
+            }
+            GROUPS => {
+                let name = GroupName::new(name).ok();
+                let group = name.and_then(|name| self.groups.remove(&name));
+                if let Some(group) = group {
+                    self.group_ids.remove(&group.id);
+                }
+            }
+            _ => _ = self.kv_configs.remove(name),
+        }
+    }
+
     fn insert_topic(&mut self, topic: Topic) -> Arc<Topic> {
         let topic = Arc::new(topic);
-        self.topics.insert(topic.name().clone(), topic.clone());
+        let before = self.topics.insert(topic.name().clone(), topic.clone());
+        if let Some(before) = before {
+            // Deleted and created anew by another node, it has another id.
+            self.topics_by_id.remove(&before.id);
+        }
         self.topics_by_id.insert(topic.id, topic.clone());
         topic
     }
 
     fn insert_group(&mut self, group: Group) -> Arc<Group> {
         let group = Arc::new(group);
-        self.groups.insert(group.name().clone(), group.clone());
+        let before = self.groups.insert(group.name().clone(), group.clone());
+        if let Some(before) = before {
+            self.group_ids.remove(&before.id);
+        }
         self.group_ids.insert(group.id);
         group
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::{Clock, InstanceId, ShardId};
-use broker::{Instances, Router};
+use broker::{Instances, Nodes, Router};
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
@@ -183,6 +183,8 @@ pub struct Front {
     pub(crate) grpc_clients: Clients,
     /// Which instances there are, and their life; `None` where there is only what the router has.
     pub instances: Option<Arc<Instances>>,
+    /// The nodes of the cluster; `None` where there is only this one.
+    pub nodes: Option<Arc<Nodes>>,
     /// Which requests of the OpenAPI have been made.
     pub(crate) openapi_nonces: Nonces,
     /// Queries for traces that the OpenAPI was asked.
@@ -214,6 +216,7 @@ impl Front {
             message_traces,
             grpc_clients: Clients::default(),
             instances: None,
+            nodes: None,
             openapi_nonces: Nonces::default(),
             openapi_trace_queries: TraceQueries::default(),
             log_level: OnceLock::new(),
@@ -241,6 +244,20 @@ impl Front {
     pub fn with_instances(mut self, instances: Arc<Instances>) -> Self {
         self.instances = Some(instances);
         self
+    }
+
+    /// Lists the queues of other nodes in routes.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: Option<Arc<Nodes>>) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// The number of this node's shard in every instance.
+    pub(crate) fn own_shard(&self) -> ShardId {
+        self.nodes
+            .as_ref()
+            .map_or(ShardId::new(0), |nodes| nodes.number())
     }
 
     /// Tells tools what is around it; without, they are told nothing of the machine.

@@ -24,6 +24,7 @@ mod ons_http;
 mod ons_openapi;
 mod openapi;
 mod openapi_request;
+mod places;
 mod prefixed;
 mod recall_handle;
 mod refusal;

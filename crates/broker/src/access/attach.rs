@@ -11,10 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base::{InstanceId, limits};
 use serde::{Deserialize, Serialize};
-use store::meta::{MetadataError, MetadataStore};
+use store::meta::{Entry, MetadataError, MetadataStore};
 
 use super::{Access, AccessError, RamPolicy, RamPolicyError, User};
-use crate::metadata::{overwrite, unreadable};
+use crate::{known::Known, metadata::unreadable};
 
 /// All policies by name.
 pub(super) type RamPolicies = BTreeMap<String, Arc<RamPolicy>>;
@@ -24,7 +24,7 @@ struct StoredPolicy {
     document: String,
 }
 
-fn prefix(instance: &InstanceId) -> String {
+pub(super) fn prefix(instance: &InstanceId) -> String {
     format!("instances/{instance}/ram/")
 }
 
@@ -32,19 +32,26 @@ fn prefix(instance: &InstanceId) -> String {
 pub(super) async fn read(
     instance: &InstanceId,
     store: &dyn MetadataStore,
+    known: &Known,
 ) -> Result<RamPolicies, MetadataError> {
     let prefix = prefix(instance);
     let system = RamPolicy::system().map(|policy| (policy.name().to_owned(), Arc::new(policy)));
     let mut policies: RamPolicies = system.collect();
-    for entry in store.range(&prefix).await?.0 {
+    let (entries, revision) = store.range(&prefix).await?;
+    known.read(&entries, revision);
+    for entry in entries {
         let name = &entry.key[prefix.len()..];
-        let stored: StoredPolicy = serde_json::from_slice(&entry.value)
-            .map_err(|error| unreadable(&entry, error.to_string()))?;
-        let policy = RamPolicy::new(name, &stored.document)
-            .map_err(|error| unreadable(&entry, error.to_string()))?;
+        let policy = read_one(name, &entry)?;
         policies.insert(name.to_owned(), Arc::new(policy));
     }
     Ok(policies)
+}
+
+/// The policy of that name.
+pub(super) fn read_one(name: &str, entry: &Entry) -> Result<RamPolicy, MetadataError> {
+    let stored: StoredPolicy =
+        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+    RamPolicy::new(name, &stored.document).map_err(|error| unreadable(entry, error))
 }
 
 impl Access {
@@ -174,11 +181,16 @@ impl Access {
             let document = policy.document().to_owned();
             serde_json::to_vec(&StoredPolicy { document }).expect("plain data becomes JSON")
         });
-        let written = overwrite(&*self.store, &key, value).await;
+        let written = self.write(&key, value).await;
         written.map_err(|source| AccessError::RamMetadata {
             policy: name.to_owned(),
             source,
         })?;
+        self.set_ram(name, policy);
+        Ok(())
+    }
+
+    pub(super) fn set_ram(&self, name: &str, policy: Option<RamPolicy>) {
         let mut users = self.users.write();
         let mut policies = self.ram.write();
         match policy.map(Arc::new) {
@@ -196,6 +208,5 @@ impl Access {
         };
         drop((users, policies));
         self.changed();
-        Ok(())
     }
 }

@@ -19,6 +19,7 @@
 
 mod action;
 mod attach;
+mod follow;
 mod policy;
 mod ram;
 mod resource;
@@ -46,7 +47,7 @@ pub use self::{
     },
 };
 use self::{attach::RamPolicies, whitelist::Whitelist};
-use crate::metadata::{overwrite, unreadable};
+use crate::{known::Known, metadata::unreadable};
 
 /// Why a request's sender is not believed.
 ///
@@ -233,6 +234,7 @@ pub struct Access {
     users: RwLock<BTreeMap<String, Arc<User>>>,
     ram: RwLock<RamPolicies>,
     whitelist: Whitelist,
+    known: Known,
     /// How often anything has changed.
     revision: watch::Sender<u64>,
     /// One change at a time.
@@ -247,10 +249,13 @@ impl Access {
         store: Arc<dyn MetadataStore>,
     ) -> Result<Self, MetadataError> {
         let prefix = prefix(&instance);
-        let ram = attach::read(&instance, &*store).await?;
-        let whitelist = Whitelist::read(&instance, &*store).await?;
+        let known = Known::default();
+        let ram = attach::read(&instance, &*store, &known).await?;
+        let whitelist = Whitelist::read(&instance, &*store, &known).await?;
         let mut users = BTreeMap::new();
-        for entry in store.range(&prefix).await?.0 {
+        let (entries, revision) = store.range(&prefix).await?;
+        known.read(&entries, revision);
+        for entry in entries {
             let name = &entry.key[prefix.len()..];
             let user = stored::read(name, &entry.value, &ram);
             let user = user.map_err(|why| unreadable(&entry, why))?;
@@ -263,6 +268,7 @@ impl Access {
             users: RwLock::new(users),
             ram: RwLock::new(ram),
             whitelist,
+            known,
             revision: watch::Sender::new(0),
             changes: tokio::sync::Mutex::default(),
         })
@@ -493,11 +499,16 @@ impl Access {
     async fn put(&self, name: &str, user: Option<User>) -> Result<(), AccessError> {
         let key = format!("{}{name}", prefix(&self.instance));
         let value = user.as_ref().map(stored::write);
-        let written = overwrite(&*self.store, &key, value).await;
+        let written = self.write(&key, value).await;
         written.map_err(|source| AccessError::Metadata {
             user: name.to_owned(),
             source,
         })?;
+        self.set_user(name, user);
+        Ok(())
+    }
+
+    fn set_user(&self, name: &str, user: Option<User>) {
         let mut users = self.users.write();
         match user {
             Some(user) => users.insert(name.to_owned(), Arc::new(user)),
@@ -505,7 +516,6 @@ impl Access {
         };
         drop(users);
         self.changed();
-        Ok(())
     }
 
     /// Tells those who wait that users or policies have changed.

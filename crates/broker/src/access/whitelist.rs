@@ -12,13 +12,22 @@ use std::{
 
 use base::{InstanceId, limits};
 use parking_lot::RwLock;
-use store::meta::{MetadataError, MetadataStore};
+use store::meta::{Entry, MetadataError, MetadataStore};
 
 use super::{Access, AccessError, SourceRange};
-use crate::metadata::{overwrite, unreadable};
+use crate::{known::Known, metadata::unreadable};
 
-fn key(instance: &InstanceId) -> String {
+pub(super) fn key(instance: &InstanceId) -> String {
     format!("instances/{instance}/ip-whitelist")
+}
+
+/// The addresses of the entry.
+pub(super) fn sources(entry: &Entry) -> Result<Vec<SourceRange>, MetadataError> {
+    let texts: Vec<String> =
+        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+    let sources = texts.iter().map(|text| text.parse::<SourceRange>());
+    let sources: Result<_, _> = sources.collect();
+    sources.map_err(|error| unreadable(entry, error))
 }
 
 /// The addresses in memory.
@@ -32,16 +41,12 @@ impl Whitelist {
     pub(super) async fn read(
         instance: &InstanceId,
         store: &dyn MetadataStore,
+        known: &Known,
     ) -> Result<Self, MetadataError> {
-        let mut sources = Vec::new();
-        if let Some(entry) = store.get(&key(instance)).await? {
-            let texts: Vec<String> = serde_json::from_slice(&entry.value)
-                .map_err(|error| unreadable(&entry, error.to_string()))?;
-            for text in texts {
-                let source = text.parse::<SourceRange>();
-                sources.push(source.map_err(|error| unreadable(&entry, error.to_string()))?);
-            }
-        }
+        let (entries, revision) = store.range(&key(instance)).await?;
+        known.read(&entries, revision);
+        let entry = entries.first().map(sources);
+        let sources = entry.transpose()?.unwrap_or_default();
         Ok(Self {
             is_there: AtomicBool::new(!sources.is_empty()),
             sources: RwLock::new(sources),
@@ -109,16 +114,20 @@ impl Access {
     async fn put_whitelist(&self, sources: Vec<SourceRange>) -> Result<(), AccessError> {
         let texts: Vec<String> = sources.iter().map(SourceRange::to_string).collect();
         let value = serde_json::to_vec(&texts).expect("plain data becomes JSON");
-        let written = overwrite(&*self.store, &key(&self.instance), Some(value)).await;
+        let written = self.write(&key(&self.instance), Some(value)).await;
         written.map_err(|source| AccessError::WhitelistMetadata {
             instance: self.instance.clone(),
             source,
         })?;
+        self.set_whitelist_here(sources);
+        Ok(())
+    }
+
+    pub(super) fn set_whitelist_here(&self, sources: Vec<SourceRange>) {
         let is_there = !sources.is_empty();
         *self.whitelist.sources.write() = sources;
         self.whitelist.is_there.store(is_there, Ordering::Release);
         self.changed();
-        Ok(())
     }
 }
 

@@ -384,6 +384,14 @@ impl Clients {
             .map_err(|_| AskError::Unreachable { client: client() })
     }
 
+    /// Lets the consumers of all groups share the queues anew.
+    pub(crate) fn tell_all(&self, now: Timestamp) {
+        let mut tables = self.tables.lock();
+        tables.expire_and_notify(now);
+        let groups = tables.consumers.keys().cloned().collect();
+        tables.notify(&groups);
+    }
+
     pub(crate) fn is_alive(&self, id: &str, now: Timestamp) -> bool {
         let tables = self.tables.lock();
         let known = tables.clients.get(id);

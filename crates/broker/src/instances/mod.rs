@@ -15,6 +15,7 @@
 //! router each time and keeps no list.
 
 mod errors;
+mod follow;
 mod id;
 mod plan;
 mod record;
@@ -25,10 +26,10 @@ use std::{
     sync::Arc,
 };
 
-use base::{Clock, InstanceId, Random, limits};
+use base::{Clock, InstanceId, Random, ShardId, limits};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parking_lot::{Mutex, RwLock};
-use store::meta::{Entry, Expected, MetadataError, MetadataStore};
+use store::meta::{Entry, Expected, MetadataError, MetadataStore, Revision};
 use tokio::sync::oneshot;
 
 pub use self::{
@@ -44,8 +45,7 @@ use self::{
     usage::Unwritten,
 };
 use crate::{
-    Instance, InstanceNotFound, Router, Series,
-    metadata::{overwrite, unreadable},
+    Instance, InstanceNotFound, Router, Series, known::Known, metadata::unreadable,
     plan::InstanceStatus,
 };
 
@@ -75,6 +75,12 @@ pub trait InstanceHost: Send + Sync {
     /// stored. Also removes what is left of one that is not open; none at all is a success.
     fn remove(&self, id: InstanceId) -> BoxFuture<'static, Result<(), HostError>>;
 
+    /// Instances of which something is stored here, open or not. Asked only where there are several
+    /// nodes.
+    fn stored(&self) -> Result<Vec<InstanceId>, HostError> {
+        Ok(Vec::new())
+    }
+
     /// Carries out `work` to its end, whatever becomes of the caller.
     fn spawn(&self, work: BoxFuture<'static, ()>);
 }
@@ -95,6 +101,9 @@ pub struct InstancesParts {
     pub default_series: Series,
     /// Whether instances of the 4.x series may be created.
     pub series_4_created: bool,
+    /// The number of this node among those that share the metadata; `None` where it is the only
+    /// one.
+    pub node: Option<ShardId>,
 }
 
 /// The instances of a server. All methods may be called from any thread; a change that was begun is
@@ -103,6 +112,9 @@ pub struct Instances {
     parts: InstancesParts,
     account: u64,
     records: RwLock<BTreeMap<InstanceId, Arc<InstanceRecord>>>,
+    known: Known,
+    /// What was read at the start stands for this revision or a later one.
+    opened_at: Revision,
     /// Instances that nobody can reach any more and of which something is left.
     leaving: Mutex<BTreeSet<InstanceId>>,
     /// One change at a time.
@@ -117,10 +129,19 @@ impl Instances {
     pub async fn open(parts: InstancesParts) -> Result<Arc<Self>, OpenInstancesError> {
         let account = account(&*parts.metadata, &*parts.random).await?;
         let (mut records, mut remains) = (BTreeMap::new(), Vec::new());
-        for entry in parts.metadata.range(REGISTRY).await?.0 {
-            let (phase, record) = read(&entry)?;
+        let known = Known::default();
+        let (entries, opened_at) = parts.metadata.range(REGISTRY).await?;
+        known.read(&entries, opened_at);
+        for entry in entries {
+            let Read {
+                phase,
+                record,
+                node,
+            } = read(&entry)?;
             match phase {
                 Phase::Running => _ = records.insert(record.id.clone(), Arc::new(record)),
+                // Another node is at it, now or when it comes back.
+                Phase::Creating | Phase::Deleting if node.is_some() && node != parts.node => {}
                 Phase::Creating | Phase::Deleting => remains.push(record.id),
             }
         }
@@ -128,6 +149,8 @@ impl Instances {
             parts,
             account,
             records: RwLock::new(records),
+            known,
+            opened_at,
             leaving: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
             usage: tokio::sync::Mutex::default(),
@@ -155,6 +178,7 @@ impl Instances {
                 },
             })?;
         }
+        instances.remove_strangers().await?;
         Ok(Arc::new(instances))
     }
 
@@ -287,14 +311,8 @@ impl Instances {
     async fn register(&self, record: &mut InstanceRecord) -> Result<(), MetadataError> {
         let mut attempts = 1;
         loop {
-            let value = record.stored(Phase::Creating).into();
-            let key = key(&record.id);
-            let put =
-                self.parts
-                    .metadata
-                    .compare_and_set(&key, Expected::Absent, Some(value), None);
-            match put.await {
-                Ok(_) => return Ok(()),
+            match self.put(record, Phase::Creating).await {
+                Ok(()) => return Ok(()),
                 Err(MetadataError::Conflict { .. }) if attempts < ID_ATTEMPTS => {
                     attempts += 1;
                     record.id = id::make(record.series, self.account, &*self.parts.random);
@@ -337,11 +355,16 @@ impl Instances {
         record: InstanceRecord,
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         record.check()?;
-        self.put(&record, Phase::Running).await.map_err(|source| {
-            UpdateInstanceError::Metadata {
-                instance: record.id.clone(),
-                source,
+        let put = self.put(&record, Phase::Running).await;
+        if let Err(MetadataError::Conflict { .. }) = &put {
+            // Another node was faster: the next attempt is made on what that one made.
+            if let Err(error) = self.reread(&record.id).await {
+                tracing::warn!(%error, "record of an instance not read again");
             }
+        }
+        put.map_err(|source| UpdateInstanceError::Metadata {
+            instance: record.id.clone(),
+            source,
         })?;
         if let Ok(instance) = self.parts.router.instance(&record.id) {
             instance.go_by(record.plan.as_ref(), record.status)?;
@@ -407,7 +430,7 @@ impl Instances {
                     .compare_and_set(&entry.key, found, None, None)
                     .await?;
             }
-            overwrite(&**metadata, &key(id), None).await
+            self.known.put(&**metadata, &key(id), None).await
         };
         let forgotten: Result<(), MetadataError> = forget.await;
         forgotten.map_err(|source| DeleteInstanceError::Metadata {
@@ -438,33 +461,57 @@ impl Instances {
     async fn ensure_default(&self) -> Result<(), MetadataError> {
         let id = InstanceId::default_instance();
         let series = self.parts.default_series;
-        let record = match self.get(&id) {
-            Ok(record) if record.series == series => return Ok(()),
-            Ok(record) => InstanceRecord {
-                series,
-                ..InstanceRecord::clone(&record)
-            },
-            Err(_) => InstanceRecord {
-                id: id.clone(),
-                series,
-                display_name: String::new(),
-                remark: String::new(),
-                created_at: self.parts.clock.now(),
-                tags: BTreeMap::new(),
-                status: InstanceStatus::Running,
-                plan: None,
-                resource_group: String::new(),
-                client_token: String::new(),
-            },
+        loop {
+            let record = match self.get(&id) {
+                Ok(record) if record.series == series => return Ok(()),
+                Ok(record) => InstanceRecord {
+                    series,
+                    ..InstanceRecord::clone(&record)
+                },
+                Err(_) => InstanceRecord {
+                    id: id.clone(),
+                    series,
+                    display_name: String::new(),
+                    remark: String::new(),
+                    created_at: self.parts.clock.now(),
+                    tags: BTreeMap::new(),
+                    status: InstanceStatus::Running,
+                    plan: None,
+                    resource_group: String::new(),
+                    client_token: String::new(),
+                },
+            };
+            match self.put(&record, Phase::Running).await {
+                Ok(()) => {
+                    self.records.write().insert(id, Arc::new(record));
+                    return Ok(());
+                }
+                // Another node starts in this moment.
+                Err(MetadataError::Conflict { .. }) => self.reread(&id).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes in what the registry has of an instance now, without opening or removing it.
+    async fn reread(&self, id: &InstanceId) -> Result<(), MetadataError> {
+        let key = key(id);
+        let entry = self.parts.metadata.get(&key).await?;
+        let Some(entry) = entry else {
+            return Ok(());
         };
-        self.put(&record, Phase::Running).await?;
-        self.records.write().insert(id, Arc::new(record));
+        let found = read(&entry)?;
+        self.known.take(&key, entry.revision, true);
+        if found.phase == Phase::Running {
+            self.take_in(found.record);
+        }
         Ok(())
     }
 
     async fn put(&self, record: &InstanceRecord, phase: Phase) -> Result<(), MetadataError> {
-        let value = Some(record.stored(phase));
-        overwrite(&*self.parts.metadata, &key(&record.id), value).await
+        let value = Some(record.stored(phase, self.parts.node));
+        let metadata = &*self.parts.metadata;
+        self.known.put(metadata, &key(&record.id), value).await
     }
 }
 
@@ -472,12 +519,24 @@ fn key(id: &InstanceId) -> String {
     format!("{REGISTRY}{id}")
 }
 
-fn read(entry: &Entry) -> Result<(Phase, InstanceRecord), MetadataError> {
+/// An entry of the registry.
+struct Read {
+    phase: Phase,
+    record: InstanceRecord,
+    /// Who is making or removing it.
+    node: Option<ShardId>,
+}
+
+fn read(entry: &Entry) -> Result<Read, MetadataError> {
     let id = InstanceId::new(&entry.key[REGISTRY.len()..]);
     let id = id.map_err(|error| unreadable(entry, error))?;
     let stored: Stored =
         serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
-    Ok((stored.phase, stored.record(id)))
+    Ok(Read {
+        phase: stored.phase,
+        node: stored.node.map(ShardId::new),
+        record: stored.record(id),
+    })
 }
 
 /// The account's number, made if there is none yet.

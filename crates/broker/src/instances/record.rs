@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{InstanceId, Timestamp, limits};
+use base::{InstanceId, ShardId, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 use super::InstanceTextError;
@@ -91,6 +91,9 @@ pub(super) enum Phase {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
     pub(super) phase: Phase,
+    /// The node that is making or removing the instance, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<u16>,
     series: Series,
     #[serde(default)]
     display_name: String,
@@ -115,9 +118,11 @@ fn running() -> InstanceStatus {
 }
 
 impl InstanceRecord {
-    pub(super) fn stored(&self, phase: Phase) -> Vec<u8> {
+    pub(super) fn stored(&self, phase: Phase, node: Option<ShardId>) -> Vec<u8> {
+        let node = node.filter(|_| phase != Phase::Running);
         let stored = Stored {
             phase,
+            node: node.map(ShardId::get),
             series: self.series,
             display_name: self.display_name.clone(),
             remark: self.remark.clone(),

@@ -24,13 +24,15 @@ use crate::support::{TestClock, group, topic};
 pub(crate) struct Host {
     metadata: Arc<dyn MetadataStore>,
     clock: Arc<TestClock>,
-    seen: Mutex<Seen>,
+    pub(crate) seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     open: BTreeSet<InstanceId>,
-    removed: Vec<InstanceId>,
+    pub(crate) removed: Vec<InstanceId>,
+    /// What is stored beside what is open.
+    pub(crate) strangers: Vec<InstanceId>,
     refuses: bool,
 }
 
@@ -67,8 +69,31 @@ impl InstanceHost for Host {
         Box::pin(async { Ok(()) })
     }
 
+    fn stored(&self) -> Result<Vec<InstanceId>, HostError> {
+        Ok(self.seen.lock().strangers.clone())
+    }
+
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         std::thread::spawn(|| block_on(work));
+    }
+}
+
+impl Host {
+    /// A host that stores these instances from before.
+    pub(crate) fn new(
+        metadata: Arc<dyn MetadataStore>,
+        clock: Arc<TestClock>,
+        strangers: Vec<InstanceId>,
+    ) -> Arc<Self> {
+        let seen = Seen {
+            strangers,
+            ..Seen::default()
+        };
+        Arc::new(Self {
+            metadata,
+            clock,
+            seen: Mutex::new(seen),
+        })
     }
 }
 
@@ -90,11 +115,7 @@ impl Bench {
         let disk = FolderDisk::open(folder.path()).expect("the test allows no failure here");
         let metadata =
             EmbeddedMetadata::open(disk, clock.clone()).expect("the test allows no failure here");
-        let host = Arc::new(Host {
-            metadata: metadata.clone(),
-            clock: clock.clone(),
-            seen: Mutex::default(),
-        });
+        let host = Host::new(metadata.clone(), clock.clone(), Vec::new());
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(5));
         let router = Arc::new(Router::default());
         let parts = InstancesParts {
@@ -105,6 +126,7 @@ impl Bench {
             random,
             default_series: Series::Any,
             series_4_created: true,
+            node: None,
         };
         Self {
             clock,

@@ -11,6 +11,7 @@ mod instances;
 mod lite;
 mod lite_lag;
 mod lock;
+mod nodes;
 mod offset;
 mod plans;
 mod quota;

@@ -21,6 +21,40 @@ settings! {
         flag: ("data", "DIR"),
         restart: true,
     }
+    /// Client addresses of an etcd, `http://HOST:PORT` of each member with commas between them.
+    /// Several servers with the same etcd and prefix are the nodes of one cluster: they share
+    /// instances, topics, groups and users, and each has its own part of every topic.
+    etcd: Option<String> {
+        default: None,
+        shown: "none: this server is on its own",
+        example: "\"http://10.0.0.1:2379,http://10.0.0.2:2379\"",
+        flag: ("etcd", "URL[,URL]"),
+        restart: true,
+    }
+    /// What all keys in etcd begin with, for several clusters in one etcd.
+    etcd_prefix: String {
+        default: "carrack/".into(),
+        shown: "carrack/",
+        example: "\"carrack/\"",
+        restart: true,
+    }
+    /// Name of this server among the nodes of its cluster. It stays with the data folder.
+    node_name: Option<String> {
+        default: None,
+        shown: "made up at the first start and kept in the data folder",
+        example: "\"node-a\"",
+        flag: ("node-name", "NAME"),
+        restart: true,
+    }
+    /// Seconds after which the others take a node for gone that says nothing. One that stops in
+    /// order is gone at once.
+    node_lease_seconds: u64 {
+        default: 6,
+        shown: "6",
+        example: "6",
+        bounds: 2..=60,
+        restart: true,
+    }
     /// Addresses to listen on. Each takes every protocol; the port minus 2 is opened too, for the
     /// VIP channel of old clients. Port 0 takes a free one.
     listen: Vec<String> {

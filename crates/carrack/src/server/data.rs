@@ -8,6 +8,7 @@
 //! state/                        what is derived from the logs, as of the last checkpoint
 //! instances/<id>/shard-<n>/     the log of a shard
 //! tls/                          the certificate made on the first start
+//! node                          who this is among the nodes of a cluster, instead of metadata/
 //! ```
 
 use std::{
@@ -30,6 +31,10 @@ const FORMAT_FILE: &str = "format";
 
 /// Name of that file while it is being written.
 const FORMAT_FILE_NEW: &str = "format.new";
+
+/// Name of the file that says which node of a cluster this is, and while it is being written.
+const NODE_FILE: &str = "node";
+const NODE_FILE_NEW: &str = "node.new";
 
 /// What a fresh folder may hold besides nothing: ours, and what file systems put there.
 const ALLOWED: [&str; 3] = [LOCK_FILE, FORMAT_FILE_NEW, "lost+found"];
@@ -122,6 +127,39 @@ impl DataFolder {
         self.path.join("metadata")
     }
 
+    /// Whether it has metadata of its own, as that of a server without a cluster.
+    pub(super) fn has_metadata(&self) -> bool {
+        self.metadata().exists()
+    }
+
+    /// What says who this is among the nodes of a cluster; `None` if nothing does.
+    pub(super) fn node(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.path.join(NODE_FILE)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps who this is.
+    pub(super) fn set_node(&self, bytes: &[u8]) -> io::Result<()> {
+        replace(&self.path, NODE_FILE, NODE_FILE_NEW, bytes)
+    }
+
+    /// Instances that have logs here.
+    pub(super) fn stored(&self) -> io::Result<Vec<InstanceId>> {
+        let mut found = Vec::new();
+        let folder = match fs::read_dir(self.path.join("instances")) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(error),
+        };
+        for entry in folder {
+            found.extend(InstanceId::new(&entry?.file_name().to_string_lossy()).ok());
+        }
+        Ok(found)
+    }
+
     /// Where derived state is.
     pub(super) fn state(&self) -> PathBuf {
         self.path.join("state")
@@ -160,11 +198,17 @@ fn foreign(folder: &Path) -> io::Result<Option<String>> {
 }
 
 fn write_format(folder: &Path) -> io::Result<()> {
-    let new = folder.join(FORMAT_FILE_NEW);
+    let text = format!("{FORMAT}\n");
+    replace(folder, FORMAT_FILE, FORMAT_FILE_NEW, text.as_bytes())
+}
+
+/// Writes a file whole or not at all.
+fn replace(folder: &Path, name: &str, new: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = folder.join(new);
     let mut file = File::create(&new)?;
-    writeln!(file, "{FORMAT}")?;
+    file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&new, folder.join(FORMAT_FILE))?;
+    fs::rename(&new, folder.join(name))?;
     File::open(folder)?.sync_all()
 }
 

@@ -24,12 +24,11 @@ use crate::config::Settings;
 /// Longest time that an append nobody waits for stays in memory.
 const RIDE_DELAY: Duration = Duration::from_millis(20);
 
-/// The one shard that an instance has on a single machine.
-const SHARD: ShardId = ShardId::new(0);
-
 /// What the parts of all instances are made from.
 pub(super) struct HostParts {
     pub(super) data: Arc<DataFolder>,
+    /// The one shard that an instance has at this node.
+    pub(super) shard: ShardId,
     pub(super) metadata: Arc<dyn MetadataStore>,
     pub(super) state: Arc<FjallDatabase>,
     pub(super) committer: Committer,
@@ -149,6 +148,10 @@ impl InstanceHost for Host {
         Box::pin(Self::blocking(self.runtime.clone(), removing))
     }
 
+    fn stored(&self) -> Result<Vec<InstanceId>, HostError> {
+        self.inner.parts.data.stored().map_err(HostError::from)
+    }
+
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         self.runtime.spawn(work);
     }
@@ -157,12 +160,12 @@ impl InstanceHost for Host {
 impl Inner {
     fn open_shard(&self, instance: &Instance) -> anyhow::Result<Arc<Shard>> {
         let parts = &self.parts;
-        let folder = parts.data.log(instance.id(), SHARD);
+        let folder = parts.data.log(instance.id(), parts.shard);
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent)
                 .with_context(|| format!("create folder `{}`", parent.display()))?;
         }
-        let kv = parts.state.shard_of(instance.id(), SHARD);
+        let kv = parts.state.shard_of(instance.id(), parts.shard);
         let kv = Arc::new(kv.context("open state")?);
         let disk = FolderDisk::open(&folder)?;
         let opening = || format!("open log in `{}`", folder.display());
@@ -171,7 +174,7 @@ impl Inner {
         let from = state.replay_from();
         let (log, recovery) = LocalLog::open(
             disk,
-            SHARD,
+            parts.shard,
             parts.log.clone(),
             Arc::clone(&parts.clock),
             from,
@@ -180,7 +183,7 @@ impl Inner {
         .with_context(opening)?;
         tracing::info!(
             instance = %instance.id(),
-            shard = %SHARD,
+            shard = %parts.shard,
             start = %recovery.start,
             end = %recovery.end,
             checkpoint = %from,
@@ -190,7 +193,7 @@ impl Inner {
             "log opened"
         );
         let shard = instance.add_shard(ShardParts {
-            id: SHARD,
+            id: parts.shard,
             log: Arc::clone(&log) as _,
             state,
             clock: Arc::clone(&parts.clock),
@@ -222,7 +225,10 @@ impl Inner {
                 parts.committer.unregister(&log);
                 kv.remove().context("remove state")?;
             }
-            None => parts.state.remove(id, SHARD).context("remove state")?,
+            None => parts
+                .state
+                .remove(id, parts.shard)
+                .context("remove state")?,
         }
         let folder = parts.data.instance(id);
         remove_folder(&folder).with_context(|| format!("remove folder `{}`", folder.display()))

@@ -4,6 +4,7 @@
 mod addresses;
 mod administrator;
 mod clock;
+mod cluster;
 mod data;
 mod host;
 mod log;
@@ -22,8 +23,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
 use self::{
-    addresses::Addresses, clock::SystemClock, data::DataFolder, node::Node, spans::Endpoint,
-    upkeep::Upkeep,
+    addresses::Addresses, clock::SystemClock, cluster::Cluster, data::DataFolder, node::Node,
+    spans::Endpoint, upkeep::Upkeep,
 };
 use crate::{
     admin,
@@ -41,6 +42,7 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let settings =
         config::load(flags, environment).map_err(|error| Failure::Usage(error.into()))?;
     let addresses = Addresses::of(&settings).map_err(Failure::Usage)?;
+    cluster::check(&settings, &addresses).map_err(Failure::Usage)?;
     let spans = settings.spans_endpoint.as_deref().map(Endpoint::read);
     let spans = spans.transpose().map_err(Failure::Usage)?;
     let change_log_level = log::start(settings.log_level, settings.log_format);
@@ -109,6 +111,7 @@ async fn serve(
     };
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
     let front = front.with_instances(node.instances());
+    let front = front.with_nodes(node.nodes());
     let mut front = front.with_surroundings(surroundings(settings));
     let mut exporter = None;
     if let Some(endpoint) = spans {
@@ -127,6 +130,10 @@ async fn serve(
             return Err(Failure::Refused(error.into()));
         }
     };
+    if let Some(nodes) = node.nodes() {
+        let told = cluster::told(&addresses, running.addresses());
+        Cluster::serve(&nodes, told, node.router()).await?;
+    }
     let after_ms = clock.elapsed().saturating_sub(began).as_millis() as u64;
     tracing::info!(
         data = %settings.data.display(),
@@ -148,6 +155,12 @@ async fn serve(
     let signal = stop.first().await;
     tracing::info!(signal, "stopping; a second signal ends the process at once");
     stop.exit_at_the_next();
+    if let Some(nodes) = node.nodes() {
+        // First of all: clients are to go to the others before anything here is refused.
+        if let Err(error) = nodes.leave().await {
+            tracing::warn!(%error, "cluster not told that this node leaves");
+        }
+    }
     node.drain();
     let drained = running
         .drain(Duration::from_secs(settings.drain_seconds_max))

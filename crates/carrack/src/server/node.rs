@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use base::{Clock, Random};
-use broker::{InstanceHost, InstanceSettings, Instances, InstancesParts, Router};
+use base::{Clock, Random, ShardId};
+use broker::{InstanceHost, InstanceSettings, Instances, InstancesParts, Nodes, Router};
 use store::{
     fs::FolderDisk,
     kv::FjallDatabase,
@@ -13,6 +13,7 @@ use store::{
 };
 
 use super::{
+    cluster::Cluster,
     data::DataFolder,
     host::{Host, HostParts, log_options},
     random, series,
@@ -24,6 +25,7 @@ pub(super) struct Node {
     router: Arc<Router>,
     instances: Arc<Instances>,
     host: Arc<Host>,
+    nodes: Option<Arc<Nodes>>,
 }
 
 impl Node {
@@ -34,9 +36,12 @@ impl Node {
         clock: Arc<dyn Clock>,
         is_loopback_only: bool,
     ) -> anyhow::Result<Self> {
-        let metadata_disk = FolderDisk::open(&data.metadata())?;
-        let metadata: Arc<dyn MetadataStore> =
-            EmbeddedMetadata::open(metadata_disk, Arc::clone(&clock)).context("open metadata")?;
+        let cluster = Cluster::join(settings, &data, &clock).await?;
+        let (metadata, nodes) = match cluster {
+            Some(Cluster { metadata, nodes }) => (metadata, Some(nodes)),
+            None => (embedded(&data, &clock)?, None),
+        };
+        let number = nodes.as_ref().map(|nodes| nodes.number());
         let state = FjallDatabase::open(&data.state()).context("open state")?;
         let runtime = Some(tokio::runtime::Handle::current());
         let committer = Committer::start("committer", Arc::clone(&clock), runtime);
@@ -45,6 +50,7 @@ impl Node {
         let router = Arc::new(Router::default());
         let host = Arc::new(Host::new(HostParts {
             data: Arc::new(data),
+            shard: number.unwrap_or(ShardId::new(0)),
             metadata: Arc::clone(&metadata),
             state,
             committer,
@@ -61,13 +67,23 @@ impl Node {
             random,
             default_series: series(settings.series),
             series_4_created: settings.series_4_created,
+            node: number,
         })
         .await?;
+        if nodes.is_some() {
+            Cluster::follow(Arc::clone(&instances));
+        }
         Ok(Self {
             router,
             instances,
             host,
+            nodes,
         })
+    }
+
+    /// The nodes of its cluster, if it is in one.
+    pub(super) fn nodes(&self) -> Option<Arc<Nodes>> {
+        self.nodes.clone()
     }
 
     /// The way into the core for front ends.
@@ -94,6 +110,13 @@ impl Node {
     pub(super) fn close(self) {
         self.host.close();
     }
+}
+
+/// The metadata of a server on its own.
+fn embedded(data: &DataFolder, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn MetadataStore>> {
+    let disk = FolderDisk::open(&data.metadata())?;
+    let opened = EmbeddedMetadata::open(disk, Arc::clone(clock));
+    Ok(opened.context("open metadata")?)
 }
 
 /// What every instance is set to; its series is its own.

@@ -7,7 +7,12 @@ mod admin;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+#[path = "../../../store/tests/it/etcd_process.rs"]
+mod etcd_process;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]

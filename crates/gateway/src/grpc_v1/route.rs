@@ -11,8 +11,9 @@ use wire::{
 
 use super::ok;
 use crate::{
-    front::{AdvertisedAddress, broker_name},
+    front::AdvertisedAddress,
     grpc::{call::Call, names, status::Refusal},
+    places::shard_places,
 };
 
 pub(super) async fn query_route(
@@ -60,12 +61,12 @@ fn partitions(
 ) -> Vec<v1::Partition> {
     let permission = permission(topic.spec.permission);
     let mut partitions = Vec::new();
-    for shard in instance.shards() {
+    for place in shard_places(&call.front, &call.connection, instance, Some(topic)) {
         let broker = v1::Broker {
-            name: broker_name(instance.id(), shard.id()),
+            name: place.broker,
             // SDKs take no other.
             id: 0,
-            endpoints: Some(endpoints(call.front.advertised(&call.connection))),
+            endpoints: Some(endpoints(place.address)),
         };
         for queue in topic.queues() {
             partitions.push(v1::Partition {

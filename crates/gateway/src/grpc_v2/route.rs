@@ -11,7 +11,10 @@ use super::{
     names,
     status::{self, Refusal},
 };
-use crate::front::{AdvertisedAddress, broker_name};
+use crate::{
+    front::{AdvertisedAddress, broker_name},
+    places::{ShardPlace, shard_places},
+};
 
 /// The queue id of "any queue of this broker".
 const ANY_QUEUE: i32 = -1;
@@ -24,8 +27,8 @@ pub(super) async fn query_route(
     let topic = names::topic_or_create(&instance, &name).await?;
     let permission = permission(topic.spec.permission);
     let mut message_queues = Vec::new();
-    for shard in instance.shards() {
-        let broker = broker(call, &instance, shard.id());
+    for place in shard_places(&call.front, &call.connection, &instance, Some(&topic)) {
+        let broker = broker_at(place);
         for queue in topic.queues() {
             message_queues.push(v2::MessageQueue {
                 topic: request.topic.clone(),
@@ -59,8 +62,8 @@ pub(super) async fn query_assignment(
     }
     let fifo = instance.group(&group).is_some_and(|group| group.spec.fifo);
     let mut assignments = Vec::new();
-    for shard in instance.shards() {
-        let broker = broker(call, &instance, shard.id());
+    for place in shard_places(&call.front, &call.connection, &instance, Some(&topic)) {
+        let broker = broker_at(place);
         let mut assign = |id| {
             assignments.push(v2::Assignment {
                 message_queue: Some(v2::MessageQueue {
@@ -86,12 +89,21 @@ pub(super) async fn query_assignment(
     })
 }
 
+/// A shard that is here as a broker.
 pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Broker {
+    broker_at(ShardPlace {
+        shard,
+        broker: broker_name(instance.id(), shard),
+        address: call.front.advertised(&call.connection),
+    })
+}
+
+fn broker_at(place: ShardPlace) -> v2::Broker {
     v2::Broker {
-        name: broker_name(instance.id(), shard),
+        name: place.broker,
         // 0 is the one that takes messages; there are no others.
         id: 0,
-        endpoints: Some(endpoints(call.front.advertised(&call.connection))),
+        endpoints: Some(endpoints(place.address)),
     }
 }
 

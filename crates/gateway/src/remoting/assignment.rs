@@ -2,7 +2,7 @@
 //! them. Source: `QueryAssignmentProcessor` and the `AllocateMessageQueue` strategies of RocketMQ
 //! 5.5.0, which clients compute with too, so that both must share out alike.
 
-use base::{GroupName, TopicName};
+use base::GroupName;
 use broker::{Instance, RequestMode};
 use wire::remoting::{
     Command,
@@ -13,24 +13,23 @@ use wire::remoting::{
 };
 
 use super::{
-    connection::Connection,
+    connection::{Connection, TopicAndGroup},
     pull::require_group,
     reply::{Answer, Reply},
-    route::queue_names,
 };
+use crate::places::shard_places;
 
 /// Code 400.
 pub(super) fn query(connection: &Connection, request: &Command) -> Answer {
     let body = QueryAssignmentRequest::decode(&request.body)?;
     let names = connection.topic_and_group(&body.topic, &body.consumer_group)?;
     let mode = names.instance.request_mode(&names.topic, &names.group);
-    let queues = queues(&names.instance, &names.topic, &body.topic).and_then(|queues| {
-        match body.message_model {
+    let queues =
+        queues(connection, &names, &body.topic).and_then(|queues| match body.message_model {
             MessageModel::Broadcasting => Some(queues),
             MessageModel::Clustering => share(&names.instance, &names.group, &body, mode, queues),
             MessageModel::LiteSelective => None,
-        }
-    });
+        });
     let mode = match mode {
         RequestMode::Pull => MessageRequestMode::Pull,
         RequestMode::Receive { .. } => MessageRequestMode::Pop,
@@ -66,12 +65,24 @@ pub(super) async fn set_mode(connection: &Connection, request: &Command) -> Answ
 }
 
 /// The readable queues of a topic, in the order that all clients know.
-fn queues(instance: &Instance, topic: &TopicName, shown: &str) -> Option<Vec<MessageQueue>> {
-    let topic = instance.topic(topic)?;
+fn queues(
+    connection: &Connection,
+    names: &TopicAndGroup,
+    shown: &str,
+) -> Option<Vec<MessageQueue>> {
+    let topic = names.instance.topic(&names.topic)?;
     if !topic.spec.permission.readable() {
         return Some(Vec::new());
     }
-    let mut queues = queue_names(instance, &topic, shown);
+    let (front, info) = (&connection.front, &connection.info);
+    let mut queues = Vec::new();
+    for place in shard_places(front, info, &names.instance, Some(&topic)) {
+        queues.extend(topic.queues().map(|queue| MessageQueue {
+            broker_name: place.broker.clone(),
+            queue_id: queue.get().cast_signed(),
+            topic: shown.to_owned(),
+        }));
+    }
     queues.sort_by(|a, b| (&a.broker_name, a.queue_id).cmp(&(&b.broker_name, b.queue_id)));
     Some(queues)
 }

@@ -248,7 +248,7 @@ impl Connection {
 
     /// The shard that this connection's clients know as their broker.
     pub(super) fn shard_id(&self) -> ShardId {
-        ShardId::new(0)
+        self.front.own_shard()
     }
 
     /// How this connection's clients know a shard of the instance in which they are.

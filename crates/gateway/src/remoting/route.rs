@@ -49,19 +49,20 @@ pub(super) async fn by_topic(connection: &Connection, request: &Command) -> Answ
         let bits = i32::from(topic.spec.permission.bits());
         let queues = (topic.spec.queues, bits);
         let order = instance.kv_config(ORDER_NAMESPACE, named.topic.as_str());
-        return Ok(route(connection, request, instance, queues, order));
+        let of = (&**instance, Some(&*topic));
+        return Ok(route(connection, request, of, queues, order));
     }
     let name = named.topic.as_str();
     if name == TEMPLATE_TOPIC && instance.settings().create_automatically {
         let queues = instance.settings().automatic_queues;
         let bits = read_write | permission::INHERIT;
         let queues = (queues, bits);
-        return Ok(route(connection, request, instance, queues, None));
+        return Ok(route(connection, request, (instance, None), queues, None));
     }
     // Compat: `createTopic` of the administration client (4.9, 5.0) finds its brokers so.
     if name == CLUSTER_NAME || is_broker(instance, name) {
         let queues = (ADMINISTRATION_QUEUES, read_write);
-        return Ok(route(connection, request, instance, queues, None));
+        return Ok(route(connection, request, (instance, None), queues, None));
     }
     let reason = if instance.settings().create_automatically {
         "it is created by its first message"
@@ -92,12 +93,12 @@ pub(super) fn is_no_topic(instance: &Instance, name: &str) -> bool {
 fn route(
     connection: &Connection,
     request: &Command,
-    instance: &Instance,
+    of: (&Instance, Option<&Topic>),
     queues: (u32, i32),
     order: Option<String>,
 ) -> Reply {
     let (front, info) = (&connection.front, &connection.info);
-    Reply::body(request, &topic_route(front, info, instance, queues, order))
+    Reply::body(request, &topic_route(front, info, of, queues, order))
 }
 
 /// Code 106. Without a name in it, the request is about the default instance.
@@ -113,7 +114,7 @@ pub(super) fn cluster(connection: &Connection, request: &Command) -> Answer {
     Ok(Reply::body(request, &ClusterInfo { brokers, clusters }))
 }
 
-/// The queues of a topic with the names that clients call them by.
+/// The queues of a topic that are here, with the names that clients call them by.
 pub(super) fn queue_names(
     instance: &Instance,
     topic: &Topic,

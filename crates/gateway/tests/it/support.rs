@@ -181,6 +181,7 @@ impl Server {
             random: Arc::new(SeededRandom::new(11)),
             default_series: setup.series,
             series_4_created: true,
+            node: None,
         };
         let instances = Instances::open(parts).await.unwrap();
         let default = InstanceId::default_instance();

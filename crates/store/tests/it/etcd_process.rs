@@ -1,8 +1,8 @@
 //! A real etcd of one member, on free ports of this machine.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
     process::{Child, Command, Stdio},
 };
 
@@ -44,26 +44,6 @@ impl Etcd {
     /// Starts it again where it was, with what it had.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(&self.folder, self.ports);
-    }
-
-    /// Makes it forget changes before a revision.
-    pub(crate) fn compact(&self, revision: u64) {
-        let body = format!("{{\"revision\":\"{revision}\",\"physical\":true}}");
-        let answer = self.post("/v3/kv/compaction", &body);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-
-    fn post(&self, path: &str, body: &str) -> String {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.ports[0])).unwrap();
-        let length = body.len();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {length}\r\n"
-        );
-        let request = format!("{head}\r\n{body}");
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        answer
     }
 }
 

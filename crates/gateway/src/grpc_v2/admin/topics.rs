@@ -48,7 +48,8 @@ pub(super) async fn get_topic_route(
     let (instance, name) = names::topic(&call, request.topic.as_ref())?;
     let topic = names::existing_topic(&instance, &name)?;
     let queues = (topic.spec.queues, i32::from(topic.spec.permission.bits()));
-    let route = topic_route(&call.front, &call.connection, &instance, queues, None).encode();
+    let of = (&*instance, Some(&*topic));
+    let route = topic_route(&call.front, &call.connection, of, queues, None).encode();
     Ok(v2::GetTopicRouteResponse {
         status: None,
         topic_route_data: String::from_utf8_lossy(&route).into_owned(),
