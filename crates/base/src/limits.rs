@@ -2,9 +2,11 @@
 
 mod control;
 mod log;
+mod nodes;
 
 pub use control::*;
 pub use log::*;
+pub use nodes::*;
 
 /// Longest topic name. RocketMQ's broker allows 127 (one length byte in the stored message).
 pub const TOPIC_NAME_BYTES_MAX: usize = 127;
@@ -155,29 +157,6 @@ pub const METADATA_WATCH_CHANGES_MAX: usize = 1_024;
 pub const METADATA_HISTORY_CHANGES_MAX: usize = 1_024;
 /// See [`METADATA_HISTORY_CHANGES_MAX`].
 pub const METADATA_HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Removed metadata entries that a node remembers, so that a watch that tells late of what they
-/// were does not bring them back. A watch is milliseconds behind, and removals are rare.
-pub const METADATA_REMOVALS_KEPT_MAX: usize = 1_024;
-
-/// Attempts at a change of metadata that another node's change of the same entry may get in the way
-/// of; that it does so twice is hardly ever so.
-pub const METADATA_CHANGE_ATTEMPTS_MAX: usize = 8;
-
-/// Numbers for nodes that may be given out: a number is the shard's, the upper 16 bits of physical
-/// offsets, which clients read as a signed number. A node that comes back keeps its own.
-pub const NODE_NUMBERS_MAX: u16 = 0x7fff;
-
-/// Nodes of a cluster: routes list all of them for each topic.
-pub const NODES_MAX: usize = 64;
-
-/// Bytes of a node's name.
-pub const NODE_NAME_BYTES_MAX: usize = 64;
-
-/// How long routes of FIFO topics keep the queues of a node that is away, in milliseconds: senders
-/// choose the queue of a message group by the number of queues, which must not change while a node
-/// restarts.
-pub const NODE_AWAY_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// Disk that is held for the state KV alone, so that checkpoints, acks and offsets outlast the
 /// space for sends. Room for one checkpoint of many queues and what opening the KV anew takes.
