@@ -32,6 +32,8 @@ pub(super) struct Size {
     pub(super) measured: Duration,
     /// Messages stored for those who read.
     pub(super) stored: u64,
+    /// Messages stored before a restart on much, of 64 KiB each.
+    pub(super) stored_large: u64,
     /// How long a server is left alone before its memory is looked at.
     pub(super) idle: Duration,
 }
@@ -43,6 +45,8 @@ impl Size {
         warm_up: Duration::from_secs(3),
         measured: Duration::from_secs(10),
         stored: 400_000,
+        // 20 GiB.
+        stored_large: 20 * 1024 * 16,
         idle: Duration::from_secs(10),
     };
 
@@ -52,6 +56,8 @@ impl Size {
         warm_up: Duration::from_secs(1),
         measured: Duration::from_secs(4),
         stored: 100_000,
+        // 1 GiB.
+        stored_large: 1024 * 16,
         idle: Duration::from_secs(3),
     };
 }
@@ -101,6 +107,7 @@ impl Loader<'_> {
             connections: 1,
             in_flight: 64,
             batch: 1,
+            message_type: "normal",
         });
         let seconds = self.size.warm_up_server.as_secs_f64().to_string();
         let times = ["--warmup", "0", "--duration", &seconds];
@@ -134,10 +141,11 @@ impl Loader<'_> {
             Load::Consume(reading) => self.consume(topic, server, reading),
             Load::ColdQueue { queues } => self.cold_queue(topic, server, queues),
             Load::Connections(count) => self.connections(server, count),
-            Load::Restart => {
-                server.kill();
-                let took = server.start()?;
-                Ok(one(Metric::FirstSend, took.as_secs_f64() * 1e3))
+            Load::Restart => restart(server),
+            Load::RestartLarge => {
+                let messages = self.size.stored_large;
+                self.store(server, topic, 8, messages, &["--size", "65536"])?;
+                restart(server)
             }
         }
     }
@@ -160,7 +168,7 @@ impl Loader<'_> {
     }
 
     fn consume(&self, topic: &str, server: &Server, reading: Reading) -> Result<Sample> {
-        self.store(server, topic, 8, self.size.stored)?;
+        self.store(server, topic, 8, self.size.stored, &[])?;
         let mut load: Vec<String> = ["--receive-batch", "32", "--until-end"]
             .map(str::to_owned)
             .into();
@@ -181,7 +189,7 @@ impl Loader<'_> {
     }
 
     fn cold_queue(&self, topic: &str, server: &mut Server, queues: u32) -> Result<Sample> {
-        self.store(server, topic, queues, self.size.stored)?;
+        self.store(server, topic, queues, self.size.stored, &[])?;
         server.kill();
         server.cool()?;
         server.start()?;
@@ -212,8 +220,15 @@ impl Loader<'_> {
 
     /// Fills a topic, one message of 1 KiB after the other into its queues, or batches of them
     /// where there are few queues: it goes faster and leaves the same.
-    fn store(&self, server: &Server, topic: &str, queues: u32, messages: u64) -> Result<()> {
-        let load = [
+    fn store(
+        &self,
+        server: &Server,
+        topic: &str,
+        queues: u32,
+        messages: u64,
+        more: &[&str],
+    ) -> Result<()> {
+        let mut load = vec![
             "--queues".to_owned(),
             queues.to_string(),
             "--batch".to_owned(),
@@ -221,6 +236,7 @@ impl Loader<'_> {
             "--messages".to_owned(),
             messages.to_string(),
         ];
+        load.extend(more.iter().map(|&more| more.to_owned()));
         let long = LONG.as_secs().to_string();
         let times = ["--warmup", "0", "--duration", &long];
         let sample = self.bench(server, topic, "send", &load, &times)?;
@@ -319,14 +335,23 @@ fn sends(sending: Sending) -> Vec<String> {
         connections,
         in_flight,
         batch,
+        message_type,
     } = sending;
     let of = |name: &str, value: usize| [name.to_owned(), value.to_string()];
     [
         of("--connections", connections),
         of("--in-flight", in_flight),
         of("--batch", batch),
+        ["--message-type".to_owned(), message_type.to_owned()],
     ]
     .concat()
+}
+
+/// Kills the server and starts it on what it has stored.
+fn restart(server: &mut Server) -> Result<Sample> {
+    server.kill();
+    let took = server.start()?;
+    Ok(one(Metric::FirstSend, took.as_secs_f64() * 1e3))
 }
 
 fn one(metric: Metric, value: f64) -> Sample {

@@ -13,11 +13,19 @@ pub(super) enum Setup {
     Synchronous,
     /// Apache with its proxy in the same process (local mode); answers from memory.
     Proxy,
+    /// As asynchronous, for transactions alone: after the first of them Apache is good for no other
+    /// measurement.
+    Transactions,
 }
 
 impl Setup {
     /// All, in the order in which they run.
-    pub(super) const ALL: [Self; 3] = [Self::Asynchronous, Self::Synchronous, Self::Proxy];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Asynchronous,
+        Self::Synchronous,
+        Self::Proxy,
+        Self::Transactions,
+    ];
 
     /// Whether the load speaks gRPC.
     pub(super) fn is_grpc(self) -> bool {
@@ -54,6 +62,8 @@ pub(super) enum Load {
     Connections(usize),
     /// Killing the server, and starting it on what it stored until then.
     Restart,
+    /// The same after more was stored, as much as [`super::load::Size`] says.
+    RestartLarge,
 }
 
 impl Load {
@@ -66,7 +76,8 @@ impl Load {
             | Self::Consume(_)
             | Self::ColdQueue { .. }
             | Self::Connections(_)
-            | Self::Restart => true,
+            | Self::Restart
+            | Self::RestartLarge => true,
         }
     }
 }
@@ -80,6 +91,8 @@ pub(super) struct Sending {
     pub(super) in_flight: usize,
     /// Messages per request.
     pub(super) batch: usize,
+    /// Type of the messages, as `carrack bench` takes it.
+    pub(super) message_type: &'static str,
 }
 
 /// How to read.
@@ -163,6 +176,15 @@ const fn sending(connections: usize, in_flight: usize, batch: usize) -> Sending 
         connections,
         in_flight,
         batch,
+        message_type: "normal",
+    }
+}
+
+/// 64 under way on one connection, of messages of a type.
+const fn sending_of(message_type: &'static str) -> Sending {
+    Sending {
+        message_type,
+        ..sending(1, 64, 1)
     }
 }
 
@@ -180,9 +202,11 @@ const fn scenario(
     }
 }
 
-use Load::{ColdQueue, Connections, Consume, Idle, Restart, Send, SendAtShare, Start};
+use Load::{
+    ColdQueue, Connections, Consume, Idle, Restart, RestartLarge, Send, SendAtShare, Start,
+};
 use Metric::{AnonymousMemory, CpuSeconds, FirstSend, P99, Rate};
-use Setup::{Asynchronous, Proxy, Synchronous};
+use Setup::{Asynchronous, Proxy, Synchronous, Transactions};
 use Target::{OneIn, Times};
 
 /// All scenarios; those of one setup run in this order on the same servers.
@@ -210,6 +234,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         &[(Rate, Times(4.0))],
     ),
     scenario("batch-32", Asynchronous, Send(sending(1, 16, 32)), &[]),
+    scenario("fifo-send-64", Asynchronous, Send(sending_of("fifo")), &[]),
     scenario(
         "latency",
         Asynchronous,
@@ -240,6 +265,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ColdQueue { queues: 1_000 },
         &[(Rate, Times(2.0))],
     ),
+    scenario("restart-large", Asynchronous, RestartLarge, &[]),
     scenario("sync-send-1", Synchronous, Send(sending(1, 1, 1)), &[]),
     scenario("sync-send-16", Synchronous, Send(sending(1, 16, 1)), &[]),
     scenario(
@@ -267,6 +293,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Proxy,
         Consume(Reading::Receive),
         &[(CpuSeconds, OneIn(10.0))],
+    ),
+    scenario(
+        "transaction-64",
+        Transactions,
+        Send(sending_of("transaction")),
+        &[],
     ),
 ];
 

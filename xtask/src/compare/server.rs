@@ -244,7 +244,7 @@ impl Server {
 
     fn broker_settings(&self) -> String {
         let flush = match self.setup {
-            Setup::Asynchronous | Setup::Proxy => "ASYNC_FLUSH",
+            Setup::Asynchronous | Setup::Proxy | Setup::Transactions => "ASYNC_FLUSH",
             Setup::Synchronous => "SYNC_FLUSH",
         };
         // It refuses sends that waited for 200 ms by default, which would count as failed.

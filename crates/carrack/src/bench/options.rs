@@ -70,6 +70,9 @@ pub(crate) struct BenchOptions {
     /// Messages per send request
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) batch: usize,
+    /// Type of the messages sent, and of the topic, if it is created
+    #[arg(long, value_enum, default_value_t = MessageKind::Normal)]
+    pub(super) message_type: MessageKind,
     /// Most messages per receive request
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub(super) receive_batch: u32,
@@ -114,6 +117,29 @@ pub(super) enum Protocol {
     Remoting,
     /// That of 5.x gRPC clients
     Grpc,
+}
+
+/// Types of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum MessageKind {
+    /// Neither of the others
+    Normal,
+    /// In 64 message groups, each of which has one queue
+    Fifo,
+    /// Half messages, each committed at once; confirmed when both are (Remoting only)
+    Transaction,
+}
+
+impl MessageKind {
+    /// As topics name it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Fifo => "FIFO",
+            Self::Transaction => "TRANSACTION",
+        }
+    }
 }
 
 /// Forms of Remoting headers.
@@ -162,6 +188,11 @@ impl BenchOptions {
             self.size,
             self.size * self.batch,
             limits::MESSAGE_BODY_BYTES_MAX
+        );
+        ensure!(
+            self.message_type != MessageKind::Transaction
+                || (self.batch == 1 && self.protocol == Protocol::Remoting),
+            "--message-type transaction goes with --protocol remoting and without --batch"
         );
         let seconds = |name: &str, value: f64, min: f64| {
             ensure!(

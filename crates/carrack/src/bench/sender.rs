@@ -11,22 +11,27 @@ use client::{
     grpc::resource,
     remoting::{OutgoingMessage, batch_body},
 };
-use wire::grpc_v2::{
-    Encoding, Message, MessageQueue, MessageType, SendMessageRequest, SystemProperties,
+use wire::{
+    grpc_v2::{Encoding, Message, MessageQueue, MessageType, SendMessageRequest, SystemProperties},
+    message::sys_flag,
 };
 
 use super::{
-    options::BenchOptions,
+    options::{BenchOptions, MessageKind},
     target::{Broker, address_of, grpc_options, remoting_options},
 };
 
 /// Group that messages are sent in.
 const PRODUCER_GROUP: &str = "carrack-bench";
 
+/// Message groups of FIFO messages.
+const MESSAGE_GROUPS: u64 = 64;
+
 /// A connection that messages are sent on.
 pub(super) struct Sender {
     topic: String,
     batch: usize,
+    kind: MessageKind,
     /// Makes ids of messages unique between runs and connections.
     run: u64,
     sent: AtomicU64,
@@ -80,6 +85,7 @@ impl Sender {
         Self {
             topic: options.topic.clone(),
             batch: options.batch,
+            kind: options.message_type,
             run: run_number(),
             sent: AtomicU64::new(0),
             link,
@@ -89,15 +95,25 @@ impl Sender {
     /// Sends a batch of messages with this body, and waits until the server has confirmed it.
     pub(super) async fn send(&self, body: &Bytes) -> Result<(), ClientError> {
         let first = self.sent.fetch_add(self.batch as u64, Ordering::Relaxed);
+        // All messages of a request are of one message group, and each of these has its queue.
+        let turn = first / self.batch as u64 % MESSAGE_GROUPS.max(self.queues());
         match &self.link {
             Link::Remoting { client, queues } => {
-                let queue = (first / self.batch as u64 % u64::from(*queues)) as u32;
-                self.send_remoting(client, queue, first, body).await
+                let queue = (turn % u64::from(*queues)) as u32;
+                self.send_remoting(client, queue, (first, turn), body).await
             }
             Link::Grpc { client, queues } => {
-                let queue = (first / self.batch as u64 % queues.len() as u64) as usize;
-                self.send_grpc(client, queues[queue].id, first, body).await
+                let queue = (turn % queues.len() as u64) as usize;
+                let queue = queues[queue].id;
+                self.send_grpc(client, queue, (first, turn), body).await
             }
+        }
+    }
+
+    fn queues(&self) -> u64 {
+        match &self.link {
+            Link::Remoting { queues, .. } => (*queues).into(),
+            Link::Grpc { queues, .. } => queues.len() as u64,
         }
     }
 
@@ -105,13 +121,20 @@ impl Sender {
         &self,
         client: &RemotingClient,
         queue: u32,
-        first: u64,
+        (first, group): (u64, u64),
         body: &Bytes,
     ) -> Result<(), ClientError> {
         // What every SDK sends: an id, and that it waits until the message is stored.
+        let of_kind = match self.kind {
+            MessageKind::Normal => String::new(),
+            MessageKind::Fifo => format!("__SHARDINGKEY\u{1}{group}\u{2}"),
+            MessageKind::Transaction => {
+                format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{PRODUCER_GROUP}\u{2}")
+            }
+        };
         let properties = |number: u64| {
             format!(
-                "UNIQ_KEY\u{1}{:016X}{number:016X}\u{2}WAIT\u{1}true\u{2}",
+                "{of_kind}UNIQ_KEY\u{1}{:016X}{number:016X}\u{2}WAIT\u{1}true\u{2}",
                 self.run
             )
         };
@@ -129,6 +152,14 @@ impl Sender {
         if self.batch == 1 {
             let properties = properties(first);
             message.properties = &properties;
+            if self.kind == MessageKind::Transaction {
+                message.sys_flag = sys_flag::TRANSACTION_PREPARED;
+                let half = client.send(message).await?;
+                let topic = &self.topic;
+                return client
+                    .commit_transaction(PRODUCER_GROUP, topic, &half)
+                    .await;
+            }
             client.send(message).await?;
             return Ok(());
         }
@@ -149,7 +180,7 @@ impl Sender {
         &self,
         client: &GrpcClient,
         queue_id: i32,
-        first: u64,
+        (first, group): (u64, u64),
         body: &Bytes,
     ) -> Result<(), ClientError> {
         let now = now();
@@ -162,7 +193,11 @@ impl Sender {
             user_properties: Default::default(),
             system_properties: Some(SystemProperties {
                 message_id: format!("01{:016X}{number:016X}", self.run),
-                message_type: MessageType::Normal.into(),
+                message_type: match self.kind {
+                    MessageKind::Fifo => MessageType::Fifo.into(),
+                    MessageKind::Normal | MessageKind::Transaction => MessageType::Normal.into(),
+                },
+                message_group: (self.kind == MessageKind::Fifo).then(|| group.to_string()),
                 body_encoding: Encoding::Identity.into(),
                 born_timestamp: Some(born),
                 born_host: "carrack-bench".to_owned(),

@@ -151,7 +151,7 @@ async fn create(
         let topic = NewTopic {
             name: &options.topic,
             queues: options.queues,
-            message_type: Some("NORMAL"),
+            message_type: Some(options.message_type.name()),
             lite_topic_expiration_minutes: None,
         };
         broker.create_topic(topic).await

@@ -32,8 +32,14 @@ fn sends_are_counted_as_the_queues_do() {
             ],
         ),
         ("batch", &["--batch", "10", "--size", "100"]),
+        ("fifo", &["--message-type", "fifo"]),
+        ("transaction", &["--message-type", "transaction"]),
         ("tls", &["--tls", "--threads", "2"]),
         ("grpc", &["--protocol", "grpc", "--in-flight", "8"]),
+        (
+            "grpc-fifo",
+            &["--protocol", "grpc", "--message-type", "fifo"],
+        ),
         (
             "grpc-tls",
             &["--protocol", "grpc", "--tls", "--in-flight", "8"],

@@ -2,6 +2,7 @@
 
 mod access;
 mod connection;
+mod end_transaction;
 mod group;
 mod heartbeat;
 mod instance;
