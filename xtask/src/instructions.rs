@@ -56,7 +56,7 @@ const WAYS: &[Way] = &[
         name: "pull",
         before: STORED,
         load: "receive --until-end",
-        budget: 5_000,
+        budget: 3_500,
     },
     Way {
         name: "pop-ack",
