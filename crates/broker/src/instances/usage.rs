@@ -2,7 +2,9 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `usage/<instance>/<day>` | JSON: the records of that day (UTC, days since 1970), by hour |
+//! | `usage/<instance>/<node>/<day>` | JSON: the records of that day (UTC, days since 1970), by hour |
+//!
+//! Each node of a cluster writes what it has counted itself, and what is told is their sum.
 //!
 //! The hour that runs is written every minute, so that a crash loses a minute at most; a server
 //! that is stopped loses nothing. With the instances that a server may have that is below 20 writes
@@ -10,7 +12,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use base::{ErrorKind, InstanceId, Timestamp, limits};
+use base::{ErrorKind, InstanceId, ShardId, Timestamp, limits};
 use store::meta::MetadataError;
 
 use super::Instances;
@@ -91,7 +93,7 @@ impl Instances {
     ) -> Result<Vec<(InstanceId, UsageRecord)>, UsageError> {
         self.keep_usage().await;
         let prefix = id.map_or_else(|| USAGE.to_owned(), |id| format!("{USAGE}{id}/"));
-        let mut usage = Vec::new();
+        let mut usage = BTreeMap::new();
         for entry in self.parts.metadata.range(&prefix).await?.0 {
             let (id, day) = parts(&entry.key).ok_or_else(|| unreadable(&entry, "not a day"))?;
             let day_ms = day.saturating_mul(DAY_MS);
@@ -101,14 +103,18 @@ impl Instances {
             let records = serde_json::from_slice::<Vec<UsageRecord>>(&entry.value);
             let records = records.map_err(|error| unreadable(&entry, error))?;
             let asked = |record: &UsageRecord| (from.ms()..to.ms()).contains(&record.hour_ms);
-            let records = records.into_iter().filter(asked);
-            usage.extend(records.map(|record| (id.clone(), record)));
+            for record in records.into_iter().filter(asked) {
+                let hour = usage.entry((id.clone(), record.hour_ms));
+                hour.or_insert_with(|| UsageRecord::of_hour(record.hour_ms))
+                    .add(&record);
+            }
             let (count, max) = (usage.len(), limits::USAGE_RECORDS_MAX);
             if count > max {
                 return Err(UsageError::TooMany { count, max });
             }
         }
-        Ok(usage)
+        let usage = usage.into_iter().map(|((id, _), record)| (id, record));
+        Ok(usage.collect())
     }
 
     /// Has an instance go on with the hour that was written before the start.
@@ -126,7 +132,7 @@ impl Instances {
         id: &InstanceId,
         day: i64,
     ) -> Result<BTreeMap<i64, UsageRecord>, MetadataError> {
-        let Some(entry) = self.parts.metadata.get(&key(id, day)).await? else {
+        let Some(entry) = self.parts.metadata.get(&self.key(id, day)).await? else {
             return Ok(BTreeMap::new());
         };
         let records = serde_json::from_slice::<Vec<UsageRecord>>(&entry.value);
@@ -135,6 +141,13 @@ impl Instances {
             .into_iter()
             .map(|record| (record.hour_ms, record))
             .collect())
+    }
+
+    /// Where this node writes what an instance used on a day.
+    fn key(&self, id: &InstanceId, day: i64) -> String {
+        let node = self.parts.node.unwrap_or(ShardId::new(0));
+        // As long as it takes for the order of texts to be that of days.
+        format!("{USAGE}{id}/{node}/{day:06}")
     }
 
     async fn write_usage(&self, unwritten: &mut Unwritten) -> Result<(), MetadataError> {
@@ -149,7 +162,7 @@ impl Instances {
                 records.append(&mut of_instance.get().clone());
                 let value: Vec<_> = records.values().collect();
                 let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
-                let written = overwrite(metadata, &key(&id, day), Some(value)).await;
+                let written = overwrite(metadata, &self.key(&id, day), Some(value)).await;
                 if let Err(error) = written {
                     of_instance.get_mut().extend(later);
                     return Err(error);
@@ -198,12 +211,9 @@ impl Unwritten {
     }
 }
 
-fn key(id: &InstanceId, day: i64) -> String {
-    // As long as it takes for the order of texts to be that of days.
-    format!("{USAGE}{id}/{day:06}")
-}
-
+/// The instance and the day of a key.
 fn parts(key: &str) -> Option<(InstanceId, i64)> {
-    let (id, day) = key.strip_prefix(USAGE)?.rsplit_once('/')?;
+    let (of_node, day) = key.strip_prefix(USAGE)?.rsplit_once('/')?;
+    let (id, _) = of_node.rsplit_once('/')?;
     Some((InstanceId::new(id).ok()?, day.parse().ok()?))
 }

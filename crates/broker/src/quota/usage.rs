@@ -31,6 +31,24 @@ pub struct UsageRecord {
     pub elastic_tps: u64,
 }
 
+impl UsageRecord {
+    pub(crate) fn of_hour(hour_ms: i64) -> Self {
+        Self {
+            hour_ms,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what another node counted in the same hour. The busiest seconds of both may be
+    /// different ones: their sum is the most that the excess can have been.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.send_units += other.send_units;
+        self.receive_units += other.receive_units;
+        self.storage_bytes += other.storage_bytes;
+        self.elastic_tps += other.elastic_tps;
+    }
+}
+
 /// The hour that runs, and those that are over.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
@@ -101,11 +119,7 @@ impl Usage {
         let hour_ms = now.ms().div_euclid(HOUR_MS) * HOUR_MS;
         // A clock that went back some minutes does not begin an hour a second time.
         if hour_ms > self.hour.hour_ms {
-            let next = UsageRecord {
-                hour_ms,
-                ..UsageRecord::default()
-            };
-            let over = std::mem::replace(&mut self.hour, next);
+            let over = std::mem::replace(&mut self.hour, UsageRecord::of_hour(hour_ms));
             self.has_storage = false;
             if over.hour_ms > 0 {
                 if self.finished.len() >= FINISHED_MAX {

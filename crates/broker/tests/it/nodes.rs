@@ -2,11 +2,12 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use base::{InstanceId, Random, SeededRandom, ShardId, limits};
+use base::{InstanceId, Random, SeededRandom, ShardId, Timestamp, limits};
 use broker::{
     GroupSpec, Instance, InstanceChange, InstanceSpec, Instances, InstancesParts, JoinError,
     NodeIdentity, Nodes, NodesParts, Router, Series, TopicSpec,
     access::{Secret, UserChange},
+    plan::{Edition, Plan, SubSeries},
 };
 use futures::{FutureExt as _, executor::block_on};
 use store::{
@@ -141,6 +142,57 @@ fn what_one_node_changes_is_at_the_others() {
     assert_eq!((seen.id.get(), seen.spec.queues), (id, 4));
     assert!(a.default().group(&group("billing")).is_none());
     assert!(a.default().access().users_with("senders").is_empty());
+}
+
+#[test]
+fn usage_is_the_sum_of_what_the_nodes_counted() {
+    let shared = Shared::new();
+    let (mut a, mut b) = (shared.node(0), shared.node(1));
+    let spec = InstanceSpec {
+        series: Series::V5,
+        plan: Some(Plan::new(
+            Edition::Standard,
+            SubSeries::SingleNode,
+            Some("rmq.s1.micro".to_owned()),
+        )),
+        ..InstanceSpec::default()
+    };
+    let id = block_on(a.instances.create(spec)).unwrap().id.clone();
+    b.catch_up();
+    // Each has an entry of its own for the day that runs.
+    let written = || {
+        let (entries, _) = block_on(shared.metadata.range("usage/")).unwrap();
+        entries.len()
+    };
+    block_on(a.instances.keep_usage());
+    assert_eq!(written(), 1);
+    block_on(b.instances.keep_usage());
+    assert_eq!(written(), 2);
+    for (node, units) in [(0, 3), (1, 4)] {
+        let value = format!(
+            r#"[{{"hour_ms":7200000,"send_units":{units},"receive_units":{units},
+                "storage_bytes":1,"elastic_tps":0}}]"#
+        );
+        let key = format!("usage/{id}/{node}/000000");
+        let put = shared
+            .metadata
+            .compare_and_set(&key, Expected::Absent, Some(value.into()), None);
+        block_on(put).unwrap();
+    }
+    let (from, to) = (Timestamp::default(), Timestamp::from_ms(86_400_000));
+    let usage = block_on(a.instances.usage(Some(&id), from, to)).unwrap();
+    let told: Vec<_> = usage
+        .iter()
+        .map(|(_, record)| {
+            (
+                record.send_units,
+                record.receive_units,
+                record.storage_bytes,
+            )
+        })
+        .collect();
+    assert_eq!(told, [(7, 7, 2)]);
+    a.catch_up();
 }
 
 #[test]
