@@ -53,7 +53,7 @@ pub enum RollError {
     Metadata(#[from] MetadataError),
 }
 
-/// Carries update tasks out. What it does is written down, see [`crate::workflow`].
+/// Carries update tasks out. What it does is written down, see `workflow.rs`.
 pub struct Rollout {
     /// Where workflows are kept.
     pub metadata: Arc<dyn MetadataStore>,
