@@ -177,12 +177,14 @@ fn ram_style_policies_from_creation_to_deletion() {
     let list = root(&["policy", "list"]).ok();
     assert_eq!(
         list,
-        "POLICY                  TYPE    USERS\n\
-         AliyunMQFullAccess      System  -\n\
-         AliyunMQPubOnlyAccess   System  -\n\
-         AliyunMQReadOnlyAccess  System  -\n\
-         AliyunMQSubOnlyAccess   System  -\n\
-         p                       Custom  alice\n"
+        "POLICY                        TYPE    USERS\n\
+         AliyunMQFullAccess            System  -\n\
+         AliyunMQPubOnlyAccess         System  -\n\
+         AliyunMQReadOnlyAccess        System  -\n\
+         AliyunMQSubOnlyAccess         System  -\n\
+         AliyunRocketMQFullAccess      System  -\n\
+         AliyunRocketMQReadOnlyAccess  System  -\n\
+         p                             Custom  alice\n"
     );
     let described = root(&["policy", "describe", "p"]).ok();
     assert!(described.contains(DOCUMENT), "{described}");
