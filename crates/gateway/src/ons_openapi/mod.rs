@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use base::limits;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use serde_json::{Map, Value};
@@ -48,8 +48,7 @@ use self::{
 use crate::{
     ConnectionInfo, Front,
     http::header_text,
-    metrics::RpcKey,
-    openapi_request::{self, Taken, authenticate, request_id},
+    openapi_request::{self, Taken, authenticate, observe, request_id, response},
     request_body,
 };
 
@@ -112,21 +111,9 @@ where
         operation: None,
     };
     let result = work(front, connection, &head, body, &mut seen).await;
-    let key = RpcKey {
-        protocol: "ons_openapi",
-        request: seen.operation.map_or("unknown", |operation| operation.name),
-        response: result
-            .as_ref()
-            .err()
-            .map_or("OK", |refusal| refusal.code().name()),
-        long_polling: false,
-        result: match &result {
-            Ok(_) => "success",
-            Err(_) => "process_request_failed",
-        },
-    };
-    let took = front.clock.elapsed().saturating_sub(begun);
-    front.metrics.latency(key).observe(took);
+    let refused_with = result.as_ref().err().map(|refusal| refusal.code().name());
+    let name = seen.operation.map(|operation| operation.name);
+    observe(front, begun, "ons_openapi", name, refused_with);
     let (status, document) = match (result, seen) {
         (
             Ok(fields),
@@ -154,20 +141,13 @@ where
             (refusal.code().status(), document)
         }
     };
-    let mut response = Response::new(Full::new(Bytes::from(document)));
-    *response.status_mut() = status;
     let kind = match seen.format {
         Format::Json => "application/json;charset=utf-8",
         // Compat: alibabacloud-tea-openapi 0.4.6 for Python reads errors as XML where the header is
         // exactly this one.
         Format::Xml => "text/xml;charset=utf-8",
     };
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        headers.insert("x-acs-request-id", id);
-    }
-    response
+    response(status, kind, &request_id, document)
 }
 
 /// What is known of a request so far, however it ends.

@@ -11,14 +11,13 @@ use broker::{
     AskError, BrowseError, CreateGroupError, CreateInstanceError, CreateTopicError,
     DeadLetterError, DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError,
     ProgressError, QueryError, ResetOffsetError, ShardNotHere, TrendError, UpdateInstanceError,
-    access::NotAuthenticated,
 };
 use store::log::AppendError;
 use wire::openapi::ParameterError;
 
 use crate::{
     client_answer::AskMemberError,
-    openapi_request::{NonceError, SignatureError},
+    openapi_request::{SignatureError, signature_code},
     refusal::{http_codes, refusals},
     request_body::RequestBodyError,
 };
@@ -147,24 +146,6 @@ impl Refusal {
     }
 }
 
-fn not_authenticated_code(error: &NotAuthenticated) -> Code {
-    match error {
-        NotAuthenticated::NoName | NotAuthenticated::Unknown { .. } => {
-            Code::InvalidAccessKeyIdNotFound
-        }
-        NotAuthenticated::Disabled { .. } => Code::InvalidAccessKeyIdInactive,
-        NotAuthenticated::SessionToken { .. } => Code::InvalidSecurityToken,
-        NotAuthenticated::Signature => Code::SignatureDoesNotMatch,
-    }
-}
-
-fn nonce_code(error: &NonceError) -> Code {
-    match error {
-        NonceError::Used { .. } => Code::SignatureNonceUsed,
-        NonceError::TooMany { .. } => Code::ThrottlingUser,
-    }
-}
-
 impl From<SignatureError> for Refusal {
     fn from(error: SignatureError) -> Self {
         let parameter = match &error {
@@ -179,21 +160,7 @@ impl From<SignatureError> for Refusal {
     }
 }
 
-fn signature_code(error: &SignatureError) -> Code {
-    match error {
-        SignatureError::Missing { .. } => Code::MissingParameter,
-        SignatureError::Invalid { .. } => Code::InvalidParameter,
-        SignatureError::NoAuthorization | SignatureError::Uncovered { .. } => {
-            Code::IncompleteSignature
-        }
-        SignatureError::Content | SignatureError::Mismatch { .. } => Code::SignatureDoesNotMatch,
-        SignatureError::Time { .. } => Code::InvalidTimeStampFormat,
-        SignatureError::Expired { .. } => Code::InvalidTimeStampExpired,
-        SignatureError::NotAuthenticated(error) => not_authenticated_code(error),
-        SignatureError::Nonce(error) => nonce_code(error),
-        SignatureError::NoUsers(error) => instance_code(error),
-    }
-}
+signature_code!(nobody: InstanceNotFound);
 
 fn parameter_code(error: &ParameterError) -> Code {
     match error {

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use base::limits;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -55,8 +55,7 @@ use self::{
 use crate::{
     ConnectionInfo, Front,
     http::header_text,
-    metrics::RpcKey,
-    openapi_request::{self, Taken, authenticate, request_id},
+    openapi_request::{self, Taken, authenticate, observe, request_id, response},
     request_body,
 };
 
@@ -84,21 +83,9 @@ where
     let request_id = request_id(front, connection);
     let mut operation = None;
     let result = work(front, connection, &head, body, &mut operation).await;
-    let key = RpcKey {
-        protocol: "openapi",
-        request: operation.map_or("unknown", |operation: &Operation| operation.name),
-        response: result
-            .as_ref()
-            .err()
-            .map_or("OK", |refusal| refusal.code().name()),
-        long_polling: false,
-        result: match &result {
-            Ok(_) => "success",
-            Err(_) => "process_request_failed",
-        },
-    };
-    let took = front.clock.elapsed().saturating_sub(begun);
-    front.metrics.latency(key).observe(took);
+    let refused_with = result.as_ref().err().map(|refusal| refusal.code().name());
+    let name = operation.map(|operation: &Operation| operation.name);
+    observe(front, begun, "openapi", name, refused_with);
     let (status, document) = match result {
         Ok(answer) => {
             let answers = operation.map_or(Answers::Nothing, |operation| operation.answers);
@@ -106,15 +93,8 @@ where
         }
         Err(refusal) => (refusal.code().status(), refused(&refusal, &request_id)),
     };
-    let mut response = Response::new(Full::new(Bytes::from(document.to_string())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("application/json;charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        headers.insert("x-acs-request-id", id);
-    }
-    response
+    let kind = "application/json;charset=utf-8";
+    response(status, kind, &request_id, document.to_string())
 }
 
 fn enveloped(answers: Answers, answer: Value, request_id: &str) -> Value {

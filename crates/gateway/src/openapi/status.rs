@@ -11,7 +11,7 @@ use broker::{
     AskError, BrowseError, CreateGroupError, CreateInstanceError, CreateTopicError,
     DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError, ProgressError, PullError,
     QueryError, ResetOffsetError, SendError, ShardNotHere, UpdateInstanceError,
-    access::{AccessError, NotAuthenticated, PolicyError, SourceError},
+    access::{AccessError, PolicyError, SourceError},
     plan::PlanError,
 };
 use store::log::AppendError;
@@ -19,7 +19,7 @@ use wire::openapi::ParameterError;
 
 use crate::{
     client_answer::AskMemberError,
-    openapi_request::{NonceError, SignatureError},
+    openapi_request::{SignatureError, signature_code},
     refusal::{http_codes, refusals},
     request_body::RequestBodyError,
 };
@@ -176,31 +176,7 @@ impl Refusal {
     }
 }
 
-fn signature_code(error: &SignatureError) -> Code {
-    match error {
-        SignatureError::Missing { .. } => Code::MissingParameter,
-        SignatureError::Invalid { .. } => Code::InvalidParameter,
-        SignatureError::NoAuthorization | SignatureError::Uncovered { .. } => {
-            Code::IncompleteSignature
-        }
-        SignatureError::Content | SignatureError::Mismatch { .. } => Code::SignatureDoesNotMatch,
-        SignatureError::Time { .. } => Code::InvalidTimeStampFormat,
-        SignatureError::Expired { .. } => Code::InvalidTimeStampExpired,
-        SignatureError::NotAuthenticated(error) => match error {
-            NotAuthenticated::NoName | NotAuthenticated::Unknown { .. } => {
-                Code::InvalidAccessKeyIdNotFound
-            }
-            NotAuthenticated::Disabled { .. } => Code::InvalidAccessKeyIdInactive,
-            NotAuthenticated::SessionToken { .. } => Code::InvalidSecurityToken,
-            NotAuthenticated::Signature => Code::SignatureDoesNotMatch,
-        },
-        SignatureError::Nonce(error) => match error {
-            NonceError::Used { .. } => Code::SignatureNonceUsed,
-            NonceError::TooMany { .. } => Code::ThrottlingUser,
-        },
-        SignatureError::NoUsers(_) => Code::InternalError,
-    }
-}
+signature_code!(nobody: InternalError);
 
 fn parameter_code(error: &ParameterError) -> Code {
     match error {

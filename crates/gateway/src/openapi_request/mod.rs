@@ -7,23 +7,28 @@
 
 mod nonces;
 mod signature;
+mod signature_code;
 mod tag;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base::limits;
 use broker::{
     InstanceNotFound,
     access::{NotAuthenticated, User},
 };
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
 use wire::openapi::acs3;
 
 pub(crate) use self::{
     nonces::{NonceError, Nonces},
     signature::{Request, Taken},
+    signature_code::signature_code,
     tag::check_tag,
 };
-use crate::{ConnectionInfo, Front, access::is_guarded};
+use crate::{ConnectionInfo, Front, access::is_guarded, metrics::RpcKey};
 
 /// How much is shown of what should have been signed.
 const SHOWN_CHARACTERS: usize = 4_096;
@@ -159,4 +164,44 @@ pub(crate) fn request_id(front: &Front, connection: &ConnectionInfo) -> String {
         "{high:08X}-{low:04X}-{port:04X}-{:04X}-{serial:012X}",
         id as u16
     )
+}
+
+/// Counts a request that began at `begun`, and that was refused with the code of that name, if it
+/// was.
+pub(crate) fn observe(
+    front: &Front,
+    begun: Duration,
+    protocol: &'static str,
+    operation: Option<&'static str>,
+    refused_with: Option<&'static str>,
+) {
+    let key = RpcKey {
+        protocol,
+        request: operation.unwrap_or("unknown"),
+        response: refused_with.unwrap_or("OK"),
+        long_polling: false,
+        result: match refused_with {
+            None => "success",
+            Some(_) => "process_request_failed",
+        },
+    };
+    let took = front.clock.elapsed().saturating_sub(begun);
+    front.metrics.latency(key).observe(took);
+}
+
+/// An answer with the id of its request.
+pub(crate) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    request_id: &str,
+    document: String,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(document)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-acs-request-id", id);
+    }
+    response
 }
