@@ -34,7 +34,7 @@ use crate::{
     quota::Quota,
     release::UNRESOLVED_TOPIC,
     state::IdMap,
-    system_names::{is_system_group, is_system_topic},
+    system_names::{self, is_system_group},
 };
 
 /// Kinds of entries, as the keys of an instance have them.
@@ -454,9 +454,7 @@ fn read_group(name: &str, entry: &Entry) -> Result<Group, MetadataError> {
 
 /// Whether an application made the topic, rather than the system or a group for itself.
 pub(crate) fn is_application_topic(name: &TopicName) -> bool {
-    let is_groups_own = name.retry_group().is_some() || name.dead_letter_group().is_some();
-    let is_systems_own = is_system_topic(name.as_str()) || name.as_str() == UNRESOLVED_TOPIC;
-    !is_groups_own && !is_systems_own
+    system_names::is_application_topic(name) && name.as_str() != UNRESOLVED_TOPIC
 }
 
 impl Tables {

@@ -344,7 +344,9 @@ fn named<'a, N: Clone + Eq + std::hash::Hash>(
         }
         budgets.insert(name.clone(), Budget::default());
     }
-    budgets.entry(name.clone()).or_default()
+    budgets
+        .get_mut(name)
+        .expect("it is there or was just put there")
 }
 
 #[cfg(test)]
