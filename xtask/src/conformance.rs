@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH", requires = "against")]
     administration: Option<PathBuf>,
     /// Scenarios to run at the same time, each with a server of its own; mostly they wait.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 4)]
     jobs: usize,
     /// Messages behind the one that fails in the scenario of a poisoned message group.
     #[arg(long, default_value_t = 2_000)]
