@@ -4,6 +4,7 @@
 //! The crate knows no broker type and no protocol. It acts on nodes through a trait, keeps what it
 //! knows in the metadata store, and takes time from [`base::Clock`].
 
+mod control;
 mod data_version;
 mod day;
 mod release;
@@ -18,6 +19,7 @@ mod window;
 mod workflow;
 mod zone;
 
+pub use control::{AnnounceError, Announced, Control, Event, TaskProgress};
 pub use data_version::{
     DataVersionError, check_data_version, raise_data_version, read_data_version,
 };

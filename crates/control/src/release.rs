@@ -3,11 +3,12 @@
 //! | where | what |
 //! | --- | --- |
 //! | key `control/releases/<version>` | JSON of [`Release`] |
+//! | key `control/release-keys` | the public key that the first release came with |
 //! | file `<digest>` in the catalogue's folder | a binary under the SHA-256 of its bytes |
 //! | file `incoming` there | one that is being published; remains of a crash are overwritten |
 //!
 //! A binary is checked before it is kept: its signature (minisign, prehashed) must be by a key that
-//! the operator trusts, and the version that it says of itself must be the release's. It is signed
+//! the operator trusts, or, where none was named, that the first release came with; and the version that it says of itself must be the release's. It is signed
 //! for all of its bytes, so one that was cut off or changed is refused. What is checked is our own
 //! copy, never a file that somebody may still write to. A release is never changed or withdrawn.
 
@@ -45,6 +46,8 @@ use crate::{Day, Version, stored};
 const SUPPORT_MONTHS: u8 = 6;
 
 const PREFIX: &str = "control/releases/";
+
+const KEYS: &str = "control/release-keys";
 
 /// A version that instances can be updated to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,9 @@ pub struct NewRelease {
     pub binary: PathBuf,
     /// The text of its minisign signature file.
     pub signature: String,
+    /// The text of a minisign public key file. Where no key is trusted yet this one is from then
+    /// on; otherwise it must be a trusted one.
+    pub key: Option<String>,
 }
 
 /// The releases there are. One process has the catalogue's folder; who owns the control data's lock
@@ -100,7 +106,7 @@ pub struct Catalogue {
     metadata: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
     folder: PathBuf,
-    keys: TrustedKeys,
+    keys: RwLock<TrustedKeys>,
     releases: RwLock<BTreeMap<Version, Arc<Release>>>,
     /// One publication at a time.
     publishing: tokio::sync::Mutex<()>,
@@ -108,6 +114,8 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// Reads the releases whose binaries are in `folder`, which is created if it is not there.
+    /// `keys` are those whose signatures count; with none of them it is the key that came with the
+    /// first release.
     pub async fn open(
         metadata: Arc<dyn MetadataStore>,
         clock: Arc<dyn Clock>,
@@ -118,6 +126,13 @@ impl Catalogue {
             folder: folder.to_owned(),
             source,
         })?;
+        let keys = match metadata.get(KEYS).await? {
+            Some(entry) if keys.count() == 0 => {
+                let text = String::from_utf8_lossy(&entry.value);
+                TrustedKeys::parse(&text)?
+            }
+            _ => keys,
+        };
         let mut releases = BTreeMap::new();
         for entry in metadata.range(PREFIX).await?.0 {
             let release: Release = stored::read(&entry)?;
@@ -127,7 +142,7 @@ impl Catalogue {
             metadata,
             clock,
             folder: folder.to_owned(),
-            keys,
+            keys: RwLock::new(keys),
             releases: RwLock::new(releases),
             publishing: tokio::sync::Mutex::default(),
         })
@@ -156,7 +171,8 @@ impl Catalogue {
     pub async fn publish(&self, new: NewRelease) -> Result<Arc<Release>, PublishError> {
         let _one = self.publishing.lock().await;
         self.check(&new)?;
-        let pending = PendingSignature::read(&self.keys, &new.signature)?;
+        let (keys, is_first) = self.keys_for(new.key.as_deref())?;
+        let pending = PendingSignature::read(&keys, &new.signature)?;
         let (folder, source) = (self.folder.clone(), new.binary.clone());
         let staged = off_thread(move || Staged::copy(&folder, &source, &pending)).await?;
         let said = binary_version::read(staged.path(), &*self.clock).await?;
@@ -165,6 +181,9 @@ impl Catalogue {
                 expected: new.version,
                 said,
             });
+        }
+        if let (true, Some(text)) = (is_first, &new.key) {
+            self.trust(keys, text).await?;
         }
         let (digest, size) = (staged.digest().to_owned(), staged.size());
         off_thread(move || staged.keep()).await?;
@@ -188,6 +207,37 @@ impl Catalogue {
             .insert(release.version, Arc::clone(&release));
         tracing::info!(version = %release.version, digest = release.digest, "published a release");
         Ok(release)
+    }
+
+    /// The keys by which a release may be signed that came with `key`, and whether they are to be
+    /// trusted from then on.
+    fn keys_for(&self, key: Option<&str>) -> Result<(TrustedKeys, bool), PublishError> {
+        let trusted = self.keys.read().clone();
+        let given = key.map(TrustedKeys::parse).transpose()?;
+        match (trusted.count(), given) {
+            (0, None) => Err(PublishError::NoKey),
+            (0, Some(given)) => Ok((given, true)),
+            (trusted_count, Some(given)) if !trusted.has_all(&given) => {
+                Err(PublishError::KeyNotTrusted {
+                    trusted: trusted_count,
+                })
+            }
+            (_, Some(given)) => Ok((given, false)),
+            (_, None) => Ok((trusted, false)),
+        }
+    }
+
+    async fn trust(&self, keys: TrustedKeys, text: &str) -> Result<(), PublishError> {
+        let value = text.as_bytes().to_vec().into();
+        self.metadata
+            .compare_and_set(KEYS, Expected::Absent, Some(value), None)
+            .await?;
+        tracing::warn!(
+            key = text,
+            "releases are trusted by the key of this first one"
+        );
+        *self.keys.write() = keys;
+        Ok(())
     }
 
     /// Where the binary of a release is, after its bytes were compared with the digest.

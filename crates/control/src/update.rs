@@ -159,10 +159,18 @@ impl UpdateRecord {
         })
     }
 
-    /// Changes the window for tasks that are made from now on.
-    pub fn set_window(&mut self, window: Window) -> Result<(), UpdateError> {
+    /// Changes the window, and the zone whose clocks it is of, for tasks that are made from now on.
+    /// What is `None` stays.
+    pub fn set_window(
+        &mut self,
+        window: Option<Window>,
+        zone: Option<Zone>,
+    ) -> Result<(), UpdateError> {
         self.check_managed()?;
-        self.window = window;
+        self.window = window.unwrap_or(self.window);
+        if let Some(zone) = zone {
+            self.zone = zone;
+        }
         Ok(())
     }
 

@@ -104,6 +104,18 @@ impl Zone {
         self.first_at(later)
     }
 
+    /// The instant that a text names: with an offset, `2026-03-11T02:00:00+08:00`, or without, as
+    /// clocks of this zone show it. A time that clocks skip stands for the first after the gap.
+    pub fn read(&self, text: &str) -> Option<Timestamp> {
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Some(Timestamp::from_ms(at.as_millisecond()));
+        }
+        // A text with an offset or a zone that cannot be is no local time.
+        let local = text.bytes().skip(10).all(|byte| !b"Zz+-[]".contains(&byte));
+        let local = local.then(|| text.parse::<DateTime>().ok()).flatten()?;
+        Some(self.first_at(local))
+    }
+
     /// That instant as people write it, `2026-03-11T02:00:00+08:00`.
     pub fn show(&self, at: Timestamp) -> String {
         let at = instant(at);
@@ -195,6 +207,24 @@ mod tests {
     fn a_repeated_time_stands_for_its_first_occurrence() {
         let shown = shown("Europe/Berlin", "2026-10-25T02:30");
         assert_eq!(shown, "2026-10-25T02:30:00+02:00");
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let zone = Zone::new("Asia/Shanghai").unwrap();
+        let read = |text: &str| zone.read(text).map(|at| zone.show(at));
+        let expected = Some("2026-03-11T02:00:00+08:00".to_owned());
+        for text in [
+            "2026-03-11T02:00:00+08:00",
+            "2026-03-10T18:00:00Z",
+            "2026-03-11T02:00",
+            "2026-03-11 02:00:00",
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        for text in ["", "tomorrow", "2026-02-30T00:00", "2026-03-11T02:00+99:00"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

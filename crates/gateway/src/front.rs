@@ -13,6 +13,7 @@ use std::{
 
 use base::{Clock, InstanceId, ShardId};
 use broker::{Instances, Nodes, Router};
+use control::Control;
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
@@ -185,6 +186,8 @@ pub struct Front {
     pub instances: Option<Arc<Instances>>,
     /// The nodes of the cluster; `None` where there is only this one.
     pub nodes: Option<Arc<Nodes>>,
+    /// Releases and updates; `None` where nodes are not run from here.
+    pub control: Option<Arc<Control>>,
     /// Which requests of the OpenAPI have been made.
     pub(crate) openapi_nonces: Nonces,
     /// Queries for traces that the OpenAPI was asked.
@@ -217,6 +220,7 @@ impl Front {
             grpc_clients: Clients::default(),
             instances: None,
             nodes: None,
+            control: None,
             openapi_nonces: Nonces::default(),
             openapi_trace_queries: TraceQueries::default(),
             log_level: OnceLock::new(),
@@ -250,6 +254,14 @@ impl Front {
     #[must_use]
     pub fn with_nodes(mut self, nodes: Option<Arc<Nodes>>) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// Lets administrators publish releases and see to updates, and has what an update blocks
+    /// refused.
+    #[must_use]
+    pub fn with_control(mut self, control: Arc<Control>) -> Self {
+        self.control = Some(control);
         self
     }
 

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use base::ErrorKind;
 use store::meta::MetadataError;
 
+use super::KeyError;
 use crate::Version;
 
 /// Why the catalogue could not be opened.
@@ -19,6 +20,9 @@ pub enum OpenCatalogueError {
         #[source]
         source: io::Error,
     },
+    /// The key that was kept is unreadable.
+    #[error("read trusted key of releases")]
+    Key(#[from] KeyError),
     /// The metadata store failed.
     #[error("read catalogue of releases")]
     Metadata(#[from] MetadataError),
@@ -54,6 +58,18 @@ pub enum PublishError {
     SignatureFormat {
         /// What is wrong with it.
         reason: String,
+    },
+    /// The key that came with it cannot be read.
+    #[error("key of the release is not usable")]
+    Key(#[from] KeyError),
+    /// Nobody has said which key is trusted.
+    #[error("no key is trusted yet, expected a public key along with the first release")]
+    NoKey,
+    /// The key that came with it is not trusted.
+    #[error("key of the release is not trusted, expected one of {trusted} trusted keys or none")]
+    KeyNotTrusted {
+        /// Keys that are trusted.
+        trusted: usize,
     },
     /// The signature is by somebody else.
     #[error("signature is by a key that is not trusted, expected one of {trusted} trusted keys")]
@@ -127,12 +143,14 @@ impl PublishError {
             Self::AlreadyPublished { .. }
             | Self::NotesTooLong { .. }
             | Self::SignatureFormat { .. }
+            | Self::Key(_)
+            | Self::NoKey
             | Self::WrongSignature { .. }
             | Self::VersionDiffers { .. }
             | Self::NoVersion { .. }
             | Self::Unreadable { .. }
             | Self::TooLarge { .. } => ErrorKind::Request,
-            Self::UnknownKey { .. } => ErrorKind::Denied,
+            Self::UnknownKey { .. } | Self::KeyNotTrusted { .. } => ErrorKind::Denied,
             Self::TooMany { .. } => ErrorKind::Limit,
             Self::Metadata(_) | Self::Stopping => ErrorKind::Retry,
             Self::Disk { .. } => ErrorKind::Fault,

@@ -45,6 +45,15 @@ impl TrustedKeys {
         }
         Ok(Self(keys))
     }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether all of the others are among these.
+    pub(super) fn has_all(&self, others: &Self) -> bool {
+        others.0.iter().all(|key| self.0.contains(key))
+    }
 }
 
 /// A signature by a trusted key, of which we do not know yet whether it fits.

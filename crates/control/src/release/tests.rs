@@ -49,6 +49,7 @@ impl World {
             notes: "faster".to_owned(),
             binary,
             signature: self.key.sign(program.as_bytes()),
+            key: None,
         }
     }
 
@@ -224,4 +225,51 @@ fn keys_are_read_from_public_key_files() {
     let text = TestKey::new(1).public() + "RWQ\n";
     let error = TrustedKeys::parse(&text).unwrap_err();
     assert!(matches!(error, KeyError::Line { line: 3, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_key_of_the_first_release_is_trusted_from_then_on() {
+    let world = World::new();
+    let open = || async {
+        let metadata = Arc::clone(&world.metadata) as Arc<dyn MetadataStore>;
+        let folder = world.folder.path().join("releases");
+        let keys = TrustedKeys::default();
+        Catalogue::open(metadata, Arc::new(RealClock), &folder, keys)
+            .await
+            .unwrap()
+    };
+    let release = |version: &str, key: Option<String>| NewRelease {
+        key,
+        ..world.release(version, &format!("carrack {version}"))
+    };
+    let (own, other) = (world.key.public(), TestKey::new(2).public());
+    let refused = |error: PublishError| error.to_string();
+
+    let catalogue = open().await;
+    let none = catalogue.publish(release(OLD, None)).await.unwrap_err();
+    assert!(matches!(none, PublishError::NoKey), "{none}");
+    // One that did not sign it is not kept.
+    let wrong = release(OLD, Some(other.clone()));
+    let wrong = catalogue.publish(wrong).await.unwrap_err();
+    assert!(matches!(wrong, PublishError::UnknownKey { .. }), "{wrong}");
+    let no_key = release(OLD, Some("no key".to_owned()));
+    let no_key = refused(catalogue.publish(no_key).await.unwrap_err());
+    assert!(no_key.contains("not usable"), "{no_key}");
+
+    let first = release(OLD, Some(own.clone()));
+    catalogue.publish(first).await.unwrap();
+    for catalogue in [catalogue, open().await] {
+        let another = release(NEW, Some(other.clone()));
+        let another = catalogue.publish(another).await.unwrap_err();
+        assert!(matches!(another, PublishError::KeyNotTrusted { .. }));
+    }
+    let catalogue = open().await;
+    catalogue.publish(release(NEW, None)).await.unwrap();
+    // Keys that the operator names are the only ones that count.
+    let world_of_two = world.open().await;
+    let newer = "5.5.0-rmq-1.1.2";
+    world_of_two
+        .publish(release(newer, Some(own)))
+        .await
+        .unwrap();
 }

@@ -106,6 +106,7 @@ impl World {
                 notes: String::new(),
                 binary,
                 signature: TestKey::new(1).sign(program.as_bytes()),
+                key: None,
             };
             catalogue.publish(release).await.unwrap();
         }

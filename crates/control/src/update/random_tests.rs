@@ -124,7 +124,7 @@ proptest! {
         let zone = Zone::new(zone).unwrap();
         let first = "5.0-rmq-20260101".parse().unwrap();
         let mut record = UpdateRecord::new(instance, true, first, zone);
-        record.set_window(window(start, end)).unwrap();
+        record.set_window(Some(window(start, end)), None).unwrap();
         let (mut now, mut newest) = (Timestamp::from_ms(begin_ms), first);
         for event in events {
             let before = record.clone();
@@ -142,7 +142,7 @@ proptest! {
                 Event::Reschedule(seconds) => {
                     record.reschedule(Timestamp::from_ms(now.ms() + i64::from(seconds) * 1000), now)
                 }
-                Event::SetWindow(start, end) => record.set_window(window(start, end)),
+                Event::SetWindow(start, end) => record.set_window(Some(window(start, end)), None),
                 Event::Start => {
                     let due = record.open.as_ref().map(|task| task.due(now));
                     let late = record.open.as_ref().is_some_and(|task| now >= task.deadline_at);
@@ -178,7 +178,7 @@ proptest! {
         let instance = InstanceId::new("rmq-cn-1").unwrap();
         let zone = Zone::new(zone).unwrap();
         let mut record = UpdateRecord::new(instance, true, release(1), zone);
-        record.set_window(window(start, end)).unwrap();
+        record.set_window(Some(window(start, end)), None).unwrap();
         record.announce(release(2), Timestamp::from_ms(begin_ms));
         let task = record.open.unwrap();
         let now = task.scheduled_at.after(Duration::from_secs(late_s));

@@ -129,7 +129,9 @@ fn a_changed_window_counts_for_later_tasks_only() {
     let announced_at = at(&record.zone, "2026-03-11T00:10");
     record.announce(version(NEW), announced_at);
     let pending = record.open.clone();
-    record.set_window("22:00-23:00".parse().unwrap()).unwrap();
+    record
+        .set_window(Some("22:00-23:00".parse().unwrap()), None)
+        .unwrap();
     assert_eq!(record.open, pending);
     let scheduled = pending.unwrap().scheduled_at;
     record.start(scheduled).unwrap();
@@ -203,7 +205,7 @@ fn other_editions_show_a_version_and_have_no_tasks() {
         record.tasks().map(drop),
         record.cancel(),
         record.reschedule(now, now),
-        record.set_window(Window::DEFAULT),
+        record.set_window(Some(Window::DEFAULT), None),
         record.start(now),
         record.succeed(version(NEW), now),
         record.fail("", version(NEW), now),

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use store::meta::{Expected, MetadataError, MetadataStore, Revision};
 
 use super::{Due, Operation, Permit, Task, UpdateError, UpdateInProgress, UpdateRecord};
-use crate::{Release, Version, Window, stored};
+use crate::{Release, Version, Window, Zone, stored};
 
 const PREFIX: &str = "control/instances/";
 
@@ -164,9 +164,10 @@ impl Updates {
     pub async fn set_window(
         &self,
         instance: &InstanceId,
-        window: Window,
+        window: Option<Window>,
+        zone: Option<Zone>,
     ) -> Result<(), UpdateError> {
-        self.change(instance, |record| record.set_window(window))
+        self.change(instance, |record| record.set_window(window, zone.clone()))
             .await
     }
 
