@@ -14,6 +14,7 @@
 
 mod binary_version;
 mod errors;
+mod own;
 mod signature;
 mod stage;
 #[cfg(test)]
@@ -108,6 +109,8 @@ pub struct Catalogue {
     folder: PathBuf,
     keys: RwLock<TrustedKeys>,
     releases: RwLock<BTreeMap<Version, Arc<Release>>>,
+    /// Digests of binaries that are no releases.
+    own: RwLock<BTreeMap<Version, String>>,
     /// One publication at a time.
     publishing: tokio::sync::Mutex<()>,
 }
@@ -138,9 +141,11 @@ impl Catalogue {
             let release: Release = stored::read(&entry)?;
             releases.insert(release.version, Arc::new(release));
         }
+        let own = own::read(&*metadata).await?;
         Ok(Self {
             metadata,
             clock,
+            own: RwLock::new(own),
             folder: folder.to_owned(),
             keys: RwLock::new(keys),
             releases: RwLock::new(releases),
@@ -240,11 +245,13 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Where the binary of a release is, after its bytes were compared with the digest.
+    /// Where the binary of a version is, after its bytes were compared with the digest: that of the
+    /// release, or else one that was kept with [`Catalogue::keep_own`].
     pub async fn binary(&self, version: Version) -> Result<PathBuf, BinaryError> {
-        let release = self.get(version);
-        let release = release.ok_or(BinaryError::NotPublished { version })?;
-        let path = self.folder.join(&release.digest);
+        let release = self.get(version).map(|release| release.digest.clone());
+        let expected = release.or_else(|| self.own.read().get(&version).cloned());
+        let expected = expected.ok_or(BinaryError::NotPublished { version })?;
+        let path = self.folder.join(&expected);
         let read = path.clone();
         let digest = tokio::task::spawn_blocking(move || stage::digest(&read)).await;
         let digest = digest.unwrap_or_else(|error| Err(std::io::Error::other(error)));
@@ -252,10 +259,10 @@ impl Catalogue {
             path: path.clone(),
             source,
         })?;
-        if found != release.digest {
+        if found != expected {
             return Err(BinaryError::Damaged {
                 path,
-                expected: release.digest.clone(),
+                expected,
                 found,
             });
         }

@@ -66,3 +66,26 @@ pub(crate) mod instance {
         InstanceId::new(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
+
+/// For `#[serde(with)]`: the id of an instance, or none.
+pub(crate) mod instance_or_none {
+    use base::InstanceId;
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        id: &Option<InstanceId>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        id.as_ref().map(InstanceId::as_str).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<InstanceId>, D::Error> {
+        let id = Option::<String>::deserialize(from)?;
+        let id = id.as_deref().map(InstanceId::new).transpose();
+        id.map_err(D::Error::custom)
+    }
+}

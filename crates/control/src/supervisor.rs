@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | `control/nodes/<node>` | JSON of [`NodeRecord`] |
 //!
+//! An etcd that the control process runs for itself is such a process too (`etcd.rs`).
+//!
 //! Nothing else is written down about processes: a node's process says in its environment which
 //! node it is and of which version, so whoever comes next finds it, whether it was started a day or
 //! a moment ago (`process.rs`). That there is never more than one that works on a node's data is
 //! ensured by the lock of its data folder, which the node itself takes.
 
+mod etcd;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,8 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use store::meta::{Expected, MetadataError, MetadataStore};
 
-use self::process::Process;
+pub use self::etcd::{OwnEtcd, OwnEtcdError};
+use self::process::{Launch, Process};
 use crate::{
     Catalogue, Node, NodeError, NodeName, Nodes, Version,
     data_version::{check_data_version, raise_data_version, read_data_version},
@@ -39,11 +43,13 @@ const PREFIX: &str = "control/nodes/";
 pub struct NodeRecord {
     /// Its name.
     pub name: NodeName,
-    /// The instance that it serves.
-    #[serde(with = "stored::instance")]
-    pub instance: InstanceId,
+    /// The instance that it serves; `None` if it serves all that have no nodes of their own.
+    #[serde(with = "stored::instance_or_none")]
+    pub instance: Option<InstanceId>,
     /// Its data folder.
     pub folder: PathBuf,
+    /// The port that it listens on. The one two below it is its own as well.
+    pub port: u16,
     /// What its binary is started with.
     pub arguments: Vec<String>,
     /// The file to which its output is added.
@@ -115,6 +121,39 @@ impl Supervisor {
             .write()
             .insert(record.name.clone(), Held::new(record));
         Ok(())
+    }
+
+    /// Forgets a node, which does not run; one that is not on record is a success.
+    pub async fn remove(&self, name: &NodeName) -> Result<(), NodeError> {
+        let Ok(held) = self.held(name) else {
+            return Ok(());
+        };
+        let _acting = held.acting.lock().await;
+        let record = held.record.read().clone();
+        if self.find(&record)?.is_some() {
+            return Err(again(name, "still runs, expected to be stopped first"));
+        }
+        let key = format!("{PREFIX}{name}");
+        let removed = async {
+            let Some(entry) = self.metadata.get(&key).await? else {
+                return Ok(());
+            };
+            let expected = Expected::At(entry.revision);
+            let removed = self
+                .metadata
+                .compare_and_set(&key, expected, None, None)
+                .await;
+            removed.map(drop)
+        };
+        let removed: Result<(), MetadataError> = removed.await;
+        removed.map_err(|error| again(name, &with_causes(&error)))?;
+        self.nodes.write().remove(name);
+        Ok(())
+    }
+
+    /// What is known of a node.
+    pub fn node(&self, name: &NodeName) -> Option<NodeRecord> {
+        self.record(name).ok()
     }
 
     /// What is known of all nodes, by name.
@@ -194,7 +233,15 @@ impl Supervisor {
 
     async fn launch(&self, record: &NodeRecord, version: Version) -> Result<(), NodeError> {
         let binary = self.binary(&record.name, version).await?;
-        let started = Process::start(record, version, &binary, &*self.clock).await;
+        let launch = Launch {
+            name: &record.name,
+            folder: &record.folder,
+            output: &record.output,
+            arguments: &record.arguments,
+            binary: &binary,
+            version,
+        };
+        let started = Process::start(launch, &*self.clock).await;
         started.map_err(|error| again(&record.name, &format!("start it: {error}")))
     }
 
@@ -294,7 +341,7 @@ impl Nodes for Supervisor {
         instance: &'a InstanceId,
     ) -> BoxFuture<'a, Result<Vec<NodeName>, NodeError>> {
         let nodes = self.nodes().into_iter();
-        let of_instance = nodes.filter(|node| node.instance == *instance);
+        let of_instance = nodes.filter(|node| node.instance.as_ref() == Some(instance));
         let names = of_instance.map(|node| node.name).collect();
         async move { Ok(names) }.boxed()
     }

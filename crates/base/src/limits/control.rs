@@ -64,3 +64,10 @@ pub const NODE_STOPPED_MS_MAX: u64 = 2 * 60 * 1_000;
 
 /// How long the system may take until a process that it has started is there, in milliseconds.
 pub const NODE_STARTED_MS_MAX: u64 = 10_000;
+
+/// How long an order for an instance with nodes of its own waits for its next attempt after it got
+/// stuck, in milliseconds: somebody waits for the instance.
+pub const PROVISION_STUCK_PAUSE_MS: u64 = 60 * 1_000;
+
+/// How often in a row a node must be seen to have nothing that was not consumed.
+pub const NODE_EMPTIED_LOOKS: u32 = 4;

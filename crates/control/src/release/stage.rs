@@ -13,7 +13,7 @@ use ring::digest::{Context, SHA256};
 use super::{PublishError, signature::PendingSignature};
 
 /// Name of a copy that is not kept yet.
-const INCOMING: &str = "incoming";
+pub(super) const INCOMING: &str = "incoming";
 
 const CHUNK_BYTES: usize = 256 * 1024;
 

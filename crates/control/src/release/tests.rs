@@ -228,6 +228,7 @@ fn keys_are_read_from_public_key_files() {
 }
 
 #[tokio::test]
+
 async fn the_key_of_the_first_release_is_trusted_from_then_on() {
     let world = World::new();
     let open = || async {
@@ -272,4 +273,36 @@ async fn the_key_of_the_first_release_is_trusted_from_then_on() {
         .publish(release(newer, Some(own)))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn what_the_operator_started_is_kept_until_a_release_has_its_version() {
+    let world = World::new();
+    let catalogue = world.open().await;
+    let own = world.folder.path().join("own");
+    fs::write(&own, "#!/bin/sh\necho own\n").unwrap();
+    let version: Version = OLD.parse().unwrap();
+    for _ in 0..2 {
+        catalogue.keep_own(version, &own).await.unwrap();
+    }
+    assert_eq!((world.files().len(), catalogue.list().len()), (1, 0));
+    // The next control process has it too, whatever became of the file.
+    fs::remove_file(&own).unwrap();
+    let next = world.open().await;
+    let kept = next.binary(version).await.unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "#!/bin/sh\necho own\n");
+    // Another build of the same version takes its place, and a release does so for good.
+    fs::write(&own, "#!/bin/sh\necho other\n").unwrap();
+    next.keep_own(version, &own).await.unwrap();
+    let kept = next.binary(version).await.unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "#!/bin/sh\necho other\n");
+    let release = world.release(OLD, &format!("carrack {OLD}"));
+    let published = next.publish(release).await.unwrap();
+    next.keep_own(version, &own).await.unwrap();
+    assert!(
+        next.binary(version)
+            .await
+            .unwrap()
+            .ends_with(&published.digest)
+    );
 }

@@ -20,7 +20,6 @@ use base::{
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::NodeRecord;
 use crate::{NodeName, Version};
 
 const NODE_VARIABLE: &str = "CARRACK_NODE";
@@ -28,6 +27,19 @@ const VERSION_VARIABLE: &str = "CARRACK_NODE_VERSION";
 
 /// Between two looks at a process that ends, at first.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a process is started as.
+pub(super) struct Launch<'a> {
+    /// Whose process it is, together with the folder.
+    pub(super) name: &'a NodeName,
+    pub(super) folder: &'a Path,
+    /// The file to which its output is added.
+    pub(super) output: &'a Path,
+    pub(super) arguments: &'a [String],
+    pub(super) binary: &'a Path,
+    /// What it says that it runs.
+    pub(super) version: Version,
+}
 
 /// A node's process that was running when it was found.
 #[derive(Debug)]
@@ -73,25 +85,20 @@ impl Process {
 
     /// Starts the process of a node, which can be found when this returns. To be called where tokio
     /// runs.
-    pub(super) async fn start(
-        record: &NodeRecord,
-        version: Version,
-        binary: &Path,
-        clock: &dyn Clock,
-    ) -> io::Result<()> {
-        if let Some(parent) = record.output.parent() {
+    pub(super) async fn start(launch: Launch<'_>, clock: &dyn Clock) -> io::Result<()> {
+        if let Some(parent) = launch.output.parent() {
             fs::create_dir_all(parent)?;
         }
         let output = OpenOptions::new()
             .append(true)
             .create(true)
-            .open(&record.output)?;
-        let mut child = tokio::process::Command::new(binary)
-            .args(&record.arguments)
+            .open(launch.output)?;
+        let mut child = tokio::process::Command::new(launch.binary)
+            .args(launch.arguments)
             // Settings and secrets of the control process are not meant for its nodes.
             .env_clear()
-            .env(NODE_VARIABLE, marker(&record.name, &record.folder))
-            .env(VERSION_VARIABLE, version.to_string())
+            .env(NODE_VARIABLE, marker(launch.name, launch.folder))
+            .env(VERSION_VARIABLE, launch.version.to_string())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -102,9 +109,9 @@ impl Process {
         // It has its environment a moment after it was started.
         let began = clock.elapsed();
         let limit = Duration::from_millis(NODE_STARTED_MS_MAX);
-        while Self::find(&record.name, &record.folder)?.is_none() {
+        while Self::find(launch.name, launch.folder)?.is_none() {
             if let Some(status) = child.try_wait()? {
-                let output = record.output.display();
+                let output = launch.output.display();
                 let text = format!("it ended with {status}, see `{output}`");
                 return Err(io::Error::other(text));
             }

@@ -119,8 +119,9 @@ impl World {
             fs::create_dir(&folder).unwrap();
             let record = NodeRecord {
                 name: NodeName::new(format!("n{number}")),
-                instance: instance(),
+                instance: Some(instance()),
                 folder,
+                port: 0,
                 arguments: vec!["server".to_owned(), pipe.display().to_string()],
                 output: world.folder.path().join(format!("log/n{number}.log")),
                 wanted: None,
