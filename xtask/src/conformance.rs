@@ -4,12 +4,12 @@
 //! Builds the drivers, starts a server per client on an empty data folder, runs the scenarios, and
 //! says what passed. The drivers and their line protocol are described in `conformance/README.md`.
 
-mod build;
+pub(crate) mod build;
 mod class_archive;
-mod clients;
+pub(crate) mod clients;
 pub(crate) mod deadline;
-mod driver;
-mod event;
+pub(crate) mod driver;
+pub(crate) mod event;
 mod features;
 mod inbox;
 mod ledger;

@@ -13,6 +13,7 @@ mod instructions;
 mod maven;
 mod mqadmin;
 mod oracle;
+mod rolling_update;
 mod setup;
 mod steps;
 mod tidy;
@@ -50,6 +51,8 @@ enum Command {
     Differential(differential::Arguments),
     /// Count the instructions that a message costs the server, by valgrind.
     Instructions(instructions::Arguments),
+    /// Update nodes one after the other while released clients send and receive.
+    RollingUpdate(rolling_update::Arguments),
     /// Kill a server under load, again and again, and look for what it lost.
     Kill {
         #[command(flatten)]
@@ -100,6 +103,7 @@ fn main() -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Differential(arguments) => differential::run(&arguments),
         Command::Instructions(arguments) => instructions::run(&arguments),
+        Command::RollingUpdate(arguments) => rolling_update::run(&arguments),
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),
         Command::Syscalls(options) => crash::system_calls(&options),

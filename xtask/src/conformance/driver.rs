@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::deadline::{COMMAND, Deadline, START};
-use super::event::{self, ConsumerStart, Event, Operation, Outgoing, ProducerStart};
+use super::event::{self, ConsumerStart, Event, Operation, Outgoing, ProducerStart, StreamStart};
 use super::process::Process;
 
 /// Requests that a driver keeps under way in `send_many`.
@@ -195,6 +195,16 @@ impl Driver {
         self.send_numbered(topic, prefix, count, Some(sharding_key))
     }
 
+    /// Sends until told to stop; what becomes of each message is an event.
+    pub(crate) fn start_stream(&mut self, start: &StreamStart<'_>) -> Result<()> {
+        self.call(&Operation::StartStream(start))
+    }
+
+    /// Stops sending and waits for what is under way.
+    pub(crate) fn stop_stream(&mut self) -> Result<()> {
+        self.call(&Operation::StopStream)
+    }
+
     fn send_numbered(
         &mut self,
         topic: &str,
@@ -280,7 +290,9 @@ impl Driver {
         let events = std::mem::take(&mut self.waiting);
         for event in events {
             match event {
-                Event::Sent { key, recall_handle } => {
+                Event::Sent {
+                    key, recall_handle, ..
+                } => {
                     report.sent.push(key);
                     report.recall_handle = recall_handle;
                 }

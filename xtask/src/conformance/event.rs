@@ -24,6 +24,9 @@ pub(crate) enum Event {
     Sent {
         key: String,
         recall_handle: Option<String>,
+        /// When the driver said so, in milliseconds since 1970.
+        #[serde(skip)]
+        at_ms: u64,
     },
     /// The client gave up on a message.
     SendFailed { key: String, error: String },
@@ -117,6 +120,12 @@ pub(crate) enum Operation<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         sharding_key: Option<&'a str>,
     },
+    /// Send until told to stop.
+    #[serde(rename = "stream.start")]
+    StartStream(&'a StreamStart<'a>),
+    /// Stop that, and wait for what is under way.
+    #[serde(rename = "stream.stop")]
+    StopStream,
     /// Start the consumer.
     #[serde(rename = "consumer.start")]
     StartConsumer(&'a ConsumerStart<'a>),
@@ -156,6 +165,9 @@ pub(crate) struct Session {
     /// Whether the library traces messages.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) trace: bool,
+    /// Whether its timeouts and pauses are the library's own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) own_times: bool,
 }
 
 /// How to start a producer.
@@ -198,6 +210,25 @@ impl<'a> ProducerStart<'a> {
             ..Self::of(topic)
         }
     }
+}
+
+/// Lanes that send keys `prefix` + lane + `-` + 0, 1, ... each, one after the other.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StreamStart<'a> {
+    /// The topic.
+    pub(crate) topic: &'a str,
+    /// What all keys begin with.
+    pub(crate) prefix: &'a str,
+    /// How many lanes.
+    pub(crate) lanes: u32,
+    /// Between two messages of a lane, in milliseconds.
+    pub(crate) interval_ms: u64,
+    /// Whether a lane is a message group: then a message that failed is sent until it is stored.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) ordered: bool,
+    /// A property that carries the message group too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_property: Option<&'a str>,
 }
 
 /// How to start a consumer.
@@ -369,8 +400,10 @@ pub(crate) fn encode(command: u32, operation: &Operation<'_>) -> Result<String> 
 pub(crate) fn decode(line: &Line) -> Result<Event> {
     let text = &line.text;
     let mut event = serde_json::from_str(text).with_context(|| format!("decode event `{text}`"))?;
-    if let Event::Received(received) = &mut event {
-        received.at_ms = line.at_ms;
+    match &mut event {
+        Event::Received(received) => received.at_ms = line.at_ms,
+        Event::Sent { at_ms, .. } => *at_ms = line.at_ms,
+        _ => {}
     }
     Ok(event)
 }

@@ -21,6 +21,7 @@ public final class Driver {
     private final Client client;
     private Client.Producer producer;
     private Client.Consumer consumer;
+    private Stream stream;
 
     private Driver(Events events, Client client) {
         this.events = events;
@@ -68,6 +69,8 @@ public final class Driver {
             case "send_batch" -> sendBatch(Json.text(command, "topic"), Json.texts(command, "keys"));
             case "send_transaction" -> sendTransaction(Outgoing.of(command), Json.text(command, "local"));
             case "request" -> request(Outgoing.of(command), Json.number(command, "timeout_ms"));
+            case "stream.start" -> stream = Stream.start(command, producer, events);
+            case "stream.stop" -> stream.stop();
             case "recall" -> producer.recall(Json.text(command, "topic"), Json.text(command, "recall_handle"));
             case "consumer.start" -> consumer = client.consume(Subscription.of(command));
             case "consumer.seek" -> seek(Json.text(command, "to"), Json.number(command, "timestamp_ms"));

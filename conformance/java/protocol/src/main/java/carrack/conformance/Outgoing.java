@@ -32,6 +32,22 @@ public record Outgoing(
         return delayMs != null || deliverAtMs != null;
     }
 
+    /** The same with one property and no other. */
+    Outgoing withProperty(String name, String value) {
+        return new Outgoing(
+                topic,
+                keys,
+                tag,
+                Map.of(name, value),
+                body,
+                shardingKey,
+                delayLevel,
+                delayMs,
+                deliverAtMs,
+                priority,
+                liteTopic);
+    }
+
     static Outgoing of(JsonObject command) {
         Map<String, String> properties = new LinkedHashMap<>();
         if (command.has("properties")) {

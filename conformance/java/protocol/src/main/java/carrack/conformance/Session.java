@@ -2,15 +2,20 @@ package carrack.conformance;
 
 import com.google.gson.JsonObject;
 
-/** Who a client says it is, and whether it traces. Absent texts are null. */
-public record Session(String namespace, String accessKey, String secretKey, boolean trace) {
+/**
+ * Who a client says it is, whether it traces, and whether its timeouts and pauses are the library's own defaults.
+ * Absent texts are null.
+ */
+public record Session(
+        String namespace, String accessKey, String secretKey, boolean trace, boolean ownTimes) {
 
     static Session of(JsonObject command) {
         return new Session(
                 Json.text(command, "namespace"),
                 Json.text(command, "access_key"),
                 Json.text(command, "secret_key"),
-                Json.flag(command, "trace"));
+                Json.flag(command, "trace"),
+                Json.flag(command, "own_times"));
     }
 
     /** Refuses what a library without these features would leave out silently. */

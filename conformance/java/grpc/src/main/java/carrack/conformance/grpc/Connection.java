@@ -26,8 +26,10 @@ final class Connection {
 
     static ClientConfiguration configuration(String endpoint, Session session) {
         Unsupported.refuseIf(session.trace(), "trace");
-        ClientConfigurationBuilder builder =
-                ClientConfiguration.newBuilder().setEndpoints(endpoint).setRequestTimeout(REQUEST_TIMEOUT);
+        ClientConfigurationBuilder builder = ClientConfiguration.newBuilder().setEndpoints(endpoint);
+        if (!session.ownTimes()) {
+            builder.setRequestTimeout(REQUEST_TIMEOUT);
+        }
         if (session.namespace() != null) {
             builder.setNamespace(session.namespace());
         }

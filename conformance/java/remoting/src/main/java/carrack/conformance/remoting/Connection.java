@@ -26,8 +26,10 @@ final class Connection {
     static void configure(ClientConfig client, String endpoint, Session session) {
         client.setNamesrvAddr(endpoint);
         client.setInstanceName(UUID.randomUUID().toString());
-        client.setMqClientApiTimeout(REQUEST_TIMEOUT_MS);
-        client.setPollNameServerInterval(ROUTE_POLL_MS);
+        if (!session.ownTimes()) {
+            client.setMqClientApiTimeout(REQUEST_TIMEOUT_MS);
+            client.setPollNameServerInterval(ROUTE_POLL_MS);
+        }
         if (session.namespace() != null) {
             client.setNamespace(session.namespace());
         }

@@ -40,7 +40,9 @@ final class Producing implements Client.Producer {
             producer = new DefaultMQProducer(start.group(), signature, trace, null);
         }
         Connection.configure(producer, endpoint, start.session());
-        producer.setSendMsgTimeout(SEND_TIMEOUT_MS);
+        if (!start.session().ownTimes()) {
+            producer.setSendMsgTimeout(SEND_TIMEOUT_MS);
+        }
         if (start.uncompressed()) {
             producer.setCompressMsgBodyOverHowmuch(Integer.MAX_VALUE);
             producer.setMaxMessageSize(ProducerStart.BODY_BYTES_MAX);

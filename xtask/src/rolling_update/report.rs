@@ -1,0 +1,157 @@
+//! What a run showed: a table for people, JSON for programs, and the verdict.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+use super::ledger::Account;
+use super::traffic::Kind;
+
+/// The longest time in which messages of a group may not be taken.
+const ORDERED_GAP_MS_MAX: u64 = 10_000;
+
+/// All scenarios.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    scenarios: Vec<Outcome>,
+}
+
+/// What one scenario showed.
+#[derive(Debug, Serialize)]
+pub(super) struct Outcome {
+    scenario: &'static str,
+    seconds: f64,
+    clients: Vec<Row>,
+}
+
+/// What one client saw.
+#[derive(Debug, Serialize)]
+struct Row {
+    client: &'static str,
+    ordered: bool,
+    #[serde(flatten)]
+    account: Account,
+}
+
+impl Outcome {
+    /// What the clients saw in `scenario`.
+    pub(super) fn of(
+        scenario: &'static str,
+        accounts: Vec<(Kind, Account)>,
+        took: Duration,
+    ) -> Self {
+        let rows = accounts.into_iter().map(|(kind, account)| Row {
+            client: kind.topic,
+            ordered: kind.ordered,
+            account,
+        });
+        Self {
+            scenario,
+            seconds: took.as_secs_f64(),
+            clients: rows.collect(),
+        }
+    }
+
+    fn problems(&self) -> impl Iterator<Item = String> {
+        let of = |row: &Row| {
+            let problems = row.problems().into_iter();
+            let place = format!("{}, {}", self.scenario, row.client);
+            problems.map(move |problem| format!("{place}: {problem}"))
+        };
+        self.clients.iter().flat_map(of)
+    }
+}
+
+impl Row {
+    fn problems(&self) -> Vec<String> {
+        let it = &self.account;
+        let mut problems = Vec::new();
+        if it.acknowledged == 0 {
+            problems.push("nothing was sent".to_owned());
+        }
+        if it.lost > 0 {
+            let keys = it.lost_keys.join(", ");
+            problems.push(format!("{} messages were lost: {keys} ...", it.lost));
+        }
+        if self.ordered && it.overtaken > 0 {
+            problems.push(format!("{} messages were overtaken", it.overtaken));
+        }
+        if !self.ordered && it.send_errors > 0 {
+            let errors = it.first_errors.join("; ");
+            problems.push(format!("{} sends failed: {errors}", it.send_errors));
+        }
+        if self.ordered && it.lane_gap_ms > ORDERED_GAP_MS_MAX {
+            problems.push(format!(
+                "no message of a group was taken for {} ms, expected {ORDERED_GAP_MS_MAX} at most",
+                it.lane_gap_ms
+            ));
+        }
+        problems
+    }
+}
+
+impl Report {
+    /// The report of these scenarios.
+    pub(super) fn of(scenarios: Vec<Outcome>) -> Self {
+        Self { scenarios }
+    }
+
+    /// Writes it as JSON.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self).context("encode the report")?;
+        fs::write(path, json).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// A table, with times in milliseconds.
+    pub(super) fn table(&self) -> String {
+        let mut table = format!(
+            "{:<20} {:<16} {:>8} {:>8} {:>5} {:>10} {:>11} {:>9} {:>7} {:>8}\n",
+            "scenario",
+            "client",
+            "sent",
+            "received",
+            "lost",
+            "duplicates",
+            "send errors",
+            "overtaken",
+            "gap ms",
+            "lane gap"
+        );
+        for outcome in &self.scenarios {
+            for row in &outcome.clients {
+                let it = &row.account;
+                writeln!(
+                    table,
+                    "{:<20} {:<16} {:>8} {:>8} {:>5} {:>10} {:>11} {:>9} {:>7} {:>8}",
+                    outcome.scenario,
+                    row.client,
+                    it.acknowledged,
+                    it.received,
+                    it.lost,
+                    it.duplicates,
+                    it.send_errors,
+                    it.overtaken,
+                    it.gap_ms,
+                    it.lane_gap_ms
+                )
+                .expect("a string takes everything");
+            }
+            writeln!(table, "{:<20} {:.1} s", outcome.scenario, outcome.seconds)
+                .expect("a string takes everything");
+        }
+        table
+    }
+
+    /// Fails if anything is not as it must be.
+    pub(super) fn verdict(&self) -> Result<()> {
+        let problems: Vec<String> = self.scenarios.iter().flat_map(Outcome::problems).collect();
+        if !problems.is_empty() {
+            bail!("{}", problems.join("\n"));
+        }
+        Ok(())
+    }
+}
