@@ -13,13 +13,14 @@ use crate::{
 };
 
 impl Instance {
-    /// Goes by a plan from now on, or by none; a stopped instance takes and hands out no message.
+    /// Goes by a plan from now on, or by none; one that is stopped or released takes and hands out
+    /// no message.
     ///
     /// # Errors
     /// When the plan is one that cannot be ordered; the one before stays.
     pub fn go_by(&self, plan: Option<&Plan>, status: InstanceStatus) -> Result<(), PlanError> {
         let entitlement = plan.map(Plan::entitlement).transpose()?;
-        let is_stopped = status == InstanceStatus::Stopped;
+        let is_stopped = matches!(status, InstanceStatus::Stopped | InstanceStatus::Released);
         let quota = &self.catalogue.quota;
         quota.set(entitlement, is_stopped, self.clock.now());
         Ok(())

@@ -45,6 +45,8 @@ pub struct InstanceSettings {
     pub series: Series,
     /// Bytes of a message's body that are one unit of quotas and usage.
     pub unit_bytes: u64,
+    /// Whether it has nodes of its own, instead of sharing nodes with others.
+    pub has_own_nodes: bool,
 }
 
 impl Default for InstanceSettings {
@@ -62,6 +64,7 @@ impl Default for InstanceSettings {
             access_control: false,
             series: Series::Any,
             unit_bytes: limits::UNIT_BYTES_DEFAULT,
+            has_own_nodes: false,
         }
     }
 }

@@ -111,8 +111,8 @@ pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
 pub use instances::{
     CreateInstanceError, DeleteInstanceError, HostError, InstanceChange, InstanceHost,
-    InstanceRecord, InstanceSpec, InstanceTextError, Instances, InstancesParts, OpenInstancesError,
-    UpdateInstanceError, UsageError,
+    InstancePart, InstanceRecord, InstanceSpec, InstanceTextError, InstanceToOpen, Instances,
+    InstancesParts, OpenInstancesError, OwnNodesError, Serves, UpdateInstanceError, UsageError,
 };
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
 pub use lite_accumulation::{

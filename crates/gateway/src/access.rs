@@ -55,13 +55,12 @@ fn among<T>(
     found: impl FnOnce(&Access, bool) -> T,
 ) -> T {
     let own = instance.access();
-    let default = &front.settings.default_instance;
-    if instance.id() == default || own.user(name).is_some() {
+    if own.user(name).is_some() {
         return found(own, true);
     }
-    match front.router.instance(default) {
-        Ok(account) => found(account.access(), false),
-        Err(_) => found(own, true),
+    match front.account() {
+        Ok(account) if account.id() != instance.id() => found(account.access(), false),
+        _ => found(own, true),
     }
 }
 
@@ -179,7 +178,7 @@ pub(crate) async fn while_allowed<T, E>(
     check: impl Fn() -> Result<(), E>,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let account = front.router.instance(&front.settings.default_instance).ok();
+    let account = front.account().ok();
     let mut changes = instance.access().watch();
     let mut account_changes = account
         .as_ref()

@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::{Clock, InstanceId, ShardId};
-use broker::{Instances, Nodes, Router};
+use broker::{Instance, InstanceNotFound, Instances, Nodes, Router};
 use control::Control;
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
@@ -267,9 +267,13 @@ impl Front {
 
     /// The number of this node's shard in every instance.
     pub(crate) fn own_shard(&self) -> ShardId {
-        self.nodes
-            .as_ref()
-            .map_or(ShardId::new(0), |nodes| nodes.number())
+        let number = self.nodes.as_ref().and_then(|nodes| nodes.number());
+        number.unwrap_or(ShardId::new(0))
+    }
+
+    /// The instance that has the users of the account.
+    pub(crate) fn account(&self) -> Result<Arc<Instance>, InstanceNotFound> {
+        self.router.instance(&InstanceId::default_instance())
     }
 
     /// Tells tools what is around it; without, they are told nothing of the machine.

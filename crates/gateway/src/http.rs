@@ -86,8 +86,7 @@ fn is_administrator<B>(front: &Front, request: &Request<B>) -> Option<bool> {
     }
     let keys = STANDARD.decode(keys.trim()).ok()?;
     let (access_key, secret_key) = str::from_utf8(&keys).ok()?.split_once(':')?;
-    let id = &front.settings.default_instance;
-    let user = front.router.instance(id).ok()?.access().user(access_key)?;
+    let user = front.account().ok()?.access().user(access_key)?;
     let enabled = user.status() == UserStatus::Enabled;
     Some(user.secret().is(secret_key.as_bytes()) && user.is_super() && enabled)
 }

@@ -38,7 +38,9 @@ pub(crate) fn shard_places(
         address,
     };
     let is_fifo = topic.is_some_and(|topic| topic.spec.topic_type == Some(TopicType::Fifo));
-    let peers = front.nodes.as_ref().map(|nodes| nodes.peers(is_fifo));
+    let has_own_nodes = instance.settings().has_own_nodes;
+    let of = has_own_nodes.then(|| instance.id());
+    let peers = front.nodes.as_ref().map(|nodes| nodes.peers(of, is_fifo));
     let peers = peers.into_iter().flatten().filter_map(|peer| {
         let address = address_of(&peer)?;
         Some(place(peer.record.number, address))

@@ -15,6 +15,12 @@ pub const NODE_NUMBERS_MAX: u16 = 0x7fff;
 /// Nodes of a cluster: routes list all of them for each topic.
 pub const NODES_MAX: usize = 64;
 
+/// Fewest nodes of an instance that has its own: messages go on while one of them restarts.
+pub const INSTANCE_NODES_MIN: u16 = 2;
+
+/// Most nodes of an instance that has its own: a few such instances fit into a cluster.
+pub const INSTANCE_NODES_MAX: u16 = 16;
+
 /// Bytes of a node's name.
 pub const NODE_NAME_BYTES_MAX: usize = 64;
 

@@ -4,7 +4,10 @@ use base::{ErrorKind, InstanceId, Timestamp};
 use store::meta::MetadataError;
 
 use super::HostError;
-use crate::{InstanceNotFound, Series, plan::PlanError};
+use crate::{
+    InstanceNotFound, Series,
+    plan::{InstanceStatus, PlanError},
+};
 
 /// Why a text about an instance is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +43,45 @@ pub enum InstanceTextError {
     },
 }
 
+/// Why an instance does not get that many nodes of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OwnNodesError {
+    /// Only a fleet starts nodes.
+    #[error("{count} nodes of its own asked for, expected none: this server is not a fleet")]
+    NoFleet {
+        /// Nodes asked for.
+        count: u16,
+    },
+    /// Other editions share nodes.
+    #[error("nodes of its own asked for, expected the edition ultimate with it")]
+    Edition,
+    /// Too few to go on while one is away, or too many.
+    #[error("{count} nodes of its own asked for, expected {min} to {max}")]
+    Count {
+        /// Nodes asked for.
+        count: u16,
+        /// The fewest.
+        min: u16,
+        /// The most.
+        max: u16,
+    },
+    /// A tenant of shared nodes stays one.
+    #[error("instance `{instance}` shares nodes with others, nodes of its own asked for")]
+    Tenant {
+        /// Which.
+        instance: InstanceId,
+    },
+}
+
 /// Why the instances of a server could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenInstancesError {
+    /// The one that this node is for is not there.
+    #[error("instance `{instance}` of this node is not there, or has no nodes of its own")]
+    NotFound {
+        /// Which.
+        instance: InstanceId,
+    },
     /// The metadata store failed.
     #[error("read registry of instances")]
     Metadata(#[from] MetadataError),
@@ -69,6 +108,9 @@ pub enum CreateInstanceError {
     /// The plan cannot be ordered.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// It does not get that many nodes.
+    #[error(transparent)]
+    Nodes(#[from] OwnNodesError),
     /// Editions are of the 5.x series.
     #[error("instance of series `{series}` asked for with an edition, expected series 5.x")]
     PlanOfSeries {
@@ -113,7 +155,9 @@ impl CreateInstanceError {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSeries | Self::Text(_) | Self::PlanOfSeries { .. } => ErrorKind::Request,
+            Self::NoSeries | Self::Text(_) | Self::PlanOfSeries { .. } | Self::Nodes(_) => {
+                ErrorKind::Request
+            }
             Self::Plan(error) => error.kind(),
             Self::SeriesClosed => ErrorKind::Denied,
             Self::TooMany { .. } => ErrorKind::Limit,
@@ -135,6 +179,19 @@ pub enum UpdateInstanceError {
     /// The plan cannot be as the change would have it, or there is none.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// It does not get that many nodes.
+    #[error(transparent)]
+    Nodes(#[from] OwnNodesError),
+    /// Something else must be finished before.
+    #[error("instance `{instance}` is {status}, expected {expected}: try again later")]
+    Busy {
+        /// Which.
+        instance: InstanceId,
+        /// How it stands.
+        status: InstanceStatus,
+        /// How it would have to stand.
+        expected: InstanceStatus,
+    },
     /// An instance that is paid for as it goes has no subscription.
     #[error("instance `{instance}` is paid for as it goes, expected one with a subscription")]
     NoSubscription {
@@ -160,9 +217,9 @@ impl UpdateInstanceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Text(_) | Self::NoSubscription { .. } => ErrorKind::Request,
+            Self::Text(_) | Self::NoSubscription { .. } | Self::Nodes(_) => ErrorKind::Request,
             Self::Plan(error) => error.kind(),
-            Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Busy { .. } | Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
         }
     }
 }
@@ -188,6 +245,20 @@ pub enum DeleteInstanceError {
         topics: usize,
         /// Groups that it has.
         groups: usize,
+    },
+    /// Its nodes have to go first, which its fleet sees to.
+    #[error("instance `{instance}` has nodes of its own, ask its fleet to delete it")]
+    OwnNodes {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Something else must be finished before.
+    #[error("instance `{instance}` is {status}: try again later")]
+    Busy {
+        /// Which.
+        instance: InstanceId,
+        /// How it stands.
+        status: InstanceStatus,
     },
     /// It is subscribed to.
     #[error("subscription of instance `{instance}` runs until {until} ms, unsubscribe first")]
@@ -226,10 +297,11 @@ impl DeleteInstanceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Default { .. } | Self::NotEmpty { .. } | Self::Subscribed { .. } => {
-                ErrorKind::Request
-            }
-            Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Default { .. }
+            | Self::NotEmpty { .. }
+            | Self::OwnNodes { .. }
+            | Self::Subscribed { .. } => ErrorKind::Request,
+            Self::Busy { .. } | Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
             Self::Host { .. } => ErrorKind::Fault,
         }
     }

@@ -10,7 +10,7 @@ use base::{InstanceId, stdx::with_causes};
 use futures::StreamExt as _;
 use store::meta::{Change, Entry, Revision};
 
-use super::{InstanceRecord, Instances, OpenInstancesError, Phase, REGISTRY, key, read};
+use super::{InstanceRecord, Instances, OpenInstancesError, Phase, REGISTRY, Read, key, read};
 
 /// Time before metadata is read again when it could not be.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -130,6 +130,7 @@ impl Instances {
         match found {
             // Only who makes it has it by now.
             Some(found) if found.phase == Phase::Creating => {}
+            Some(found) if self.is_elsewhere(&found) => {}
             Some(found) if found.phase == Phase::Running => {
                 let is_open = self.parts.router.instance(id).is_ok();
                 if is_news || !is_open {
@@ -147,6 +148,11 @@ impl Instances {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether other nodes have the instance, and this one has nothing of it.
+    fn is_elsewhere(&self, found: &Read) -> bool {
+        found.phase == Phase::Running && self.parts.serves.part(&found.record).is_none()
     }
 
     /// Goes by a record that another node has written.
@@ -183,8 +189,10 @@ impl Instances {
             instance: InstanceId::default_instance(),
             source,
         };
+        let known = self.known.keys();
         for id in self.parts.host.stored().map_err(host)? {
-            if self.get(&id).is_err() {
+            // One that is on record, if not here, was not deleted: somebody changed a setting.
+            if !known.contains(&key(&id)) {
                 tracing::info!(instance = %id, "removing an instance that is deleted");
                 self.remove_here(&id).await?;
             }

@@ -17,8 +17,10 @@
 mod errors;
 mod follow;
 mod id;
+mod own_nodes;
 mod plan;
 mod record;
+mod serves;
 mod usage;
 
 use std::{
@@ -35,9 +37,10 @@ use tokio::sync::oneshot;
 pub use self::{
     errors::{
         CreateInstanceError, DeleteInstanceError, InstanceTextError, OpenInstancesError,
-        UpdateInstanceError,
+        OwnNodesError, UpdateInstanceError,
     },
     record::{InstanceChange, InstanceRecord, InstanceSpec},
+    serves::{InstancePart, InstanceToOpen, Serves},
     usage::UsageError,
 };
 use self::{
@@ -63,13 +66,10 @@ pub type HostError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The parts of instances that are files, threads and tasks: whoever runs the core has them.
 pub trait InstanceHost: Send + Sync {
-    /// Opens an instance with its shards, making what is not there, and begins its upkeep. It is
-    /// not in the router yet.
-    fn open(
-        &self,
-        id: InstanceId,
-        series: Series,
-    ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>>;
+    /// Opens an instance, with its shards where it is to be there whole, making what is not there,
+    /// and begins its upkeep. It is not in the router yet.
+    fn open(&self, opening: InstanceToOpen)
+    -> BoxFuture<'static, Result<Arc<Instance>, HostError>>;
 
     /// Ends the upkeep of an instance that the router no longer has, and removes all that it
     /// stored. Also removes what is left of one that is not open; none at all is a success.
@@ -102,8 +102,10 @@ pub struct InstancesParts {
     /// Whether instances of the 4.x series may be created.
     pub series_4_created: bool,
     /// The number of this node among those that share the metadata; `None` where it is the only
-    /// one.
+    /// one, and for a fleet.
     pub node: Option<ShardId>,
+    /// Which instances are opened here.
+    pub serves: Serves,
 }
 
 /// The instances of a server. All methods may be called from any thread; a change that was begun is
@@ -139,9 +141,10 @@ impl Instances {
                 node,
             } = read(&entry)?;
             match phase {
+                Phase::Running if parts.serves.part(&record).is_none() => {}
                 Phase::Running => _ = records.insert(record.id.clone(), Arc::new(record)),
                 // Another node is at it, now or when it comes back.
-                Phase::Creating | Phase::Deleting if node.is_some() && node != parts.node => {}
+                Phase::Creating | Phase::Deleting if node != parts.node => {}
                 Phase::Creating | Phase::Deleting => remains.push(record.id),
             }
         }
@@ -155,6 +158,12 @@ impl Instances {
             changes: tokio::sync::Mutex::default(),
             usage: tokio::sync::Mutex::default(),
         };
+        if let Serves::One(instance) = &instances.parts.serves
+            && instances.get(instance).is_err()
+        {
+            let instance = instance.clone();
+            return Err(OpenInstancesError::NotFound { instance });
+        }
         instances.ensure_default().await?;
         let default = InstanceId::default_instance();
         instances.open_one(default.clone()).await?;
@@ -255,6 +264,7 @@ impl Instances {
             return Err(CreateInstanceError::SeriesClosed);
         }
         let now = self.parts.clock.now();
+        let nodes = self.parts.serves.nodes_of(&spec)?;
         let plan = plan::ordered(spec.plan, spec.series, now)?;
         let _change = self.changes.lock().await;
         // A request that is made again, because its answer was lost, makes nothing.
@@ -274,12 +284,19 @@ impl Instances {
             remark: spec.remark,
             created_at: now,
             tags: spec.tags,
-            status: InstanceStatus::Running,
+            status: match nodes {
+                0 => InstanceStatus::Running,
+                _ => InstanceStatus::Creating,
+            },
             plan,
             resource_group: spec.resource_group,
             client_token: spec.client_token,
+            nodes,
         };
         record.check()?;
+        if self.parts.serves.is_fleet() {
+            return self.create_at_fleet(record).await;
+        }
         self.register(&mut record)
             .await
             .map_err(|source| CreateInstanceError::Metadata {
@@ -323,12 +340,7 @@ impl Instances {
     }
 
     async fn make(&self, record: &InstanceRecord) -> Result<Arc<Instance>, CreateInstanceError> {
-        let opened = self.parts.host.open(record.id.clone(), record.series);
-        let instance = opened.await.map_err(|source| CreateInstanceError::Host {
-            instance: record.id.clone(),
-            source,
-        })?;
-        instance.go_by(record.plan.as_ref(), record.status)?;
+        let instance = self.open_new(record).await?;
         self.put(record, Phase::Running)
             .await
             .map_err(|source| CreateInstanceError::Metadata {
@@ -345,7 +357,11 @@ impl Instances {
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         let _change = self.changes.lock().await;
         let before = self.get(id)?;
-        let record = InstanceRecord::clone(&before).changed(change)?;
+        let nodes = change.nodes;
+        let mut record = InstanceRecord::clone(&before).changed(change)?;
+        if let Some(nodes) = nodes {
+            self.resize(&mut record, nodes)?;
+        }
         self.replace(record).await
     }
 
@@ -383,6 +399,9 @@ impl Instances {
         let _change = self.changes.lock().await;
         // An earlier attempt may have got further than this one begins.
         if !self.leaving.lock().contains(id) {
+            if self.begin_release(id).await? {
+                return Ok(());
+            }
             self.take_away(id).await?;
         }
         self.remove_all(id).await?;
@@ -441,7 +460,7 @@ impl Instances {
 
     async fn open_one(&self, id: InstanceId) -> Result<(), OpenInstancesError> {
         let record = self.get(&id).expect("only records are opened");
-        let opened = self.parts.host.open(id.clone(), record.series).await;
+        let opened = self.open_at_host(&record).await;
         let instance = opened.map_err(|source| OpenInstancesError::Host {
             instance: id,
             source,
@@ -462,8 +481,10 @@ impl Instances {
         let id = InstanceId::default_instance();
         let series = self.parts.default_series;
         loop {
+            // Of the account alone its users count, and their series is for others to say.
+            let is_account = !self.parts.serves.has_messages_of(&id);
             let record = match self.get(&id) {
-                Ok(record) if record.series == series => return Ok(()),
+                Ok(record) if is_account || record.series == series => return Ok(()),
                 Ok(record) => InstanceRecord {
                     series,
                     ..InstanceRecord::clone(&record)
@@ -479,6 +500,7 @@ impl Instances {
                     plan: None,
                     resource_group: String::new(),
                     client_token: String::new(),
+                    nodes: 0,
                 },
             };
             match self.put(&record, Phase::Running).await {
@@ -502,7 +524,7 @@ impl Instances {
         };
         let found = read(&entry)?;
         self.known.take(&key, entry.revision, true);
-        if found.phase == Phase::Running {
+        if found.phase == Phase::Running && self.parts.serves.part(&found.record).is_some() {
             self.take_in(found.record);
         }
         Ok(())

@@ -88,7 +88,9 @@ impl Instances {
         let now = self.parts.clock.now();
         self.rework(id, move |record| {
             record.subscription()?.renew(period, now);
-            record.status = InstanceStatus::Running;
+            if record.status == InstanceStatus::Stopped {
+                record.status = InstanceStatus::Running;
+            }
             Ok(())
         })
         .await
@@ -101,6 +103,14 @@ impl Instances {
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         let now = self.parts.clock.now();
         self.rework(id, move |record| {
+            let status = record.status;
+            if !matches!(status, InstanceStatus::Running | InstanceStatus::Stopped) {
+                return Err(UpdateInstanceError::Busy {
+                    instance: record.id.clone(),
+                    status,
+                    expected: InstanceStatus::Running,
+                });
+            }
             let subscription = record.subscription()?;
             subscription.auto_renew_months = None;
             subscription.expires_at = subscription.expires_at.min(now);
@@ -152,7 +162,7 @@ impl Instances {
         }
     }
 
-    async fn rework(
+    pub(super) async fn rework(
         self: &Arc<Self>,
         id: &InstanceId,
         change: impl FnOnce(&mut InstanceRecord) -> Result<(), UpdateInstanceError> + Send + 'static,

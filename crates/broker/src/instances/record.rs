@@ -3,7 +3,7 @@
 //! | key | value |
 //! | --- | --- |
 //! | `instance-registry/<id>` | JSON: phase, series, display name, remark, creation time, tags, |
-//! | | status, plan, resource group, client token |
+//! | | status, plan, resource group, client token, nodes |
 //!
 //! The keys are apart from `instances/<id>/...`, so that the registry is read without reading all
 //! topics and groups. Fields are only ever added, with a default.
@@ -42,6 +42,8 @@ pub struct InstanceRecord {
     pub resource_group: String,
     /// What made its creation the only one of its kind; empty where nobody said.
     pub client_token: String,
+    /// How many nodes of its own it has; 0 where it shares nodes with others.
+    pub nodes: u16,
 }
 
 /// What an instance is created with.
@@ -61,6 +63,8 @@ pub struct InstanceSpec {
     pub resource_group: String,
     /// A creation with the token of another is that one; empty for none.
     pub client_token: String,
+    /// How many nodes of its own it gets; as its edition has it where nobody says.
+    pub nodes: Option<u16>,
 }
 
 /// What is to be changed of an instance; `None` leaves it as it is.
@@ -76,6 +80,8 @@ pub struct InstanceChange {
     pub plan: Option<PlanChange>,
     /// The group of resources that it is in.
     pub resource_group: Option<String>,
+    /// How many nodes of its own it has.
+    pub nodes: Option<u16>,
 }
 
 /// How far an instance is in its life. One found in another phase than [`Phase::Running`] at the
@@ -110,6 +116,12 @@ pub(super) struct Stored {
     resource_group: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     client_token: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    nodes: u16,
+}
+
+fn is_zero(number: &u16) -> bool {
+    *number == 0
 }
 
 /// Of records from before there was a status.
@@ -132,6 +144,7 @@ impl InstanceRecord {
             plan: self.plan.clone(),
             resource_group: self.resource_group.clone(),
             client_token: self.client_token.clone(),
+            nodes: self.nodes,
         };
         serde_json::to_vec(&stored).expect("plain data becomes JSON")
     }
@@ -191,6 +204,7 @@ impl Stored {
             plan: self.plan,
             resource_group: self.resource_group,
             client_token: self.client_token,
+            nodes: self.nodes,
         }
     }
 }

@@ -67,7 +67,9 @@ impl Instances {
     pub async fn keep_usage(&self) {
         let mut unwritten = self.usage.lock().await;
         for instance in self.parts.router.instances() {
-            unwritten.gather(&instance);
+            if self.parts.serves.has_messages_of(instance.id()) {
+                unwritten.gather(&instance);
+            }
         }
         if let Err(error) = self.write_usage(&mut unwritten).await {
             // It stays to be written; the next turn tries again.
@@ -78,8 +80,10 @@ impl Instances {
 
     /// The same of one instance, which is about to go.
     pub(super) async fn keep_last_usage(&self, instance: &Arc<Instance>) {
-        self.usage.lock().await.gather(instance);
-        self.keep_usage().await;
+        if self.parts.serves.has_messages_of(instance.id()) {
+            self.usage.lock().await.gather(instance);
+            self.keep_usage().await;
+        }
     }
 
     /// What instances, or one, used in hours that begin from `from` on and before `to`, by instance
@@ -119,6 +123,9 @@ impl Instances {
 
     /// Has an instance go on with the hour that was written before the start.
     pub(super) async fn restore_usage(&self, instance: &Instance) -> Result<(), MetadataError> {
+        if !self.parts.serves.has_messages_of(instance.id()) {
+            return Ok(());
+        }
         let day = self.parts.clock.now().ms().div_euclid(DAY_MS);
         let records = self.day(instance.id(), day).await?;
         if let Some((_, last)) = records.last_key_value() {

@@ -1,6 +1,6 @@
 //! A node's claim to its name and number.
 
-use base::{ShardId, limits};
+use base::{InstanceId, ShardId, limits};
 use store::meta::{Expected, MetadataError, MetadataStore};
 
 use super::{KNOWN, NodeRecord};
@@ -19,6 +19,8 @@ pub struct NodeIdentity {
     /// The number that it has, by what is in its data folder; `None` before its first start in a
     /// cluster.
     pub number: Option<ShardId>,
+    /// The instance that it is for; `None` for all that have no nodes of their own.
+    pub instance: Option<InstanceId>,
 }
 
 /// Why a node cannot join a cluster.
@@ -53,6 +55,16 @@ pub enum JoinError {
         name: String,
         /// The number in its data folder.
         number: ShardId,
+    },
+    /// It stored the messages of other instances until now.
+    #[error("node `{name}` is for {known}, expected the same as before and not {asked}")]
+    Instance {
+        /// The name.
+        name: String,
+        /// What it was for.
+        known: String,
+        /// What it is started for.
+        asked: String,
     },
     /// There are as many nodes as there may be.
     #[error("cluster has {count} nodes, limit {limit}")]
@@ -96,6 +108,13 @@ pub(super) async fn claim(
                     let name = identity.name.clone();
                     return Err(JoinError::Unknown { name, number });
                 }
+                if known.instance != identity.instance {
+                    return Err(JoinError::Instance {
+                        name: identity.name.clone(),
+                        known: shown(known.instance.as_ref()),
+                        asked: shown(identity.instance.as_ref()),
+                    });
+                }
                 let epoch = known.epoch + 1;
                 (Expected::At(entry.revision), NodeRecord { epoch, ..known })
             }
@@ -116,6 +135,7 @@ pub(super) async fn claim(
                     epoch: 1,
                     version: String::new(),
                     addresses: Vec::new(),
+                    instance: identity.instance.clone(),
                 };
                 (Expected::Absent, record)
             }
@@ -159,6 +179,13 @@ async fn next_number(metadata: &dyn MetadataStore) -> Result<ShardId, JoinError>
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn shown(instance: Option<&InstanceId>) -> String {
+    instance.map_or_else(
+        || "instances that share nodes".to_owned(),
+        |instance| format!("instance `{instance}`"),
+    )
 }
 
 fn check_name(name: &str) -> Result<(), JoinError> {

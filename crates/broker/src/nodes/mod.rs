@@ -20,7 +20,7 @@ mod record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use base::{Clock, ShardId, limits};
+use base::{Clock, InstanceId, ShardId, limits};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use parking_lot::{Mutex, RwLock};
@@ -53,7 +53,8 @@ pub struct NodesParts {
 /// The nodes of a cluster, as one of them sees them. All methods may be called from any thread.
 pub struct Nodes {
     parts: NodesParts,
-    own: NodeRecord,
+    /// `None` where somebody looks on who is no node.
+    own: Option<NodeRecord>,
     /// Nodes that were ever there and have not been taken out, by number.
     table: RwLock<BTreeMap<ShardId, Known>>,
     /// How often nodes have come or gone.
@@ -66,6 +67,15 @@ struct Known {
     is_live: bool,
     /// When it was last seen to be there, on the monotonic clock.
     seen: Duration,
+}
+
+impl Known {
+    fn peer(&self) -> Peer {
+        Peer {
+            record: Arc::clone(&self.record),
+            is_live: self.is_live,
+        }
+    }
 }
 
 /// A node as routes want it.
@@ -90,6 +100,18 @@ impl Nodes {
         version: &str,
     ) -> Result<Arc<Self>, JoinError> {
         let own = claim::claim(&*parts.metadata, identity, version).await?;
+        Ok(Self::open(parts, Some(own)).await?)
+    }
+
+    /// Looks on as somebody who is no node, as a fleet does: it has no number and is in no route.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn look_on(parts: NodesParts) -> Result<Arc<Self>, MetadataError> {
+        Self::open(parts, None).await
+    }
+
+    async fn open(parts: NodesParts, own: Option<NodeRecord>) -> Result<Arc<Self>, MetadataError> {
         let nodes = Self {
             parts,
             own,
@@ -102,30 +124,35 @@ impl Nodes {
     }
 
     /// This node's number, that of its shards.
-    pub fn number(&self) -> ShardId {
-        self.own.number
+    pub fn number(&self) -> Option<ShardId> {
+        self.own.as_ref().map(|own| own.number)
     }
 
-    /// What the cluster knows of this node; the addresses are those of its last start.
-    pub fn own(&self) -> &NodeRecord {
-        &self.own
+    /// What the cluster knows of this node, if it is one; the addresses are those of its last
+    /// start.
+    pub fn own(&self) -> Option<&NodeRecord> {
+        self.own.as_ref()
     }
 
-    /// The other nodes that routes list, by number: those that are there, and with `with_away`
-    /// those that went a short while ago and are expected back.
-    pub fn peers(&self, with_away: bool) -> Vec<Peer> {
+    /// All nodes, by number, whether they are there or not.
+    pub fn all(&self) -> Vec<Peer> {
+        self.table.read().values().map(Known::peer).collect()
+    }
+
+    /// The other nodes that routes list of an instance, by number: its own, or with `None` those
+    /// that instances share. Those that are there, and with `with_away` those that went a short
+    /// while ago and are expected back.
+    pub fn peers(&self, instance: Option<&InstanceId>, with_away: bool) -> Vec<Peer> {
         let now = self.parts.clock.elapsed();
         let away_max = Duration::from_millis(limits::NODE_AWAY_MS_MAX);
         let table = self.table.read();
         let others = table.values().filter(|it| {
             let is_awaited = with_away && now.saturating_sub(it.seen) <= away_max;
-            it.record.number != self.own.number && (it.is_live || is_awaited)
+            Some(it.record.number) != self.number()
+                && it.record.instance.as_ref() == instance
+                && (it.is_live || is_awaited)
         });
-        let peer = |known: &Known| Peer {
-            record: Arc::clone(&known.record),
-            is_live: known.is_live,
-        };
-        others.map(peer).collect()
+        others.map(Known::peer).collect()
     }
 
     /// Tells when nodes have come or gone.
@@ -137,11 +164,14 @@ impl Nodes {
     /// routes give.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When the store does not take it. Who only looks on has nothing to announce, which succeeds.
     pub async fn announce(&self, addresses: Vec<String>) -> Result<(), MetadataError> {
+        let Some(own) = &self.own else {
+            return Ok(());
+        };
         let record = NodeRecord {
             addresses,
-            ..self.own.clone()
+            ..own.clone()
         };
         self.put(&record.key(), record.stored().into(), None)
             .await?;
@@ -208,10 +238,13 @@ impl Nodes {
     }
 
     async fn renew(&self) -> Result<(), MetadataError> {
+        let Some(own) = &self.own else {
+            return Ok(());
+        };
         let metadata = &self.parts.metadata;
         let lease = metadata.grant_lease(self.parts.lease).await?;
-        let key = format!("{LIVE}{}", self.own.number);
-        let name = Bytes::copy_from_slice(self.own.name.as_bytes());
+        let key = format!("{LIVE}{}", own.number);
+        let name = Bytes::copy_from_slice(own.name.as_bytes());
         self.put(&key, name, Some(lease)).await?;
         *self.lease.lock() = Some(lease);
         Ok(())

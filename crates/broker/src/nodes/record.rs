@@ -1,6 +1,6 @@
 //! What is known of a node, and how it is stored. Fields are only ever added, with a default.
 
-use base::ShardId;
+use base::{InstanceId, ShardId};
 use serde::{Deserialize, Serialize};
 
 use super::KNOWN;
@@ -20,6 +20,8 @@ pub struct NodeRecord {
     pub version: String,
     /// Where clients find it, `HOST:PORT` each.
     pub addresses: Vec<String>,
+    /// The instance that it is for; `None` where it is for all that have no nodes of their own.
+    pub instance: Option<InstanceId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,6 +33,8 @@ struct Stored {
     version: String,
     #[serde(default)]
     addresses: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
 }
 
 impl NodeRecord {
@@ -45,12 +49,15 @@ impl NodeRecord {
             epoch: self.epoch,
             version: self.version.clone(),
             addresses: self.addresses.clone(),
+            instance: self.instance.as_ref().map(InstanceId::to_string),
         };
         serde_json::to_vec(&stored).expect("plain data becomes JSON")
     }
 
     pub(super) fn read(name: &str, value: &[u8]) -> Result<Self, serde_json::Error> {
         let stored: Stored = serde_json::from_slice(value)?;
+        let instance = stored.instance.as_deref().map(InstanceId::new);
+        let instance = instance.transpose().map_err(serde::de::Error::custom)?;
         Ok(Self {
             name: name.to_owned(),
             number: ShardId::new(stored.number),
@@ -58,6 +65,7 @@ impl NodeRecord {
             epoch: stored.epoch,
             version: stored.version,
             addresses: stored.addresses,
+            instance,
         })
     }
 }

@@ -118,7 +118,7 @@ coded! {
         Changing = "CHANGING",
         /// Out of service: unsubscribed, or its subscription has ended. Nothing of it is lost.
         Stopped = "STOPPED",
-        /// Gone.
+        /// Out of service for good: being removed, or gone.
         Released = "RELEASED",
     }
 }

@@ -8,8 +8,8 @@ use std::{
 use base::{InstanceId, Random, SeededRandom};
 use broker::{
     CreateInstanceError, DeleteInstanceError, GroupSpec, HostError, Instance, InstanceChange,
-    InstanceHost, InstanceSettings, InstanceSpec, Instances, InstancesParts, Router, Series,
-    TopicSpec, UpdateInstanceError,
+    InstanceHost, InstanceSettings, InstanceSpec, InstanceToOpen, Instances, InstancesParts,
+    Router, Series, Serves, TopicSpec, UpdateInstanceError,
 };
 use futures::{executor::block_on, future::BoxFuture};
 use parking_lot::Mutex;
@@ -39,23 +39,23 @@ pub(crate) struct Seen {
 impl InstanceHost for Host {
     fn open(
         &self,
-        id: InstanceId,
-        series: Series,
+        opening: InstanceToOpen,
     ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>> {
         let (metadata, clock) = (self.metadata.clone(), self.clock.clone());
         let refused = std::mem::take(&mut self.seen.lock().refuses);
         if !refused {
-            self.seen.lock().open.insert(id.clone());
+            self.seen.lock().open.insert(opening.id.clone());
         }
         Box::pin(async move {
             if refused {
                 return Err("no room".into());
             }
             let settings = InstanceSettings {
-                series,
+                series: opening.series,
+                has_own_nodes: opening.has_own_nodes,
                 ..InstanceSettings::default()
             };
-            Ok(Instance::open(id, settings, metadata, clock).await?)
+            Ok(Instance::open(opening.id, settings, metadata, clock).await?)
         })
     }
 
@@ -127,6 +127,7 @@ impl Bench {
             default_series: Series::Any,
             series_4_created: true,
             node: None,
+            serves: Serves::default(),
         };
         Self {
             clock,

@@ -13,6 +13,7 @@ mod lite_lag;
 mod lock;
 mod nodes;
 mod offset;
+mod own_nodes;
 mod plans;
 mod quota;
 mod receive;

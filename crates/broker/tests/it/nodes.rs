@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use base::{InstanceId, Random, SeededRandom, ShardId, Timestamp, limits};
 use broker::{
     GroupSpec, Instance, InstanceChange, InstanceSpec, Instances, InstancesParts, JoinError,
-    NodeIdentity, Nodes, NodesParts, Router, Series, TopicSpec,
+    NodeIdentity, Nodes, NodesParts, OpenInstancesError, Router, Series, Serves, TopicSpec,
     access::{Secret, UserChange},
     plan::{Edition, Plan, SubSeries},
 };
@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// What nodes share.
-struct Shared {
-    metadata: Arc<dyn MetadataStore>,
+pub(crate) struct Shared {
+    pub(crate) metadata: Arc<dyn MetadataStore>,
     clock: Arc<TestClock>,
     _folder: TempDir,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, clock) = (
             tempfile::tempdir().expect("the test allows no failure here"),
             TestClock::new(),
@@ -44,14 +44,25 @@ impl Shared {
         }
     }
 
-    fn node(&self, number: u16) -> Node {
+    pub(crate) fn node(&self, number: u16) -> Node {
         self.node_with(number, Vec::new())
     }
 
     /// A node that stores these instances from before.
-    fn node_with(&self, number: u16, strangers: Vec<InstanceId>) -> Node {
+    pub(crate) fn node_with(&self, number: u16, strangers: Vec<InstanceId>) -> Node {
+        let opened = self.open(Some(number), strangers, Serves::Shared);
+        opened.expect("the test allows no failure here")
+    }
+
+    /// A server that opens these instances; without a number one that is no node.
+    pub(crate) fn open(
+        &self,
+        number: Option<u16>,
+        strangers: Vec<InstanceId>,
+        serves: Serves,
+    ) -> Result<Node, OpenInstancesError> {
         let host = Host::new(self.metadata.clone(), self.clock.clone(), strangers);
-        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(number.into()));
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(number.map_or(99, u64::from)));
         let router = Arc::new(Router::default());
         let instances = block_on(Instances::open(InstancesParts {
             metadata: self.metadata.clone(),
@@ -61,18 +72,19 @@ impl Shared {
             random,
             default_series: Series::Any,
             series_4_created: true,
-            node: Some(ShardId::new(number)),
+            node: number.map(ShardId::new),
+            serves,
         }));
-        let instances = instances.expect("the test allows no failure here");
-        Node {
+        let instances = instances?;
+        Ok(Node {
             follow: Box::pin(instances.clone().follow()),
             instances,
             router,
             host,
-        }
+        })
     }
 
-    fn nodes(&self) -> NodesParts {
+    pub(crate) fn nodes(&self) -> NodesParts {
         NodesParts {
             metadata: self.metadata.clone(),
             clock: self.clock.clone(),
@@ -81,16 +93,16 @@ impl Shared {
     }
 }
 
-struct Node {
-    instances: Arc<Instances>,
-    router: Arc<Router>,
-    host: Arc<Host>,
+pub(crate) struct Node {
+    pub(crate) instances: Arc<Instances>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) host: Arc<Host>,
     follow: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 impl Node {
     /// Takes in all that has been told by now.
-    fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         assert!((&mut self.follow).now_or_never().is_none());
     }
 
@@ -296,16 +308,17 @@ fn a_node_that_was_told_too_little_reads_everything_again() {
     assert!(b.default().topic(&topic("newer")).is_some());
 }
 
-fn identity(name: &str, folder: &str, number: Option<u16>) -> NodeIdentity {
+pub(crate) fn identity(name: &str, folder: &str, number: Option<u16>) -> NodeIdentity {
     NodeIdentity {
         name: name.to_owned(),
         folder: folder.to_owned(),
         number: number.map(ShardId::new),
+        instance: None,
     }
 }
 
 fn listed(nodes: &Nodes, with_away: bool) -> Vec<(String, bool)> {
-    let peers = nodes.peers(with_away).into_iter();
+    let peers = nodes.peers(None, with_away).into_iter();
     let peers = peers.map(|peer| (peer.record.addresses.join(","), peer.is_live));
     peers.collect()
 }
@@ -319,7 +332,8 @@ fn nodes_are_seen_while_they_keep_their_lease() {
     };
     let a = join("a", "folder-a", None).unwrap();
     let b = join("b", "folder-b", None).unwrap();
-    assert_eq!((a.number().get(), b.number().get()), (0, 1));
+    let number = |nodes: &Nodes| nodes.number().map(ShardId::get);
+    assert_eq!((number(&a), number(&b)), (Some(0), Some(1)));
     let mut follow = Box::pin(a.follow());
     let mut catch_up = || assert!((&mut follow).now_or_never().is_none());
     catch_up();
@@ -361,7 +375,8 @@ fn nodes_are_seen_while_they_keep_their_lease() {
 
     // With its folder it is who it was.
     let again = join("b", "folder-b", Some(1)).unwrap();
-    assert_eq!((again.number().get(), again.own().epoch), (1, 2));
+    let own = again.own().unwrap();
+    assert_eq!((own.number.get(), own.epoch), (1, 2));
     let taken = join("b", "folder-c", None);
     assert!(matches!(taken, Err(JoinError::NameTaken { .. })));
     let stranger = join("d", "folder-d", Some(4));
@@ -370,5 +385,5 @@ fn nodes_are_seen_while_they_keep_their_lease() {
         join("a b", "x", None),
         Err(JoinError::Name { .. })
     ));
-    assert_eq!(join("c", "folder-c", None).unwrap().number().get(), 2);
+    assert_eq!(number(&join("c", "folder-c", None).unwrap()), Some(2));
 }

@@ -46,6 +46,15 @@ settings! {
         flag: ("node-name", "NAME"),
         restart: true,
     }
+    /// Instance that this server is a node of, by its id: it has the messages of no other. Whoever
+    /// started the instance's nodes says so. It stays with the data folder.
+    node_instance: Option<String> {
+        default: None,
+        shown: "none: this server has all instances that have no nodes of their own",
+        example: "\"rmq-cn-5yd34ft5y02\"",
+        flag: ("node-instance", "ID"),
+        restart: true,
+    }
     /// Seconds after which the others take a node for gone that says nothing. One that stops in
     /// order is gone at once.
     node_lease_seconds: u64 {

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use base::{Clock, ShardId};
-use broker::{Instances, NodeIdentity, Nodes, NodesParts, Router};
+use base::{Clock, InstanceId, ShardId};
+use broker::{Instances, NodeIdentity, Nodes, NodesParts, Router, Serves};
 use gateway::ListenAddress;
 use serde::{Deserialize, Serialize};
 use store::meta::{EtcdMetadata, EtcdOptions, MetadataStore};
@@ -40,7 +40,12 @@ impl Cluster {
         data: &DataFolder,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Option<Self>> {
+        let instance = own_instance(settings)?;
         let Some(etcd) = &settings.etcd else {
+            ensure!(
+                instance.is_none(),
+                "setting `node_instance` is for nodes of a cluster, expected `etcd` with it"
+            );
             let is_node = data.node().context("read which node this is")?.is_some();
             ensure!(
                 !is_node,
@@ -53,18 +58,13 @@ impl Cluster {
             "data folder has metadata of its own, as a server without `etcd` keeps it: a node begins \
              with an empty folder"
         );
-        let options = EtcdOptions {
-            endpoints: etcd.split(',').map(|it| it.trim().to_owned()).collect(),
-            prefix: settings.etcd_prefix.clone(),
-            request_time_max: REQUEST_TIME_MAX,
-        };
-        let metadata = EtcdMetadata::open(options, Arc::clone(clock)).context("setting `etcd`")?;
-        let metadata: Arc<dyn MetadataStore> = metadata;
+        let metadata = shared_metadata(settings, etcd, clock)?;
         let mut stored = identity(settings, data)?;
         let identity = NodeIdentity {
             name: stored.name.clone(),
             folder: stored.folder.clone(),
             number: stored.number.map(ShardId::new),
+            instance,
         };
         let parts = NodesParts {
             metadata: Arc::clone(&metadata),
@@ -73,11 +73,11 @@ impl Cluster {
         };
         let joined = Nodes::join(parts, &identity, env!("CARGO_PKG_VERSION"));
         let nodes = joined.await.context("join cluster")?;
+        let own = nodes.own().context("a node that joins has a number")?;
         if stored.number.is_none() {
-            stored.number = Some(nodes.number().get());
+            stored.number = Some(own.number.get());
             keep(data, &stored)?;
         }
-        let own = nodes.own();
         tracing::info!(node = own.name, number = %own.number, epoch = own.epoch, "joined cluster");
         Ok(Some(Self { metadata, nodes }))
     }
@@ -109,6 +109,33 @@ impl Cluster {
     pub(super) fn follow(instances: Arc<Instances>) {
         tokio::spawn(instances.follow());
     }
+}
+
+/// The metadata that servers with those etcd addresses share.
+pub(super) fn shared_metadata(
+    settings: &Settings,
+    etcd: &str,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn MetadataStore>> {
+    let options = EtcdOptions {
+        endpoints: etcd.split(',').map(|it| it.trim().to_owned()).collect(),
+        prefix: settings.etcd_prefix.clone(),
+        request_time_max: REQUEST_TIME_MAX,
+    };
+    let metadata = EtcdMetadata::open(options, Arc::clone(clock)).context("setting `etcd`")?;
+    Ok(metadata)
+}
+
+/// The one instance that this server is a node of; `None` where it is one of those that others
+/// share.
+pub(super) fn own_instance(settings: &Settings) -> anyhow::Result<Option<InstanceId>> {
+    let id = settings.node_instance.as_deref().map(InstanceId::new);
+    id.transpose().context("setting `node_instance`")
+}
+
+/// Which instances a node opens.
+pub(super) fn serves(settings: &Settings) -> anyhow::Result<Serves> {
+    Ok(own_instance(settings)?.map_or(Serves::Shared, Serves::One))
 }
 
 /// Where clients are told to find this node, the port being that of the first listener.

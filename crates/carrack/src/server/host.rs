@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use base::{Clock, InstanceId, Random, ShardId};
 use broker::{
-    HostError, Instance, InstanceHost, InstanceSettings, Series, Shard, ShardParts, ShardState,
+    HostError, Instance, InstanceHost, InstancePart, InstanceSettings, InstanceToOpen, Shard,
+    ShardParts, ShardState,
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -115,19 +116,19 @@ impl Host {
 impl InstanceHost for Host {
     fn open(
         &self,
-        id: InstanceId,
-        series: Series,
+        opening: InstanceToOpen,
     ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>> {
         let (inner, runtime) = (Arc::clone(&self.inner), self.runtime.clone());
         Box::pin(async move {
             let parts = &inner.parts;
-            let settings = InstanceSettings {
-                series,
-                ..parts.settings.clone()
-            };
+            let part = opening.part;
+            let settings = settings_of(&opening, &parts.settings);
             let (metadata, clock) = (Arc::clone(&parts.metadata), Arc::clone(&parts.clock));
-            let opened = Instance::open(id, settings, metadata, clock);
+            let opened = Instance::open(opening.id, settings, metadata, clock);
             let instance = opened.await.context("read topics and groups")?;
+            if part == InstancePart::Metadata {
+                return Ok(instance);
+            }
             let opening = {
                 let instance = Arc::clone(&instance);
                 move || inner.open_shard(&instance)
@@ -154,6 +155,15 @@ impl InstanceHost for Host {
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         self.runtime.spawn(work);
+    }
+}
+
+/// The settings of an instance, of which some are its own.
+pub(super) fn settings_of(opening: &InstanceToOpen, of_all: &InstanceSettings) -> InstanceSettings {
+    InstanceSettings {
+        series: opening.series,
+        has_own_nodes: opening.has_own_nodes,
+        ..of_all.clone()
     }
 }
 

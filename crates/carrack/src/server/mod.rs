@@ -103,7 +103,8 @@ async fn serve(
 
     let front_settings = FrontSettings {
         advertise: addresses.advertise.clone(),
-        default_instance: InstanceId::default_instance(),
+        default_instance: cluster::own_instance(settings)?
+            .unwrap_or_else(InstanceId::default_instance),
         http_invisible: Duration::from_millis(settings.http_invisible_ms),
         region: settings.region.clone(),
         client_metrics: settings.client_metrics,

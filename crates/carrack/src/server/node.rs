@@ -13,7 +13,7 @@ use store::{
 };
 
 use super::{
-    cluster::Cluster,
+    cluster::{self, Cluster},
     data::DataFolder,
     host::{Host, HostParts, log_options},
     random, series,
@@ -41,7 +41,7 @@ impl Node {
             Some(Cluster { metadata, nodes }) => (metadata, Some(nodes)),
             None => (embedded(&data, &clock)?, None),
         };
-        let number = nodes.as_ref().map(|nodes| nodes.number());
+        let number = nodes.as_ref().and_then(|nodes| nodes.number());
         let state = FjallDatabase::open(&data.state()).context("open state")?;
         let runtime = Some(tokio::runtime::Handle::current());
         let committer = Committer::start("committer", Arc::clone(&clock), runtime);
@@ -68,6 +68,7 @@ impl Node {
             default_series: series(settings.series),
             series_4_created: settings.series_4_created,
             node: number,
+            serves: cluster::serves(settings)?,
         })
         .await?;
         if nodes.is_some() {

@@ -100,6 +100,7 @@ fn record(call: &Call, instance: &Instance) -> InstanceRecord {
         plan: None,
         resource_group: String::new(),
         client_token: String::new(),
+        nodes: 0,
     });
     if record.display_name.is_empty() {
         record.display_name = record.id.to_string();

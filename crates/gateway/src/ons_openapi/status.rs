@@ -312,6 +312,7 @@ fn create_instance_code(error: &CreateInstanceError) -> Code {
         CreateInstanceError::NoSeries
         | CreateInstanceError::Text(_)
         | CreateInstanceError::Plan(_)
+        | CreateInstanceError::Nodes(_)
         | CreateInstanceError::PlanOfSeries { .. }
         | CreateInstanceError::SeriesClosed
         | CreateInstanceError::TooMany { .. }
@@ -326,6 +327,8 @@ fn update_instance_code(error: &UpdateInstanceError) -> Code {
         UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
         UpdateInstanceError::Text(_)
         | UpdateInstanceError::Plan(_)
+        | UpdateInstanceError::Nodes(_)
+        | UpdateInstanceError::Busy { .. }
         | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
@@ -337,6 +340,8 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::NotFound(_) => Code::InstanceNotFound,
         DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
         DeleteInstanceError::Default { .. }
+        | DeleteInstanceError::OwnNodes { .. }
+        | DeleteInstanceError::Busy { .. }
         | DeleteInstanceError::Subscribed { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }

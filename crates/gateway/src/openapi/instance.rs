@@ -41,6 +41,7 @@ pub(super) async fn create(call: &Call) -> Result<Value, Refusal> {
         plan: Some(plan::ordered(call)?),
         resource_group: call.text("resourceGroupId").unwrap_or_default().to_owned(),
         client_token: token.to_owned(),
+        nodes: None,
     };
     let record = call.instances()?.create(spec).await?;
     // A request that was cut short here is completed by the same one again, with its token.

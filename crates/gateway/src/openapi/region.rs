@@ -8,7 +8,7 @@ use super::{call::Call, page::shown_time, status::Refusal};
 /// When the default instance, and with it the server, was made.
 fn made(call: &Call) -> Option<Timestamp> {
     let instances = call.front.instances.as_ref()?;
-    let record = instances.get(&call.front.settings.default_instance);
+    let record = instances.get(call.front.account().ok()?.id());
     Some(record.ok()?.created_at)
 }
 

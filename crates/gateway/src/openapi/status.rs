@@ -318,6 +318,7 @@ fn create_instance_code(error: &CreateInstanceError) -> Code {
         | CreateInstanceError::PlanOfSeries { .. }
         | CreateInstanceError::SeriesClosed
         | CreateInstanceError::Plan(_)
+        | CreateInstanceError::Nodes(_)
         | CreateInstanceError::Text(_)
         | CreateInstanceError::Stopping
         | CreateInstanceError::Host { .. }
@@ -330,6 +331,8 @@ fn update_instance_code(error: &UpdateInstanceError) -> Code {
         UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
         UpdateInstanceError::Text(_)
         | UpdateInstanceError::Plan(_)
+        | UpdateInstanceError::Nodes(_)
+        | UpdateInstanceError::Busy { .. }
         | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
@@ -342,6 +345,8 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
         DeleteInstanceError::Subscribed { .. } => Code::InstanceSubscribed,
         DeleteInstanceError::Default { .. }
+        | DeleteInstanceError::OwnNodes { .. }
+        | DeleteInstanceError::Busy { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }
         | DeleteInstanceError::Metadata { .. } => by_kind(error.kind()),

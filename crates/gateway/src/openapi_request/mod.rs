@@ -122,8 +122,8 @@ pub(crate) fn authenticate(
     request: &Request<'_>,
     taken: Taken,
 ) -> Result<Option<Arc<User>>, SignatureError> {
-    let default = front.router.instance(&front.settings.default_instance)?;
-    let access = default.access();
+    let account = front.account()?;
+    let access = account.access();
     if !is_guarded(front, connection) || !access.is_on() {
         return Ok(None);
     }

@@ -75,6 +75,7 @@ fn create_instance(error: &CreateInstanceError) -> Code {
         CreateInstanceError::NoSeries
         | CreateInstanceError::Text(_)
         | CreateInstanceError::Plan(_)
+        | CreateInstanceError::Nodes(_)
         | CreateInstanceError::PlanOfSeries { .. } => Code::InvalidParameter,
         CreateInstanceError::TooMany { .. } | CreateInstanceError::SeriesClosed => {
             Code::IllegalOperation
@@ -87,9 +88,13 @@ fn create_instance(error: &CreateInstanceError) -> Code {
 fn update_instance(error: &UpdateInstanceError) -> Code {
     match error {
         UpdateInstanceError::NotFound(_) => Code::QueryNotFound,
-        UpdateInstanceError::Text(_) | UpdateInstanceError::Plan(_) => Code::InvalidParameter,
+        UpdateInstanceError::Text(_)
+        | UpdateInstanceError::Plan(_)
+        | UpdateInstanceError::Nodes(_) => Code::InvalidParameter,
         UpdateInstanceError::NoSubscription { .. } => Code::IllegalOperation,
-        UpdateInstanceError::Stopping | UpdateInstanceError::Metadata { .. } => Code::SystemBusy,
+        UpdateInstanceError::Busy { .. }
+        | UpdateInstanceError::Stopping
+        | UpdateInstanceError::Metadata { .. } => Code::SystemBusy,
     }
 }
 
@@ -98,8 +103,11 @@ fn delete_instance(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::NotFound(_) => Code::QueryNotFound,
         DeleteInstanceError::Default { .. }
         | DeleteInstanceError::NotEmpty { .. }
+        | DeleteInstanceError::OwnNodes { .. }
         | DeleteInstanceError::Subscribed { .. } => Code::IllegalOperation,
-        DeleteInstanceError::Stopping | DeleteInstanceError::Metadata { .. } => Code::SystemBusy,
+        DeleteInstanceError::Busy { .. }
+        | DeleteInstanceError::Stopping
+        | DeleteInstanceError::Metadata { .. } => Code::SystemBusy,
         DeleteInstanceError::Host { .. } => Code::SystemError,
     }
 }

@@ -8,7 +8,8 @@ use std::{
 
 use base::{Clock, InstanceId, Random, SeededRandom, ShardId};
 use broker::{
-    HostError, Instance, InstanceHost, InstanceSettings, Series, Shard, ShardParts, ShardState,
+    HostError, Instance, InstanceHost, InstanceSettings, InstanceToOpen, Shard, ShardParts,
+    ShardState,
 };
 use futures::future::BoxFuture;
 use store::{
@@ -60,10 +61,10 @@ impl TestHost {
 impl InstanceHost for TestHost {
     fn open(
         &self,
-        id: InstanceId,
-        series: Series,
+        opening: InstanceToOpen,
     ) -> BoxFuture<'static, Result<Arc<Instance>, HostError>> {
         let own = self.0.clone();
+        let InstanceToOpen { id, series, .. } = opening;
         Box::pin(async move {
             let settings = InstanceSettings {
                 series,

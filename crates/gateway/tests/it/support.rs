@@ -9,7 +9,7 @@ use std::{
 
 use crate::host::{TestHost, open};
 use base::{Clock, InstanceId, SeededRandom, Sleep, Timestamp};
-use broker::{Instance, InstanceSettings, Instances, InstancesParts, Router};
+use broker::{Instance, InstanceSettings, Instances, InstancesParts, Router, Serves};
 use bytes::BytesMut;
 use gateway::{
     Advertise, DiskSpace, Drained, Front, FrontSettings, ListenAddress, Running, Series,
@@ -182,6 +182,7 @@ impl Server {
             default_series: setup.series,
             series_4_created: true,
             node: None,
+            serves: Serves::default(),
         };
         let instances = Instances::open(parts).await.unwrap();
         let default = InstanceId::default_instance();
