@@ -252,8 +252,8 @@ pub enum DeleteInstanceError {
         /// Which.
         instance: InstanceId,
     },
-    /// Something else must be finished before.
-    #[error("instance `{instance}` is {status}: try again later")]
+    /// It is removed only once it is released.
+    #[error("instance `{instance}` is {status}, expected one that is released")]
     Busy {
         /// Which.
         instance: InstanceId,

@@ -1,11 +1,13 @@
 //! Instances with nodes of their own, which a fleet starts and takes out.
 //!
 //! ```text
-//! (nothing) --create--> CREATING --completed--> RUNNING --delete--> RELEASED --remove--> (nothing)
-//!                                                |   ^
-//!                            other count of nodes|   |completed
-//!                                                v   |
-//!                                              CHANGING
+//!                                other count of nodes
+//!                                   +-----------+
+//!                                   |           v
+//! (nothing) --> CREATING --------> RUNNING   CHANGING
+//!                         completed   ^         |
+//!                                     +---------+ completed
+//! any of them --delete--> RELEASED --remove--> (nothing)
 //! ```
 //!
 //! Here the record is written and told; whoever runs the nodes sees by its status what is to be
@@ -23,18 +25,23 @@ use super::{
 use crate::{Instance, plan::InstanceStatus};
 
 impl Instances {
-    /// Says that the nodes of an instance are as its record has it: one that is being created or
-    /// changed is in service then. The same again changes nothing.
+    /// Says that an instance has so many nodes: one that is being created or changed is in service
+    /// then, if that is what its record has. The same again changes nothing.
     pub async fn completed(
         self: &Arc<Self>,
         id: &InstanceId,
+        nodes: u16,
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         use InstanceStatus::{Changing, Creating, Running};
-        if !matches!(self.get(id)?.status, Creating | Changing) {
-            return Ok(self.get(id)?);
+        let is_complete = move |record: &InstanceRecord| {
+            record.nodes == nodes && matches!(record.status, Creating | Changing)
+        };
+        let record = self.get(id)?;
+        if !is_complete(&record) {
+            return Ok(record);
         }
-        self.rework(id, |record| {
-            if matches!(record.status, Creating | Changing) {
+        self.rework(id, move |record| {
+            if is_complete(record) {
                 record.status = Running;
             }
             Ok(())
@@ -83,10 +90,9 @@ impl Instances {
         if !self.parts.serves.is_fleet() {
             return Err(DeleteInstanceError::OwnNodes { instance });
         }
-        match record.status {
-            InstanceStatus::Released => return Ok(true),
-            InstanceStatus::Running | InstanceStatus::Stopped => {}
-            status => return Err(DeleteInstanceError::Busy { instance, status }),
+        // Also one that is being made or changed: if that keeps failing, this is the way out.
+        if record.status == InstanceStatus::Released {
+            return Ok(true);
         }
         let (topics, groups) = self.parts.router.instance(id)?.application_counts();
         if (topics, groups) != (0, 0) {

@@ -57,7 +57,7 @@ pub enum JoinError {
         number: ShardId,
     },
     /// It stored the messages of other instances until now.
-    #[error("node `{name}` is for {known}, expected the same as before and not {asked}")]
+    #[error("node `{name}` is for {known}, expected that as before and not {asked}")]
     Instance {
         /// The name.
         name: String,

@@ -127,11 +127,11 @@ fn an_instance_with_own_nodes_is_made_changed_and_released_in_steps() {
     let id = block_on(fleet.instances.create(ultimate(Some(3)))).unwrap();
     let id = id.id.clone();
     assert_eq!(status(&fleet, &id), (Creating, 3));
-    let busy = block_on(fleet.instances.delete(&id));
-    assert!(matches!(busy, Err(DeleteInstanceError::Busy { .. })));
     let busy = block_on(fleet.instances.update(&id, resized(2)));
     assert!(matches!(busy, Err(UpdateInstanceError::Busy { .. })));
-    block_on(fleet.instances.completed(&id)).unwrap();
+    block_on(fleet.instances.completed(&id, 2)).unwrap();
+    assert_eq!(status(&fleet, &id), (Creating, 3));
+    block_on(fleet.instances.completed(&id, 3)).unwrap();
     assert_eq!(status(&fleet, &id), (Running, 3));
 
     block_on(fleet.instances.update(&id, resized(2))).unwrap();
@@ -139,7 +139,7 @@ fn an_instance_with_own_nodes_is_made_changed_and_released_in_steps() {
     drop(fleet);
     let fleet = shared.open(None, Vec::new(), FLEET).unwrap();
     assert_eq!(status(&fleet, &id), (Changing, 2));
-    block_on(fleet.instances.completed(&id)).unwrap();
+    block_on(fleet.instances.completed(&id, 2)).unwrap();
     block_on(fleet.instances.update(&id, resized(2))).unwrap();
     assert_eq!(status(&fleet, &id), (Running, 2));
     for count in [0, 1, 17] {
@@ -161,7 +161,8 @@ fn an_instance_with_own_nodes_is_made_changed_and_released_in_steps() {
     let refused = block_on(fleet.instances.delete(&id));
     assert!(matches!(refused, Err(DeleteInstanceError::NotEmpty { .. })));
     block_on(instance.delete_topic(&topic("orders"))).unwrap();
-    assert!(block_on(fleet.instances.remove(&id)).is_err());
+    let early = block_on(fleet.instances.remove(&id));
+    assert!(matches!(early, Err(DeleteInstanceError::Busy { .. })));
     block_on(fleet.instances.delete(&id)).unwrap();
     assert_eq!(status(&fleet, &id), (Released, 2));
     // Again, and after a crash.
