@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{admin, bench, config::ServerFlags};
+use crate::{admin, bench, config::ServerFlags, server::fleet::FleetFlags};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     /// Run the server
     #[command(after_long_help = crate::config::server_help())]
     Server(ServerFlags),
+    /// Run a fleet: nodes, the control API of all of them, and an etcd where none is named
+    Fleet(Box<FleetFlags>),
     /// Create, list, describe, change and delete instances
     #[command(subcommand)]
     Instance(admin::InstanceCommand),

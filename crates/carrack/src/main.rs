@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Server(flags) => server::run(&flags),
+        Command::Fleet(flags) => server::fleet::run(&flags),
         Command::Instance(command) => administer(AdminCommand::Instance(command)),
         Command::Usage(options) => administer(AdminCommand::Usage(options)),
         Command::Topic(command) => administer(AdminCommand::Topic(command)),

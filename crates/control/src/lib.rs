@@ -34,7 +34,7 @@ pub use release::{
     TrustedKeys,
 };
 pub use rolling::{Node, NodeError, NodeName, Nodes, RollError, Rollout, Scheduler, UpdateStep};
-pub use supervisor::{NodeCalls, NodeRecord, OwnEtcd, OwnEtcdError, Supervisor};
+pub use supervisor::{NodeCalls, NodeRecord, OwnEtcd, OwnEtcdError, Supervisor, halt};
 pub use update::{
     Due, Operation, Permit, Task, TaskState, UpdateError, UpdateInProgress, UpdateRecord, Updates,
 };

@@ -23,7 +23,7 @@ use std::{
 };
 
 use base::{Clock, InstanceId, stdx::with_causes};
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _, join_all};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use store::meta::{Expected, MetadataError, MetadataStore};
@@ -299,6 +299,24 @@ impl Supervisor {
             healthy: healthy.map_err(|reason| again(name, &reason))?,
         })
     }
+}
+
+/// Stops all nodes whose data is in `folder`, and then the etcd that is there too. What they should
+/// run stays on record, so the next control process starts them again. To be called by who owns
+/// the folder. Returns how many processes were stopped.
+pub async fn halt(folder: &Path, clock: &dyn Clock) -> std::io::Result<usize> {
+    let mut count = 0;
+    for is_etcd in [false, true] {
+        let found = Process::all_in(folder)?.into_iter();
+        let found: Vec<Process> = found
+            .filter(|(name, _)| (name.as_str() == etcd::PROGRAM) == is_etcd)
+            .map(|(_, process)| process)
+            .collect();
+        let stopped = join_all(found.iter().map(|process| process.stop(clock))).await;
+        count += stopped.len();
+        stopped.into_iter().collect::<std::io::Result<()>>()?;
+    }
+    Ok(count)
 }
 
 impl Held {

@@ -65,6 +65,17 @@ macro_rules! settings {
                 },
             )+];
 
+            /// All settings as a file has them.
+            pub(crate) fn table(&self) -> toml::Table {
+                let mut table = toml::Table::new();
+                $(
+                    if let Some(value) = $crate::config::value::Value::to_toml(&self.$name) {
+                        table.insert(stringify!($name).to_owned(), value);
+                    }
+                )+
+                table
+            }
+
             /// Sets the setting of that name; `None` if there is none.
             pub(super) fn set(
                 &mut self,

@@ -224,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_written_as_they_are_read() {
+        let text = "data = '/d'\nlisten = ['0.0.0.0:8081']\nadvertise = 'mq:1'\n\
+             create_automatically = true\nretention_bytes_max = 50_000_000\n\
+             log_format = 'json'\nadmin_access_key = 'a'\nadmin_secret_key = 'b'\n";
+        let settings = from_file(text).unwrap();
+        let table = settings.table();
+        for (name, value) in text.parse::<toml::Table>().unwrap() {
+            assert_eq!(table.get(&name), Some(&value), "{name}");
+        }
+        assert_eq!(table.get("tls_key_file"), None);
+        let again = from_file(&table.to_string()).unwrap();
+        assert_eq!(again.table(), table);
+    }
+
+    #[test]
     fn wrong_values_say_what_is_expected() {
         let message = |text: &str| from_file(text).unwrap_err().to_string();
         assert_eq!(

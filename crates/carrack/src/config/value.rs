@@ -24,6 +24,9 @@ pub(super) trait Value: Sized {
     /// Reads a value from a file.
     fn from_toml(value: &toml::Value) -> Result<Self, String>;
 
+    /// The value as a file has it; `None` where a file says nothing of it.
+    fn to_toml(&self) -> Option<toml::Value>;
+
     /// Reads a value from a flag that was given with each of `texts`.
     fn from_flag(texts: &[String]) -> Result<Self, String> {
         Self::from_text(texts.last().map_or("", String::as_str))
@@ -88,6 +91,10 @@ impl Value for u64 {
     fn number(&self) -> Option<u64> {
         Some(*self)
     }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        i64::try_from(*self).ok().map(toml::Value::Integer)
+    }
 }
 
 impl Value for bool {
@@ -100,6 +107,10 @@ impl Value for bool {
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| wrong::<Self>(value))
+    }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        Some(toml::Value::Boolean(*self))
     }
 }
 
@@ -116,6 +127,10 @@ impl Value for String {
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         Self::from_text(string::<Self>(value)?)
     }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.clone()))
+    }
 }
 
 impl Value for PathBuf {
@@ -130,6 +145,10 @@ impl Value for PathBuf {
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         Self::from_text(string::<Self>(value)?)
+    }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.to_str()?.to_owned()))
     }
 }
 
@@ -161,6 +180,10 @@ impl Value for SecretText {
         let text = value.as_str().ok_or("is no text, expected a text")?;
         Self::from_text(text)
     }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        self.0.to_toml()
+    }
 }
 
 impl Value for Vec<String> {
@@ -181,6 +204,11 @@ impl Value for Vec<String> {
     fn from_flag(texts: &[String]) -> Result<Self, String> {
         Ok(texts.to_vec())
     }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        let items = self.iter().filter_map(Value::to_toml);
+        (!self.is_empty()).then(|| toml::Value::Array(items.collect()))
+    }
 }
 
 impl<V: Value> Value for Option<V> {
@@ -196,6 +224,10 @@ impl<V: Value> Value for Option<V> {
 
     fn number(&self) -> Option<u64> {
         self.as_ref().and_then(V::number)
+    }
+
+    fn to_toml(&self) -> Option<toml::Value> {
+        self.as_ref().and_then(V::to_toml)
     }
 }
 
@@ -228,6 +260,13 @@ macro_rules! choice {
 
             fn from_toml(value: &toml::Value) -> Result<Self, String> {
                 string::<Self>(value)?.parse()
+            }
+
+            fn to_toml(&self) -> Option<toml::Value> {
+                let word = match self {
+                    $(Self::$variant => $word,)+
+                };
+                Some(toml::Value::String(word.to_owned()))
             }
         }
     };

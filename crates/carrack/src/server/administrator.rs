@@ -32,11 +32,12 @@ impl MadeUp {
     }
 }
 
-/// Makes the administrator of the settings if it is not there. Where there is none and access is
-/// controlled, makes one up and returns its keys.
+/// Makes the administrator of the settings if it is not there. Where there is none and one is
+/// needed, makes one up and returns its keys.
 pub(super) async fn ensure(
     settings: &Settings,
     router: &Router,
+    is_needed: bool,
 ) -> Result<Option<MadeUp>, Failure> {
     let instance = router
         .instance(&InstanceId::default_instance())
@@ -65,7 +66,7 @@ pub(super) async fn ensure(
             return Err(Failure::Usage(anyhow::anyhow!(one)));
         }
     }
-    if !settings.access_control || access.has_administrator() {
+    if !is_needed || access.has_administrator() {
         return Ok(None);
     }
     let made_up = make_up().context("read random keys")?;

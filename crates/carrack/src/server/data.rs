@@ -9,6 +9,7 @@
 //! instances/<id>/shard-<n>/     the log of a shard
 //! tls/                          the certificate made on the first start
 //! node                          who this is among the nodes of a cluster, instead of metadata/
+//! fleet                         a fleet has the folder (`fleet/mod.rs`), and no server
 //! ```
 
 use std::{
@@ -35,6 +36,10 @@ const FORMAT_FILE_NEW: &str = "format.new";
 /// Name of the file that says which node of a cluster this is, and while it is being written.
 const NODE_FILE: &str = "node";
 const NODE_FILE_NEW: &str = "node.new";
+
+/// Name of the file that says that a fleet has the folder, and while it is being written.
+const FLEET_FILE: &str = "fleet";
+const FLEET_FILE_NEW: &str = "fleet.new";
 
 /// What a fresh folder may hold besides nothing: ours, and what file systems put there.
 const ALLOWED: [&str; 3] = [LOCK_FILE, FORMAT_FILE_NEW, "lost+found"];
@@ -68,6 +73,19 @@ pub(crate) enum DataError {
         /// Its format.
         found: String,
     },
+    /// A fleet has it, or a server.
+    #[error(
+        "data folder `{}` is that of a {has}, expected that of a {expected}",
+        folder.display()
+    )]
+    OtherUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it.
+        has: &'static str,
+        /// Who wants it.
+        expected: &'static str,
+    },
     /// An update was finalised that an older release cannot go back behind.
     #[error(transparent)]
     Raised(#[from] DataVersionError),
@@ -97,6 +115,39 @@ pub(super) struct DataFolder {
 impl DataFolder {
     /// Takes the folder for a server of version `own`, making it first if it is not there.
     pub(super) fn open(path: &Path, own: Version) -> Result<Self, DataError> {
+        let data = Self::take(path, own)?;
+        if path.join(FLEET_FILE).exists() {
+            return Err(DataError::OtherUse {
+                folder: path.to_owned(),
+                has: "fleet",
+                expected: "server",
+            });
+        }
+        Ok(data)
+    }
+
+    /// Takes the folder for a fleet of version `own`, making it first if it is not there.
+    pub(super) fn open_fleet(path: &Path, own: Version) -> Result<Self, DataError> {
+        let data = Self::take(path, own)?;
+        if path.join(FLEET_FILE).exists() {
+            return Ok(data);
+        }
+        if data.metadata().exists() || path.join(NODE_FILE).exists() {
+            return Err(DataError::OtherUse {
+                folder: path.to_owned(),
+                has: "server",
+                expected: "fleet",
+            });
+        }
+        let marked = replace(path, FLEET_FILE, FLEET_FILE_NEW, b"");
+        marked.map_err(|source| DataError::Disk {
+            folder: path.to_owned(),
+            source,
+        })?;
+        Ok(data)
+    }
+
+    fn take(path: &Path, own: Version) -> Result<Self, DataError> {
         let lock = FolderLock::acquire(path)?;
         check_data_version(path, own)?;
         let failed = |source| DataError::Disk {
@@ -231,6 +282,25 @@ mod tests {
         };
         assert!(error.to_string().contains("5.0-rmq-20230411"), "{error}");
         DataFolder::open(folder.path(), newer).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_a_fleet_is_none_of_a_server_nor_the_other_way_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let (fleet, server) = (folder.path().join("fleet"), folder.path().join("server"));
+        for _ in 0..2 {
+            drop(DataFolder::open_fleet(&fleet, own()).unwrap());
+        }
+        fs::create_dir_all(DataFolder::open(&server, own()).unwrap().metadata()).unwrap();
+        for (refused, what) in [
+            (DataFolder::open(&fleet, own()), "that of a fleet"),
+            (DataFolder::open_fleet(&server, own()), "that of a server"),
+        ] {
+            let Err(error) = refused else {
+                panic!("it was taken");
+            };
+            assert!(error.to_string().contains(what), "{error}");
+        }
     }
 
     #[test]

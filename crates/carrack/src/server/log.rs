@@ -10,8 +10,8 @@ use tracing_subscriber::{
 use crate::config::{LogFormat, LogLevel};
 
 /// Crates of this project. What libraries have to say matters only when something is wrong.
-const OWN: [&str; 7] = [
-    "base", "broker", "carrack", "client", "gateway", "store", "wire",
+const OWN: [&str; 8] = [
+    "base", "broker", "carrack", "client", "control", "gateway", "store", "wire",
 ];
 
 /// Writes log lines from now on. What is returned changes how many.

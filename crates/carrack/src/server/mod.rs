@@ -6,6 +6,7 @@ mod administrator;
 mod clock;
 mod cluster;
 mod data;
+pub(crate) mod fleet;
 mod host;
 mod log;
 mod node;
@@ -48,19 +49,21 @@ pub(crate) fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let change_log_level = log::start(settings.log_level, settings.log_format);
     raise_open_files_limit();
 
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.worker_threads {
-        runtime.worker_threads(usize::try_from(threads).unwrap_or(1));
-    }
-    let runtime = runtime
-        .enable_all()
-        .thread_name("worker")
-        .build()
-        .context("start threads")?;
+    let runtime = runtime(&settings)?;
     let served = runtime.block_on(serve(&settings, addresses, spans, change_log_level));
     // Reads of the disk that are still under way serve nobody any more.
     runtime.shutdown_background();
     served
+}
+
+/// The threads that serve requests.
+fn runtime(settings: &Settings) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = settings.worker_threads {
+        runtime.worker_threads(usize::try_from(threads).unwrap_or(1));
+    }
+    let runtime = runtime.enable_all().thread_name("worker").build();
+    runtime.context("start threads")
 }
 
 /// Raises the number of open files to what the system allows this process: each connection is one,
@@ -98,18 +101,10 @@ async fn serve(
         addresses.are_all_loopback(),
     )
     .await?;
-    let made_up = administrator::ensure(settings, &node.router()).await?;
+    let made_up = administrator::ensure(settings, &node.router(), settings.access_control).await?;
     let upkeep = Upkeep::start(&node, settings, Arc::clone(&clock))?;
 
-    let front_settings = FrontSettings {
-        advertise: addresses.advertise.clone(),
-        default_instance: cluster::own_instance(settings)?
-            .unwrap_or_else(InstanceId::default_instance),
-        http_invisible: Duration::from_millis(settings.http_invisible_ms),
-        region: settings.region.clone(),
-        client_metrics: settings.client_metrics,
-        message_trace: settings.message_trace,
-    };
+    let front_settings = front_settings(settings, &addresses)?;
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
     let front = front.with_instances(node.instances());
     let front = front.with_nodes(node.nodes());
@@ -175,6 +170,19 @@ async fn serve(
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");
     Ok(())
+}
+
+/// What front ends are set to.
+fn front_settings(settings: &Settings, addresses: &Addresses) -> anyhow::Result<FrontSettings> {
+    Ok(FrontSettings {
+        advertise: addresses.advertise.clone(),
+        default_instance: cluster::own_instance(settings)?
+            .unwrap_or_else(InstanceId::default_instance),
+        http_invisible: Duration::from_millis(settings.http_invisible_ms),
+        region: settings.region.clone(),
+        client_metrics: settings.client_metrics,
+        message_trace: settings.message_trace,
+    })
 }
 
 fn series(name: SeriesName) -> Series {

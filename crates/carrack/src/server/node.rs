@@ -121,7 +121,7 @@ fn embedded(data: &DataFolder, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn
 }
 
 /// What every instance is set to; its series is its own.
-fn instance_settings(
+pub(super) fn instance_settings(
     settings: &Settings,
     is_loopback_only: bool,
 ) -> anyhow::Result<InstanceSettings> {

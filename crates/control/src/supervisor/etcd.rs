@@ -20,7 +20,7 @@ use super::process::{Launch, Process};
 use crate::{NodeName, Version};
 
 /// Its program, where there is one.
-const PROGRAM: &str = "etcd";
+pub(super) const PROGRAM: &str = "etcd";
 
 const PORTS_FILE: &str = "ports";
 const PORTS_FILE_NEW: &str = "ports.new";
@@ -216,7 +216,11 @@ mod tests {
         assert!(!second.keep_running(&RealClock).await.unwrap());
         second.stop(&RealClock).await.unwrap();
         assert!(second.keep_running(&RealClock).await.unwrap());
-        second.stop(&RealClock).await.unwrap();
+        assert_eq!(
+            super::super::halt(folder.path(), &RealClock).await.unwrap(),
+            1
+        );
+        assert!(Process::find(&first.name, &data).unwrap().is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::fd::OwnedFd,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -76,6 +76,24 @@ impl Process {
             }
         }
         Ok(None)
+    }
+
+    /// All processes whose folders are in `folder`, with their names.
+    pub(super) fn all_in(folder: &Path) -> io::Result<Vec<(NodeName, Self)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let file_name = entry?.file_name();
+            let number = file_name.to_str().and_then(|name| name.parse().ok());
+            let Some((name, own)) = number.and_then(node_of) else {
+                continue;
+            };
+            if own.starts_with(folder)
+                && let Some(process) = Self::find(&name, &own)?
+            {
+                found.push((name, process));
+            }
+        }
+        Ok(found)
     }
 
     /// What it runs.
@@ -188,16 +206,28 @@ fn marker(name: &NodeName, folder: &Path) -> String {
 
 /// The version that a process was started with, if it is the node's.
 fn version_of(pid: Pid, marker: &str) -> Option<Version> {
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).ok()?;
-    let value = |name: &str| {
-        let mut variables = environment.split(|byte| *byte == 0);
-        variables.find_map(|variable| {
-            let value = variable.strip_prefix(name.as_bytes())?;
-            str::from_utf8(value.strip_prefix(b"=")?).ok()
-        })
-    };
-    if value(NODE_VARIABLE)? != marker {
+    let environment = environment(pid.as_raw_pid())?;
+    if value(&environment, NODE_VARIABLE)? != marker {
         return None;
     }
-    value(VERSION_VARIABLE)?.parse().ok()
+    value(&environment, VERSION_VARIABLE)?.parse().ok()
+}
+
+/// The node and the folder whose process that is.
+fn node_of(pid: i32) -> Option<(NodeName, PathBuf)> {
+    let environment = environment(pid)?;
+    let (name, folder) = value(&environment, NODE_VARIABLE)?.split_once('@')?;
+    Some((NodeName::new(name), folder.into()))
+}
+
+fn environment(pid: i32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
+fn value<'a>(environment: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.find_map(|variable| {
+        let value = variable.strip_prefix(name.as_bytes())?;
+        str::from_utf8(value.strip_prefix(b"=")?).ok()
+    })
 }

@@ -190,6 +190,7 @@ async fn a_node_outlives_the_control_process_and_is_found_by_the_next() {
     let process = world.process().unwrap();
     // Asked again, it leaves the process alone.
     first.start(&node, version(OLD)).await.unwrap();
+    assert!(first.remove(&node).await.unwrap_err().again);
     drop(first);
 
     let second = world.open().await;
@@ -214,6 +215,12 @@ async fn a_node_outlives_the_control_process_and_is_found_by_the_next() {
     second.stop(&node).await.unwrap();
     let output = fs::read_to_string(world.folder.path().join("log/n0.log")).unwrap();
     assert!(output.contains("started"), "{output:?}");
+    second.start(&node, version(NEW)).await.unwrap();
+    assert_eq!(halt(world.folder.path(), &*world.clock).await.unwrap(), 1);
+    for _ in 0..2 {
+        second.remove(&node).await.unwrap();
+    }
+    assert!(second.node(&node).is_none() && world.open().await.nodes().is_empty());
 }
 
 #[tokio::test]
