@@ -349,6 +349,10 @@ pub const OPENAPI_QUERY_BYTES_MAX: usize = 24 * 1024;
 /// Largest form body of a request of the OpenAPI, which holds what else is in the query.
 pub const OPENAPI_BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Largest answer of the OpenAPI that one of our own processes reads from another: the longest are
+/// pages of messages, whose bodies are not in them.
+pub const OPENAPI_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Most parameters of a request of the OpenAPI: fifty resources and twenty tags have 90.
 pub const OPENAPI_PARAMETERS_MAX: usize = 256;
 

@@ -31,6 +31,15 @@ pub(crate) enum Command {
     /// Create, list, describe, change and delete instances
     #[command(subcommand)]
     Instance(admin::InstanceCommand),
+    /// Publish releases at a fleet, and list them
+    #[command(subcommand)]
+    Release(admin::ReleaseCommand),
+    /// List, describe and reschedule updates of instances with nodes of their own
+    #[command(subcommand)]
+    Update(admin::UpdateCommand),
+    /// Show and change when updates of an instance may begin
+    #[command(subcommand)]
+    UpdateWindow(admin::UpdateWindowCommand),
     /// Show what instances with an edition used, by the hour, as CSV
     Usage(admin::UsageOptions),
     /// Create, list, describe and delete topics
@@ -110,6 +119,20 @@ pub(crate) struct ServerOptions {
     /// Instance of the topics and groups [default: the server's default instance]
     #[arg(long, value_name = "ID")]
     pub(crate) instance: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+}
+
+/// Which fleet a command on releases and updates talks to, as whom, and how it answers.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Server and output")]
+pub(crate) struct FleetOptions {
+    /// Fleet to talk to
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+    pub(crate) server: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) keys: Keys,
 }

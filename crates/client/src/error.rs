@@ -66,6 +66,20 @@ pub enum ClientError {
         /// The server's words.
         remark: String,
     },
+    /// The server said no over the OpenAPI.
+    #[error("{address} refused {request} with {code} ({status}): {remark}")]
+    RefusedOpenApi {
+        /// The server.
+        address: String,
+        /// What was asked.
+        request: &'static str,
+        /// The status of the answer.
+        status: u16,
+        /// The API's name for the reason.
+        code: String,
+        /// The server's words.
+        remark: String,
+    },
     /// The server answered with something that the protocol does not provide for.
     #[error("{address} answered {request} with {reason}")]
     Answer {
@@ -97,6 +111,7 @@ impl ClientError {
             | Self::Closed { .. } => true,
             Self::Refused { .. }
             | Self::RefusedGrpc { .. }
+            | Self::RefusedOpenApi { .. }
             | Self::Answer { .. }
             | Self::Request { .. } => false,
         }

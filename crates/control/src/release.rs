@@ -8,9 +8,10 @@
 //! | file `incoming` there | one that is being published; remains of a crash are overwritten |
 //!
 //! A binary is checked before it is kept: its signature (minisign, prehashed) must be by a key that
-//! the operator trusts, or, where none was named, that the first release came with; and the version that it says of itself must be the release's. It is signed
-//! for all of its bytes, so one that was cut off or changed is refused. What is checked is our own
-//! copy, never a file that somebody may still write to. A release is never changed or withdrawn.
+//! the operator trusts, or, where none was named, that the first release came with; and the version
+//! that it says of itself must be the release's. It is signed for all of its bytes, so one that was
+//! cut off or changed is refused. What is checked is our own copy, never a file that somebody may
+//! still write to. A release is never changed or withdrawn.
 
 mod binary_version;
 mod errors;

@@ -241,7 +241,8 @@ impl UpdateRecord {
         self.open.as_ref().filter(running)
     }
 
-    fn check_managed(&self) -> Result<(), UpdateError> {
+    /// Checks that there may be tasks.
+    pub fn check_managed(&self) -> Result<(), UpdateError> {
         if self.managed {
             return Ok(());
         }

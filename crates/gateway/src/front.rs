@@ -188,6 +188,8 @@ pub struct Front {
     pub nodes: Option<Arc<Nodes>>,
     /// Releases and updates; `None` where nodes are not run from here.
     pub control: Option<Arc<Control>>,
+    /// What operators are told that this process is.
+    pub(crate) version: String,
     /// Which requests of the OpenAPI have been made.
     pub(crate) openapi_nonces: Nonces,
     /// Queries for traces that the OpenAPI was asked.
@@ -221,6 +223,7 @@ impl Front {
             instances: None,
             nodes: None,
             control: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             openapi_nonces: Nonces::default(),
             openapi_trace_queries: TraceQueries::default(),
             log_level: OnceLock::new(),
@@ -254,6 +257,13 @@ impl Front {
     #[must_use]
     pub fn with_nodes(mut self, nodes: Option<Arc<Nodes>>) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// Has operators told which version this process is.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
         self
     }
 

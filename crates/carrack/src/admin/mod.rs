@@ -2,20 +2,24 @@
 //! running server.
 //!
 //! They speak Remoting's administration codes, so they work against Apache RocketMQ as well, except
-//! for what that does not have.
+//! for what that does not have. Releases and updates are asked for over the OpenAPI.
 
 mod acl;
+mod fleet;
 mod group;
 mod instance;
 mod message;
 mod plan;
 mod policy;
+mod release;
 mod reset_offset;
 mod servers;
 mod show;
 mod time;
 mod topic;
 mod trace;
+mod update;
+mod update_window;
 mod usage;
 mod user;
 
@@ -24,8 +28,11 @@ pub(crate) use group::GroupCommand;
 pub(crate) use instance::InstanceCommand;
 pub(crate) use message::MessageCommand;
 pub(crate) use policy::PolicyCommand;
+pub(crate) use release::ReleaseCommand;
 pub(crate) use show::{facts, json, print};
 pub(crate) use topic::TopicCommand;
+pub(crate) use update::UpdateCommand;
+pub(crate) use update_window::UpdateWindowCommand;
 pub(crate) use usage::UsageOptions;
 pub(crate) use user::{UserCommand, make_up};
 
@@ -39,6 +46,12 @@ pub(crate) enum AdminCommand {
     Group(GroupCommand),
     /// On instances.
     Instance(InstanceCommand),
+    /// On releases.
+    Release(ReleaseCommand),
+    /// On updates.
+    Update(UpdateCommand),
+    /// On maintenance windows.
+    UpdateWindow(UpdateWindowCommand),
     /// On what instances used.
     Usage(UsageOptions),
     /// On messages.
@@ -57,6 +70,9 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
         AdminCommand::Topic(command) => topic::run(command).await,
         AdminCommand::Group(command) => group::run(command).await,
         AdminCommand::Instance(command) => instance::run(command).await,
+        AdminCommand::Release(command) => release::run(command).await,
+        AdminCommand::Update(command) => update::run(command).await,
+        AdminCommand::UpdateWindow(command) => update_window::run(command).await,
         AdminCommand::Usage(options) => usage::run(options).await,
         AdminCommand::Message(command) => message::run(command).await,
         AdminCommand::User(command) => user::run(command).await,

@@ -23,9 +23,10 @@ use gateway::{DiskSpace, Front, FrontSettings, Series, Surroundings, TlsSetup};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use self::clock::SystemClock;
 use self::{
-    addresses::Addresses, clock::SystemClock, cluster::Cluster, data::DataFolder, node::Node,
-    spans::Endpoint, upkeep::Upkeep,
+    addresses::Addresses, cluster::Cluster, data::DataFolder, node::Node, spans::Endpoint,
+    upkeep::Upkeep,
 };
 use crate::{
     admin,
@@ -108,6 +109,7 @@ async fn serve(
     let front = Front::new(node.router(), Arc::clone(&clock), front_settings);
     let front = front.with_instances(node.instances());
     let front = front.with_nodes(node.nodes());
+    let front = front.with_version(version::VERSION);
     let mut front = front.with_surroundings(surroundings(settings));
     let mut exporter = None;
     if let Some(endpoint) = spans {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker::{Instance, InstanceChange, InstanceRecord, InstanceSpec, Series, plan::PlanChange};
+use control::Operation as Change;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     page::Page,
     plan,
     region::zone,
+    release,
     status::Refusal,
     tags,
     text::{has_part, remark},
@@ -104,10 +106,21 @@ fn listed(call: &Call, instance: &Instance, record: &InstanceRecord) -> Value {
         "topicCount": topics,
         "userId": call.account(),
     });
+    shown["software"] = release::software(call, instance);
+    if is_updating(call, record) {
+        shown["status"] = "CHANGING".into();
+    }
     if let Some(plan) = &record.plan {
         put(&mut shown, plan::listed(plan));
     }
     shown
+}
+
+/// Whether nodes of the instance are restarted with a newer version now.
+fn is_updating(call: &Call, record: &InstanceRecord) -> bool {
+    let control = call.front.control.as_ref();
+    let updates = control.and_then(|control| control.updates().describe(&record.id).ok());
+    updates.is_some_and(|updates| updates.running().is_some())
 }
 
 /// GetInstance.
@@ -139,7 +152,6 @@ pub(super) async fn get(call: &Call) -> Result<Value, Refusal> {
         "username": default.map(|user| user.name()).unwrap_or_default(),
     });
     shown["networkInfo"] = network;
-    shown["software"] = json!({ "softwareVersion": env!("CARGO_PKG_VERSION") });
     Ok(shown)
 }
 
@@ -179,6 +191,10 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
         false => None,
     };
     let plan = plan::change(call)?;
+    let _permit = match changes_size(&plan) {
+        true => call.permit(Change::ChangeSpecification).await?,
+        false => None,
+    };
     let change = InstanceChange {
         display_name: instance_name(call)?,
         remark: remark(call)?,
@@ -191,6 +207,16 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
         instance.access().set_whitelist(whitelist).await?;
     }
     Ok(json!(true))
+}
+
+/// Whether a change of a plan is one of what the instance can do, and not only of who may use it.
+fn changes_size(plan: &PlanChange) -> bool {
+    let access = PlanChange {
+        acl_types: plan.acl_types.clone(),
+        default_vpc_auth_free: plan.default_vpc_auth_free,
+        ..PlanChange::default()
+    };
+    *plan != access
 }
 
 /// DeleteInstance.

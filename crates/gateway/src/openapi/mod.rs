@@ -24,6 +24,7 @@ mod page;
 mod parameter;
 mod plan;
 mod region;
+mod release;
 mod route;
 mod status;
 mod subscription;
@@ -31,6 +32,8 @@ mod tags;
 mod text;
 mod topic;
 mod trace;
+mod update_task;
+mod update_window;
 mod verify;
 
 use std::sync::Arc;
@@ -165,6 +168,10 @@ where
     let call = Call::new(front, connection, route.operation, values, user);
     access::check(&call)?;
     call.check_instance()?;
+    let _permit = match route.operation.blocked_as {
+        Some(change) => call.permit(change).await?,
+        None => None,
+    };
     (route.operation.run)(&call).await
 }
 

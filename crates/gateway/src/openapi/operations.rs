@@ -1,8 +1,10 @@
 //! The table of operations: what each is called, where it is, which parameters it has, what it
 //! answers, and what carries it out.
 //!
-//! Source: the models of `alibabacloud-rocketmq20220801` 5.1.0 for Python.
+//! Source: the models of `alibabacloud-rocketmq20220801` 5.1.0 for Python. Releases and updates,
+//! for which the service has no operations, are our own.
 
+use control::Operation as Change;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -11,9 +13,9 @@ use super::{
     call::Call,
     client, group, instance, ip_whitelist, lag, message_query, metric,
     parameter::{Kind, Parameter, Place},
-    region,
+    region, release,
     status::Refusal,
-    subscription, tags, topic, trace, verify,
+    subscription, tags, topic, trace, update_task, update_window, verify,
 };
 
 /// What a permission for an operation is about.
@@ -64,13 +66,15 @@ pub(super) struct Operation {
     pub(super) subject: Subject,
     pub(super) answers: Answers,
     pub(super) parameters: &'static [Parameter],
+    /// What an update of the instance takes it for and has refused; `None` if it may go on.
+    pub(super) blocked_as: Option<Change>,
     pub(super) run: fn(&Call) -> BoxFuture<'_, Result<Value, Refusal>>,
 }
 
 macro_rules! operations {
     ($($about:literal { $($name:ident: $method:ident $path:literal
         ($($place:ident $parameter:literal: $kind:ident $($required:ident)?),* $(,)?)
-        $subject:ident $answers:ident => $run:path;)* })*) => {
+        $subject:ident $answers:ident => $run:path $(, blocked as $change:ident)?;)* })*) => {
         /// All operations.
         pub(super) static OPERATIONS: &[Operation] = &[$($(Operation {
             name: stringify!($name),
@@ -85,9 +89,12 @@ macro_rules! operations {
                 place: operations!(@place $place),
                 is_required: operations!(@required $($required)?),
             }),*],
+            blocked_as: operations!(@change $($change)?),
             run: |call| Box::pin($run(call)),
         },)*)*];
     };
+    (@change) => { None };
+    (@change $change:ident) => { Some(Change::$change) };
     (@required) => { false };
     (@required required) => { true };
     (@place query) => { Place::Query };
@@ -137,7 +144,7 @@ operations! {
             body "productInfo.sendReceiveRatio": Number, body "productInfo.traceOn": Boolean,
             body "remark": Text,
         ) Instance Done => instance::update;
-        DeleteInstance: DELETE "/instances/{instanceId}" () Instance Done => instance::delete;
+        DeleteInstance: DELETE "/instances/{instanceId}" () Instance Done => instance::delete, blocked as DeleteInstance;
     }
     "Regions and zones" {
         ListRegions: GET "/regions" () Account List => region::list;
@@ -147,7 +154,7 @@ operations! {
         CreateTopic: POST "/instances/{instanceId}/topics/{topicName}" (
             body "liteTopicExpiration": Integer, body "maxSendTps": Integer,
             body "messageType": Text required, body "remark": Text,
-        ) Topic Done => topic::create;
+        ) Topic Done => topic::create, blocked as CreateTopic;
         GetTopic: GET "/instances/{instanceId}/topics/{topicName}" () Topic Object => topic::get;
         ListTopics: GET "/instances/{instanceId}/topics" (
             query "filter": Text, query "messageTypes": Texts, query "pageNumber": Integer,
@@ -155,9 +162,9 @@ operations! {
         ) Instance Page => topic::list;
         UpdateTopic: PATCH "/instances/{instanceId}/topics/{topicName}" (
             body "liteTopicExpiration": Integer, body "maxSendTps": Integer, body "remark": Text,
-        ) Topic Done => topic::update;
+        ) Topic Done => topic::update, blocked as UpdateTopic;
         DeleteTopic: DELETE "/instances/{instanceId}/topics/{topicName}" ()
-            Topic Done => topic::delete;
+            Topic Done => topic::delete, blocked as DeleteTopic;
         ListTopicSubscriptions: GET "/instances/{instanceId}/topics/{topicName}/subscriptions" ()
             Topic List => subscription::of_topic;
     }
@@ -170,7 +177,7 @@ operations! {
             body "deliveryOrderType": Text required, body "exclusive": Boolean,
             body "maxReceiveTps": Integer, body "messageModel": Text, body "remark": Text,
             body "topicName": Text,
-        ) Group Done => group::create;
+        ) Group Done => group::create, blocked as CreateGroup;
         GetConsumerGroup: GET "/instances/{instanceId}/consumerGroups/{consumerGroupId}" ()
             Group Object => group::get;
         ListConsumerGroups: GET "/instances/{instanceId}/consumerGroups" (
@@ -182,9 +189,9 @@ operations! {
             body "consumeRetryPolicy.maxRetryTimes": Integer,
             body "consumeRetryPolicy.retryPolicy": Text required,
             body "deliveryOrderType": Text, body "maxReceiveTps": Integer, body "remark": Text,
-        ) Group Done => group::update;
+        ) Group Done => group::update, blocked as UpdateGroup;
         DeleteConsumerGroup: DELETE "/instances/{instanceId}/consumerGroups/{consumerGroupId}" ()
-            Group Done => group::delete;
+            Group Done => group::delete, blocked as DeleteGroup;
         GetConsumerGroupLag: GET "/instances/{instanceId}/consumerGroups/{consumerGroupId}/lag" (
             query "liteTopicName": Text, query "topicName": Text,
         ) Group Object => lag::get;
@@ -305,6 +312,32 @@ operations! {
             query "regionId": Text required, query "resourceGroupId": Text required,
             query "resourceId": Text required, query "resourceType": Text required,
         ) Tagged Done => tags::change_resource_group;
+    }
+    "Releases and updates" {
+        PublishRelease: POST "/releases" (
+            body "binary": Text required, body "key": Text, body "notes": Text,
+            body "releasedOn": Text, body "signature": Text required,
+            body "version": Text required,
+        ) Account Object => release::publish;
+        ListReleases: GET "/releases" (query "pageNumber": Integer, query "pageSize": Integer)
+            Account Page => release::list;
+        GetInstanceVersion: GET "/instances/{instanceId}/version" ()
+            Instance Object => release::of_instance;
+        ListUpdateTasks: GET "/updateTasks" (
+            query "instanceId": Text, query "overdue": Boolean, query "pageNumber": Integer,
+            query "pageSize": Integer, query "statuses": Texts,
+        ) Instance Page => update_task::list;
+        GetUpdateTask: GET "/instances/{instanceId}/updateTasks/{taskId}" ()
+            Instance Object => update_task::get;
+        RescheduleUpdateTask: PATCH "/instances/{instanceId}/updateTasks/{taskId}"
+            (body "scheduledTime": Text required) Instance Object => update_task::reschedule;
+        CancelUpdateTask: DELETE "/instances/{instanceId}/updateTasks/{taskId}" ()
+            Instance Done => update_task::cancel;
+        GetMaintenanceWindow: GET "/instances/{instanceId}/maintenanceWindow" ()
+            Instance Object => update_window::get;
+        UpdateMaintenanceWindow: PATCH "/instances/{instanceId}/maintenanceWindow"
+            (body "maintainTime": Text, body "timeZone": Text)
+            Instance Object => update_window::set;
     }
     "Metrics" {
         ListMetricMeta: GET "/monitor/metrics/meta"

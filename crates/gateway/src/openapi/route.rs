@@ -9,7 +9,7 @@ use super::{
 };
 
 /// What paths of this API begin with.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 11] = [
     "/instances",
     "/regions",
     "/zones",
@@ -19,6 +19,8 @@ const ROOTS: [&str; 9] = [
     "/api/v1",
     "/disaster_recovery",
     "/migrations",
+    "/releases",
+    "/updateTasks",
 ];
 
 /// What the API of the service has besides and this server has not.

@@ -14,6 +14,7 @@ use broker::{
     access::{AccessError, PolicyError, SourceError},
     plan::PlanError,
 };
+use control::{AnnounceError, PublishError, UpdateError, UpdateInProgress};
 use store::log::AppendError;
 use wire::openapi::ParameterError;
 
@@ -71,6 +72,18 @@ http_codes! {
     InstanceNotEmpty = "Instance.NotEmpty", CONFLICT;
     /// An instance is deleted only when nobody pays for it.
     InstanceSubscribed = "Instance.Subscribed", CONFLICT;
+    /// An instance stays as it is while it is updated.
+    InstanceUpdating = "Instance.Updating", CONFLICT;
+    /// Only instances of the ultimate edition have updates of their own.
+    InstanceNotManaged = "Instance.NoVersionManagement", BAD_REQUEST;
+    /// There is no such task.
+    UpdateTaskNotFound = "UpdateTask.NotFound", NOT_FOUND;
+    /// The task is past that, or cannot be cancelled.
+    UpdateTaskState = "UpdateTask.InvalidStatus", CONFLICT;
+    /// There is such a release already.
+    ReleaseExisted = "Release.Existed", CONFLICT;
+    /// The binary is not what its signature, or the release, says.
+    ReleaseRefused = "Release.Invalid", BAD_REQUEST;
     /// As many as there may be.
     InstanceQuota = "Instance.QuotaExceeded", FORBIDDEN;
     /// There is no such topic.
@@ -353,6 +366,53 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
     }
 }
 
+fn update_in_progress_code(_: &UpdateInProgress) -> Code {
+    Code::InstanceUpdating
+}
+
+fn update_code(error: &UpdateError) -> Code {
+    match error {
+        // The instance is there; what is not is its version management.
+        UpdateError::NotFound { .. } | UpdateError::NotManaged { .. } => Code::InstanceNotManaged,
+        UpdateError::NoTask { .. } => Code::UpdateTaskNotFound,
+        UpdateError::WrongState { .. }
+        | UpdateError::NotCancellable { .. }
+        | UpdateError::NotDue { .. } => Code::UpdateTaskState,
+        UpdateError::InProgress(error) => update_in_progress_code(error),
+        UpdateError::TimeOutOfBounds { .. }
+        | UpdateError::AlreadyRegistered { .. }
+        | UpdateError::NoWayBack { .. } => Code::InvalidParameter,
+        UpdateError::Busy { .. } | UpdateError::Metadata(_) => Code::ServiceUnavailable,
+    }
+}
+
+fn publish_code(error: &PublishError) -> Code {
+    match error {
+        PublishError::AlreadyPublished { .. } => Code::ReleaseExisted,
+        PublishError::SignatureFormat { .. }
+        | PublishError::WrongSignature { .. }
+        | PublishError::UnknownKey { .. }
+        | PublishError::Key(_)
+        | PublishError::NoKey
+        | PublishError::KeyNotTrusted { .. }
+        | PublishError::VersionDiffers { .. }
+        | PublishError::NoVersion { .. }
+        | PublishError::Unreadable { .. }
+        | PublishError::TooLarge { .. } => Code::ReleaseRefused,
+        PublishError::TooMany { .. } => Code::QuotaExceeded,
+        PublishError::NotesTooLong { .. } => Code::InvalidParameter,
+        PublishError::Metadata(_) | PublishError::Stopping => Code::ServiceUnavailable,
+        PublishError::Disk { .. } => Code::InternalError,
+    }
+}
+
+fn announce_code(error: &AnnounceError) -> Code {
+    match error {
+        AnnounceError::Publish(error) => publish_code(error),
+        AnnounceError::Tasks { source, .. } => update_code(source),
+    }
+}
+
 fn access_code(error: &AccessError) -> Code {
     match error {
         AccessError::Exists => Code::AccountExisted,
@@ -412,6 +472,9 @@ refusals! {
     SendError => send_code;
     ResetOffsetError => reset_offset_code;
     AskMemberError => ask_member_code;
+    UpdateInProgress => update_in_progress_code;
+    UpdateError => update_code;
+    AnnounceError => announce_code;
     AccessError => access_code;
     PlanError => plan_code;
     PolicyError => policy_code;

@@ -4,6 +4,7 @@
 
 mod access;
 mod calendar;
+mod control;
 mod door;
 mod drain;
 mod grpc_v1;

@@ -114,6 +114,8 @@ pub(crate) struct Setup {
     pub(crate) series: Series,
     /// Instances besides the default one, which get no shard.
     pub(crate) instances: Vec<&'static str>,
+    /// Whether there are releases and updates, though no nodes.
+    pub(crate) control: bool,
 }
 
 impl Default for Setup {
@@ -127,6 +129,7 @@ impl Default for Setup {
             spans: None,
             series: Series::Any,
             instances: Vec::new(),
+            control: false,
         }
     }
 }
@@ -216,6 +219,10 @@ impl Server {
             .with_surroundings(surroundings);
         if let Some(out) = setup.spans {
             front = front.with_spans(100, out);
+        }
+        if setup.control {
+            let control = crate::control::open(folder.path(), test_clock.clone()).await;
+            front = front.with_control(control);
         }
         let front = Arc::new(front);
         let listen = ListenAddress {

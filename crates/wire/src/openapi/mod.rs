@@ -33,6 +33,13 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
+/// A text as it stands in a path or a query, and as both signatures want it.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_escaped(&mut out, text);
+    out
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }

@@ -1,6 +1,8 @@
 //! The OpenAPI of the 5.x series over real sockets. What the released clients do is checked with
 //! them (`conformance/openapi-python`); here is what they would not do.
 
+mod updates;
+
 use broker::{Series, access::SourceRange};
 use serde_json::{Value, json};
 
