@@ -144,7 +144,8 @@ operations! {
             body "productInfo.sendReceiveRatio": Number, body "productInfo.traceOn": Boolean,
             body "remark": Text,
         ) Instance Done => instance::update;
-        DeleteInstance: DELETE "/instances/{instanceId}" () Instance Done => instance::delete, blocked as DeleteInstance;
+        DeleteInstance: DELETE "/instances/{instanceId}" ()
+            Instance Done => instance::delete, blocked as DeleteInstance;
     }
     "Regions and zones" {
         ListRegions: GET "/regions" () Account List => region::list;
