@@ -100,7 +100,7 @@ impl OpenApiClient {
             request: call.operation,
             reason,
         };
-        let request = self.request(call).map_err(|reason| wrong(reason))?;
+        let request = self.request(call).map_err(wrong)?;
         let answer = exchange(&self.address, request, call.operation, ANSWER_WAIT).await?;
         let status = answer.status();
         let document = serde_json::from_slice::<Value>(answer.body());
