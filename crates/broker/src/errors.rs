@@ -34,6 +34,16 @@ pub struct QueueNotFound {
     pub last: QueueId,
 }
 
+/// Topics and groups of the instance stay as they are for now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("instance `{instance}` is locked: {reason}")]
+pub struct InstanceLocked {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Why.
+    pub reason: String,
+}
+
 /// There is no such instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("instance `{instance}` not found")]

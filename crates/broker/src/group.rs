@@ -6,7 +6,7 @@ use base::{ErrorKind, GroupId, GroupName, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
 
-use crate::{Description, RequestMode};
+use crate::{Description, InstanceLocked, RequestMode};
 
 /// When a message that failed is delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +177,9 @@ pub enum CreateGroupError {
         /// The limit.
         max: usize,
     },
+    /// Groups stay as they are for now.
+    #[error(transparent)]
+    Locked(#[from] InstanceLocked),
     /// The instance has as many groups as it may.
     #[error("instance has {count} groups, limit {limit}")]
     TooMany {
@@ -202,7 +205,7 @@ impl CreateGroupError {
         match self {
             Self::Attempts { .. } | Self::Name { .. } => ErrorKind::Request,
             Self::TooMany { .. } => ErrorKind::Limit,
-            Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Locked(_) | Self::Metadata { .. } => ErrorKind::Retry,
         }
     }
 }

@@ -16,9 +16,14 @@ use tokio::sync::oneshot;
 
 use crate::{
     AskError, ClientAnswer, ClientCommand, ClientQuestion, CreateGroupError, CreateTopicError,
-    DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceMetrics, OpenShardError,
-    RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic, TopicSpec,
-    access::Access, clients::Clients, metadata::Catalogue, rates::Rates, wait,
+    DeleteTopicError, Group, GroupSpec, Heartbeat, HeartbeatError, InstanceLocked, InstanceMetrics,
+    OpenShardError, RegisteredClient, SendError, Series, Shard, ShardParts, Subscription, Topic,
+    TopicSpec,
+    access::Access,
+    clients::Clients,
+    metadata::{Catalogue, is_application_topic},
+    rates::Rates,
+    wait,
 };
 
 /// What an operator sets for an instance.
@@ -78,6 +83,8 @@ pub struct Instance {
     shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
     pub(crate) rates: Mutex<Rates>,
     writes_offered: AtomicBool,
+    /// Why topics and groups stay as they are, if they do.
+    lock: RwLock<Option<String>>,
 }
 
 impl Instance {
@@ -101,6 +108,7 @@ impl Instance {
             clock,
             shards,
             writes_offered: AtomicBool::new(true),
+            lock: RwLock::default(),
         }))
     }
 
@@ -187,11 +195,15 @@ impl Instance {
     /// Creates a topic, or changes one to be as `spec` says. The same again succeeds. A type once
     /// declared stays; a spec without one leaves it as it is.
     pub async fn create_topic(&self, spec: TopicSpec) -> Result<Arc<Topic>, CreateTopicError> {
+        if is_application_topic(&spec.name) {
+            self.check_lock()?;
+        }
         self.catalogue.create_topic(spec).await
     }
 
     /// Deletes a topic and its messages.
     pub async fn delete_topic(&self, name: &TopicName) -> Result<(), DeleteTopicError> {
+        self.check_lock()?;
         let _change = self.catalogue.change().await;
         let topic = self.catalogue.known_topic(name)?;
         self.catalogue
@@ -216,6 +228,7 @@ impl Instance {
     /// Creates a group, or changes one to be as `spec` says. The same again succeeds. Its consumers
     /// hear of a change.
     pub async fn create_group(&self, spec: GroupSpec) -> Result<Arc<Group>, CreateGroupError> {
+        self.check_lock()?;
         let before = self.catalogue.group(&spec.name);
         let group = self.catalogue.create_group(spec).await?;
         if before.is_some_and(|before| before.spec != group.spec) {
@@ -234,6 +247,7 @@ impl Instance {
 
     /// Deletes a group with its offsets and receipts. `false` if there is none.
     pub async fn delete_group(&self, name: &GroupName) -> Result<bool, CreateGroupError> {
+        self.check_lock()?;
         let _change = self.catalogue.change().await;
         let Some(group) = self.catalogue.group(name) else {
             return Ok(false);
@@ -407,6 +421,24 @@ impl Instance {
     /// Makes routes offer queues to write to, or not.
     pub fn offer_writes(&self, offered: bool) {
         self.writes_offered.store(offered, Ordering::Relaxed);
+    }
+
+    /// Has administrators leave topics and groups as they are from now on, for that reason, or
+    /// lets them change them again. What comes into being by itself still does.
+    pub fn lock(&self, reason: Option<String>) {
+        if *self.lock.read() != reason {
+            *self.lock.write() = reason;
+        }
+    }
+
+    pub(crate) fn check_lock(&self) -> Result<(), InstanceLocked> {
+        match &*self.lock.read() {
+            None => Ok(()),
+            Some(reason) => Err(InstanceLocked {
+                instance: self.id().clone(),
+                reason: reason.clone(),
+            }),
+        }
     }
 
     /// What the instance counts.

@@ -103,7 +103,9 @@ pub use dead_letters::DeadLetterError;
 pub use describe::{Description, GroupProtocol};
 pub use due_time::DueTimeError;
 pub use end_transaction::{EndTransactionError, EndTransactionRequest, Resolution};
-pub use errors::{GroupNotFound, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound};
+pub use errors::{
+    GroupNotFound, InstanceLocked, InstanceNotFound, QueueNotFound, ShardNotHere, TopicNotFound,
+};
 pub use filter::{Filter, FilterError, SqlError, SqlFilter};
 pub use find::shown_id;
 pub use forward_to_dead_letter::ForwardToDeadLetterError;
@@ -122,7 +124,10 @@ pub use lite_topic::LiteTopicQuota;
 pub use lock::LockError;
 pub use message::{Message, MessageType};
 pub use metrics::{GroupMetrics, InstanceMetrics, TopicMetrics};
-pub use nodes::{JoinError, NodeIdentity, NodeRecord, Nodes, NodesParts, Peer};
+pub use nodes::{
+    JoinError, NodeIdentity, NodeRecord, NodeState, NodeWish, Nodes, NodesParts, Peer,
+    RemoveNodeError,
+};
 pub use offset::{OffsetError, QueueEntry, QueueRange, TimeBoundary};
 pub use progress::{Progress, ProgressError, ProgressOf};
 pub use pull::{PullError, PullOutcome, PullRequest, Pulled};

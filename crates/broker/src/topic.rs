@@ -6,7 +6,7 @@ use base::{ErrorKind, QueueId, TopicId, TopicName, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::MetadataError;
 
-use crate::{Description, MessageType, QueueNotFound, TopicNotFound, lite_topic};
+use crate::{Description, InstanceLocked, MessageType, QueueNotFound, TopicNotFound, lite_topic};
 
 /// The kind of messages that a topic was declared to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,6 +98,12 @@ impl Permission {
     /// RocketMQ's bits.
     pub const fn bits(self) -> u8 {
         self.0
+    }
+
+    /// The same, for deliveries alone.
+    #[must_use]
+    pub const fn without_writes(self) -> Self {
+        Self(self.0 & Self::READ)
     }
 
     /// Whether messages are handed out.
@@ -250,6 +256,9 @@ pub enum CreateTopicError {
         /// The type asked for.
         asked: &'static str,
     },
+    /// Topics stay as they are for now.
+    #[error(transparent)]
+    Locked(#[from] InstanceLocked),
     /// The instance has as many topics as it may.
     #[error("instance has {count} topics, limit {limit}")]
     TooMany {
@@ -278,7 +287,7 @@ impl CreateTopicError {
             | Self::Shrink { .. }
             | Self::OtherType { .. } => ErrorKind::Request,
             Self::TooMany { .. } => ErrorKind::Limit,
-            Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Locked(_) | Self::Metadata { .. } => ErrorKind::Retry,
         }
     }
 }
@@ -289,6 +298,9 @@ pub enum DeleteTopicError {
     /// There is none of that name.
     #[error(transparent)]
     TopicNotFound(#[from] TopicNotFound),
+    /// Topics stay as they are for now.
+    #[error(transparent)]
+    Locked(#[from] InstanceLocked),
     /// The metadata store did not take it.
     #[error("delete topic `{topic}`")]
     Metadata {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use base::ShardId;
-use broker::{Instance, Peer, Topic, TopicType};
+use broker::{Instance, Peer, Permission, Topic, TopicType};
 
 use crate::{
     ConnectionInfo, Front,
@@ -19,11 +19,24 @@ pub(crate) struct ShardPlace {
     pub(crate) broker: String,
     /// Where clients find it.
     pub(crate) address: AdvertisedAddress,
+    /// Whether producers are to send there.
+    pub(crate) takes_sends: bool,
+}
+
+impl ShardPlace {
+    /// What its queues of a topic with that permission are offered for.
+    pub(crate) fn offered(&self, permission: Permission) -> Permission {
+        match self.takes_sends {
+            true => permission,
+            false => permission.without_writes(),
+        }
+    }
 }
 
 /// The shards of an instance for a client of `connection`, by number.
 ///
-/// This node is not listed while it stops and another one is there. A node that has just gone is
+/// A node that is to be sent nothing is listed for what it has, and takes what is sent to it all
+/// the same. This node is not listed while it stops and another one is there. A node that has just gone is
 /// listed for topics whose senders choose the queue by a message group: their choice must not
 /// change while it restarts, and what they send meanwhile fails and is tried again.
 pub(crate) fn shard_places(
@@ -32,10 +45,11 @@ pub(crate) fn shard_places(
     instance: &Instance,
     topic: Option<&Topic>,
 ) -> Vec<ShardPlace> {
-    let place = |shard, address| ShardPlace {
+    let place = |shard, address, takes_sends| ShardPlace {
         shard,
         broker: broker_name(instance.id(), shard),
         address,
+        takes_sends,
     };
     let is_fifo = topic.is_some_and(|topic| topic.spec.topic_type == Some(TopicType::Fifo));
     let has_own_nodes = instance.settings().has_own_nodes;
@@ -43,13 +57,23 @@ pub(crate) fn shard_places(
     let peers = front.nodes.as_ref().map(|nodes| nodes.peers(of, is_fifo));
     let peers = peers.into_iter().flatten().filter_map(|peer| {
         let address = address_of(&peer)?;
-        Some(place(peer.record.number, address))
+        Some(place(peer.record.number, address, peer.wish.sends))
     });
     let mut places: Vec<ShardPlace> = peers.collect();
     if places.is_empty() || is_fifo || !front.drain.is_draining() {
         let here = instance.shards().into_iter();
-        places.extend(here.map(|shard| place(shard.id(), front.advertised(connection))));
+        let nodes = front.nodes.as_ref();
+        let takes_sends = nodes.is_none_or(|nodes| nodes.own_wish().sends);
+        let here = here.map(|shard| {
+            let address = front.advertised(connection);
+            place(shard.id(), address, takes_sends)
+        });
+        places.extend(here);
         places.sort_by_key(|place| place.shard);
+    }
+    // Better one that is about to go than none.
+    if is_fifo || !places.iter().any(|place| place.takes_sends) {
+        places.iter_mut().for_each(|place| place.takes_sends = true);
     }
     places
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::{Instance, Topic};
+use broker::{Instance, Permission, Topic};
 use wire::remoting::{
     body::{BrokerData, QueueData, TopicRouteData},
     header::permission,
@@ -34,7 +34,7 @@ pub(crate) fn topic_route(
     let is_own = |place: &ShardPlace| instance.shard(place.shard).is_some();
     let queues = places.iter().map(|place| QueueData {
         broker_name: place.broker.clone(),
-        permission: if is_own(place) { own_bits } else { bits },
+        permission: offered(place, if is_own(place) { own_bits } else { bits }),
         read_queue_count: count,
         write_queue_count: count,
         topic_sys_flag: 0,
@@ -45,6 +45,13 @@ pub(crate) fn topic_route(
         filter_server_table: BTreeMap::new(),
         order_configuration: order,
     }
+}
+
+/// The bits that a place's queues are offered with; others than those of a permission stay.
+fn offered(place: &ShardPlace, bits: i32) -> i32 {
+    let all = Permission::READ_WRITE;
+    let withheld = all.bits() & !place.offered(all).bits();
+    bits & !i32::from(withheld)
 }
 
 /// The instance's shards as brokers.

@@ -5,7 +5,7 @@ use store::meta::MetadataError;
 
 use super::HostError;
 use crate::{
-    InstanceNotFound, Series,
+    InstanceLocked, InstanceNotFound, Series,
     plan::{InstanceStatus, PlanError},
 };
 
@@ -182,6 +182,9 @@ pub enum UpdateInstanceError {
     /// It does not get that many nodes.
     #[error(transparent)]
     Nodes(#[from] OwnNodesError),
+    /// It stays as it is for now.
+    #[error(transparent)]
+    Locked(#[from] InstanceLocked),
     /// Something else must be finished before.
     #[error("instance `{instance}` is {status}, expected {expected}: try again later")]
     Busy {
@@ -219,7 +222,9 @@ impl UpdateInstanceError {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Text(_) | Self::NoSubscription { .. } | Self::Nodes(_) => ErrorKind::Request,
             Self::Plan(error) => error.kind(),
-            Self::Busy { .. } | Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Busy { .. } | Self::Locked(_) | Self::Stopping | Self::Metadata { .. } => {
+                ErrorKind::Retry
+            }
         }
     }
 }
@@ -252,6 +257,9 @@ pub enum DeleteInstanceError {
         /// Which.
         instance: InstanceId,
     },
+    /// It stays as it is for now.
+    #[error(transparent)]
+    Locked(#[from] InstanceLocked),
     /// It is removed only once it is released.
     #[error("instance `{instance}` is {status}, expected one that is released")]
     Busy {
@@ -301,7 +309,9 @@ impl DeleteInstanceError {
             | Self::NotEmpty { .. }
             | Self::OwnNodes { .. }
             | Self::Subscribed { .. } => ErrorKind::Request,
-            Self::Busy { .. } | Self::Stopping | Self::Metadata { .. } => ErrorKind::Retry,
+            Self::Busy { .. } | Self::Locked(_) | Self::Stopping | Self::Metadata { .. } => {
+                ErrorKind::Retry
+            }
             Self::Host { .. } => ErrorKind::Fault,
         }
     }

@@ -357,6 +357,11 @@ impl Instances {
     ) -> Result<Arc<InstanceRecord>, UpdateInstanceError> {
         let _change = self.changes.lock().await;
         let before = self.get(id)?;
+        let plan = change.plan.as_ref();
+        let is_resized = plan.is_some_and(|it| it.specification.is_some() || it.capacity.is_some());
+        if is_resized || change.nodes.is_some() {
+            self.check_lock(id)?;
+        }
         let nodes = change.nodes;
         let mut record = InstanceRecord::clone(&before).changed(change)?;
         if let Some(nodes) = nodes {

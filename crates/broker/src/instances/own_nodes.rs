@@ -22,7 +22,7 @@ use super::{
     CreateInstanceError, DeleteInstanceError, HostError, ID_ATTEMPTS, InstanceRecord,
     InstanceToOpen, Instances, OwnNodesError, Phase, UpdateInstanceError, id, serves,
 };
-use crate::{Instance, plan::InstanceStatus};
+use crate::{Instance, InstanceLocked, plan::InstanceStatus};
 
 impl Instances {
     /// Says that an instance has so many nodes: one that is being created or changed is in service
@@ -94,6 +94,7 @@ impl Instances {
         if record.status == InstanceStatus::Released {
             return Ok(true);
         }
+        self.check_lock(id)?;
         let (topics, groups) = self.parts.router.instance(id)?.application_counts();
         if (topics, groups) != (0, 0) {
             return Err(DeleteInstanceError::NotEmpty {
@@ -114,6 +115,12 @@ impl Instances {
                 source: error.into(),
             }),
         }
+    }
+
+    /// Fails while an instance stays as it is.
+    pub(super) fn check_lock(&self, id: &InstanceId) -> Result<(), InstanceLocked> {
+        let instance = self.parts.router.instance(id);
+        instance.map_or(Ok(()), |instance| instance.check_lock())
     }
 
     /// Gives an instance another count of nodes.

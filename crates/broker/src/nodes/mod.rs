@@ -4,7 +4,8 @@
 //! | key | value |
 //! | --- | --- |
 //! | `nodes/known/<name>` | JSON ([`NodeRecord`]): what stays while a node is away |
-//! | `nodes/live/<number>` | the node's name, under its lease |
+//! | `nodes/live/<number>` | JSON ([`NodeState`]): what it says of itself, under its lease |
+//! | `nodes/wanted/<name>` | JSON ([`NodeWish`]), where it is wished to do anything but the usual |
 //! | `nodes/last-number` | the number that was given out last |
 //!
 //! A node has a number that nobody else ever gets. It is that of its shard in every instance, so
@@ -15,8 +16,10 @@
 //! No node ever takes over another's shards, so a node whose lease has ended because the metadata
 //! store is away goes on; it and the others keep the routes that they knew last.
 
+mod act;
 mod claim;
 mod record;
+mod wish;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,11 +33,13 @@ use tokio::sync::watch;
 pub use self::{
     claim::{JoinError, NodeIdentity},
     record::NodeRecord,
+    wish::{NodeState, NodeWish, RemoveNodeError},
 };
 use crate::metadata::unreadable;
 
 const KNOWN: &str = "nodes/known/";
 const LIVE: &str = "nodes/live/";
+const WANTED: &str = "nodes/wanted/";
 const NODES: &str = "nodes/";
 
 /// Time before the store is asked again when it could not be.
@@ -59,7 +64,11 @@ pub struct Nodes {
     table: RwLock<BTreeMap<ShardId, Known>>,
     /// How often nodes have come or gone.
     changes: watch::Sender<u64>,
+    /// How often anything of nodes has changed.
+    looks: watch::Sender<u64>,
     lease: Mutex<Option<LeaseId>>,
+    /// What was told of this node under that lease.
+    told: Mutex<Option<NodeState>>,
 }
 
 struct Known {
@@ -67,6 +76,8 @@ struct Known {
     is_live: bool,
     /// When it was last seen to be there, on the monotonic clock.
     seen: Duration,
+    wish: NodeWish,
+    state: Option<NodeState>,
 }
 
 impl Known {
@@ -74,6 +85,8 @@ impl Known {
         Peer {
             record: Arc::clone(&self.record),
             is_live: self.is_live,
+            wish: self.wish.clone(),
+            state: self.state.clone(),
         }
     }
 }
@@ -85,6 +98,10 @@ pub struct Peer {
     pub record: Arc<NodeRecord>,
     /// Whether it is there now.
     pub is_live: bool,
+    /// What it is wished to do.
+    pub wish: NodeWish,
+    /// What it says of itself while it is there.
+    pub state: Option<NodeState>,
 }
 
 impl Nodes {
@@ -117,7 +134,9 @@ impl Nodes {
             own,
             table: RwLock::default(),
             changes: watch::Sender::new(0),
+            looks: watch::Sender::new(0),
             lease: Mutex::default(),
+            told: Mutex::default(),
         };
         nodes.read().await?;
         Ok(Arc::new(nodes))
@@ -244,9 +263,15 @@ impl Nodes {
         let metadata = &self.parts.metadata;
         let lease = metadata.grant_lease(self.parts.lease).await?;
         let key = format!("{LIVE}{}", own.number);
-        let name = Bytes::copy_from_slice(own.name.as_bytes());
-        self.put(&key, name, Some(lease)).await?;
+        let state = self.told.lock().clone().unwrap_or_else(|| NodeState {
+            name: own.name.clone(),
+            sends: self.own_wish().sends,
+            ..NodeState::default()
+        });
+        let value = serde_json::to_vec(&state).expect("plain data becomes JSON");
+        self.put(&key, value.into(), Some(lease)).await?;
         *self.lease.lock() = Some(lease);
+        *self.told.lock() = Some(state);
         Ok(())
     }
 
@@ -278,16 +303,29 @@ impl Nodes {
     async fn read(&self) -> Result<Revision, MetadataError> {
         let (entries, revision) = self.parts.metadata.range(NODES).await?;
         let now = self.parts.clock.elapsed();
-        let live: Vec<ShardId> = entries.iter().filter_map(live_number).collect();
+        let live = entries.iter().filter_map(|entry| {
+            let number = live_number(entry)?;
+            Some((number, wish::read_state(entry)))
+        });
+        let live: BTreeMap<ShardId, Option<NodeState>> = live.collect();
+        let mut wishes = BTreeMap::new();
+        for entry in &entries {
+            if let Some(name) = entry.key.strip_prefix(WANTED) {
+                wishes.insert(name, wish::read_wish(entry)?);
+            }
+        }
         let mut found = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.key.starts_with(KNOWN)) {
             let record = NodeRecord::read(&entry.key[KNOWN.len()..], &entry.value);
             let record = record.map_err(|reason| unreadable(entry, reason))?;
-            let is_live = live.contains(&record.number);
+            let state = live.get(&record.number);
+            let wish = wishes.get(record.name.as_str());
             let known = Known {
                 record: Arc::new(record),
-                is_live,
+                is_live: state.is_some(),
                 seen: now,
+                wish: wish.cloned().unwrap_or_default(),
+                state: state.cloned().flatten(),
             };
             found.insert(known.record.number, known);
         }
@@ -310,6 +348,8 @@ impl Nodes {
         }
         *table = found;
         drop(table);
+        self.looks
+            .send_modify(|count| *count = count.wrapping_add(1));
         if has_changed {
             self.changes
                 .send_modify(|count| *count = count.wrapping_add(1));

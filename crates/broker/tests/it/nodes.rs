@@ -24,7 +24,7 @@ use crate::{
 /// What nodes share.
 pub(crate) struct Shared {
     pub(crate) metadata: Arc<dyn MetadataStore>,
-    clock: Arc<TestClock>,
+    pub(crate) clock: Arc<TestClock>,
     _folder: TempDir,
 }
 

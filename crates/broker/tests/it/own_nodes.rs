@@ -1,17 +1,20 @@
 //! Instances with nodes of their own: what of them is open where, and their life at a fleet.
 
+use std::time::Duration;
+
 use base::InstanceId;
 use broker::{
-    CreateInstanceError, DeleteInstanceError, InstanceChange, InstanceSpec, JoinError, Nodes,
-    OpenInstancesError, OwnNodesError, Series, Serves, TopicSpec, UpdateInstanceError,
+    CreateInstanceError, DeleteInstanceError, DeleteTopicError, GroupSpec, InstanceChange,
+    InstanceSpec, JoinError, NodeWish, Nodes, OpenInstancesError, OwnNodesError, RemoveNodeError,
+    Series, Serves, TopicSpec, UpdateInstanceError,
     access::{Secret, UserChange},
     plan::{Edition, InstanceStatus, Plan, SubSeries},
 };
-use futures::executor::block_on;
+use futures::{FutureExt as _, executor::block_on};
 
 use crate::{
     nodes::{Node, Shared, identity},
-    support::topic,
+    support::{group, topic},
 };
 
 const FLEET: Serves = Serves::Metadata { own_nodes: 2 };
@@ -254,4 +257,108 @@ fn routes_list_the_nodes_of_the_instance() {
         join("shared", Some(&own)),
         Err(JoinError::Instance { .. })
     ));
+}
+
+#[test]
+fn a_node_does_as_it_is_wished_says_so_and_is_taken_out() {
+    let shared = Shared::new();
+    let at_fleet = fleet(&shared);
+    let own = block_on(at_fleet.instances.create(ultimate(None))).unwrap();
+    let own = own.id.clone();
+    let instance = Some(own.clone());
+    let who = |number| broker::NodeIdentity {
+        instance: instance.clone(),
+        ..identity("a", "folder", number)
+    };
+    let join = |number| block_on(Nodes::join(shared.nodes(), &who(number), "1.0.0"));
+    let nodes = join(None).unwrap();
+    block_on(nodes.announce(vec!["a:1".to_owned()])).unwrap();
+    let serves = Serves::One(own.clone());
+    let node = shared.open(Some(0), Vec::new(), serves).unwrap();
+    let fleet = block_on(Nodes::look_on(shared.nodes())).unwrap();
+    let mut follow = (Box::pin(nodes.follow()), Box::pin(fleet.follow()));
+    let mut act = (
+        Box::pin(nodes.act(&node.router)),
+        Box::pin(fleet.act(&at_fleet.router)),
+    );
+    let mut go_on = || {
+        for _ in 0..3 {
+            assert!((&mut follow.0).now_or_never().is_none());
+            assert!((&mut act.0).now_or_never().is_none());
+            assert!((&mut follow.1).now_or_never().is_none());
+            assert!((&mut act.1).now_or_never().is_none());
+        }
+    };
+    let state = || fleet.all()[0].state.clone().unwrap();
+    go_on();
+    assert!(state().sends && state().healthy && state().lock.is_none());
+    assert_eq!(state().instance, Some(own.to_string()));
+
+    let task = "task 7 updates it";
+    let lock = |wish: &mut NodeWish| wish.lock = Some(task.to_owned());
+    block_on(fleet.wish("a", lock)).unwrap();
+    go_on();
+    assert_eq!(state().lock.as_deref(), Some(task));
+    let orders = || TopicSpec::new(topic("orders"), 1);
+    for router in [&node.router, &at_fleet.router] {
+        let instance = router.instance(&own).unwrap();
+        let refused = block_on(instance.create_topic(orders())).unwrap_err();
+        assert!(refused.to_string().contains(task), "{refused}");
+        let billing = GroupSpec::new(group("billing"));
+        assert!(block_on(instance.create_group(billing)).is_err());
+        assert!(block_on(instance.delete_group(&group("billing"))).is_err());
+        let refused = block_on(instance.delete_topic(&topic("orders"))).unwrap_err();
+        assert!(matches!(refused, DeleteTopicError::Locked(_)));
+        // What comes into being by itself does so still.
+        block_on(instance.retry_topic(&group("billing"))).unwrap();
+    }
+    assert!(matches!(
+        block_on(at_fleet.instances.delete(&own)),
+        Err(DeleteInstanceError::Locked(_))
+    ));
+    assert!(matches!(
+        block_on(at_fleet.instances.update(&own, resized(3))),
+        Err(UpdateInstanceError::Locked(_))
+    ));
+    let renamed = InstanceChange {
+        remark: Some("for the shop".to_owned()),
+        ..InstanceChange::default()
+    };
+    block_on(at_fleet.instances.update(&own, renamed)).unwrap();
+
+    // A restart finds the wish before anybody can ask for anything.
+    let again = join(Some(0)).unwrap();
+    let router = node.router.clone();
+    let instance = router.instance(&own).unwrap();
+    instance.lock(None);
+    again.apply(&router);
+    assert!(block_on(instance.create_topic(orders())).is_err());
+    drop(again);
+    block_on(fleet.wish("a", |wish| wish.lock = None)).unwrap();
+    go_on();
+    block_on(instance.create_topic(orders())).unwrap();
+
+    let refused = block_on(fleet.remove("a", false));
+    assert!(matches!(refused, Err(RemoveNodeError::NotDrained { .. })));
+    block_on(fleet.wish("a", |wish| wish.sends = false)).unwrap();
+    go_on();
+    assert!(!state().sends && !state().quiet);
+    let refused = block_on(fleet.remove("a", false));
+    assert!(matches!(refused, Err(RemoveNodeError::Unknown { .. })));
+    shared.clock.advance(Duration::from_secs(1));
+    go_on();
+    assert_eq!((state().quiet, state().unconsumed), (true, Some(0)));
+    assert!(nodes.taken_out().now_or_never().is_none());
+    block_on(fleet.remove("a", false)).unwrap();
+    let gone = block_on(fleet.remove("a", false));
+    assert!(matches!(gone, Err(RemoveNodeError::NotFound { .. })));
+    go_on();
+    assert!(nodes.taken_out().now_or_never().is_some());
+    assert!(matches!(join(Some(0)), Err(JoinError::Unknown { .. })));
+    assert!(
+        block_on(shared.metadata.range("nodes/wanted/"))
+            .unwrap()
+            .0
+            .is_empty()
+    );
 }

@@ -94,6 +94,8 @@ impl Cluster {
         tokio::spawn(async move { staying.stay().await });
         let following = Arc::clone(nodes);
         tokio::spawn(async move { following.follow().await });
+        let acting = (Arc::clone(nodes), Arc::clone(&router));
+        tokio::spawn(async move { acting.0.act(&acting.1).await });
         let mut changes = nodes.changes();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -108,6 +110,14 @@ impl Cluster {
     /// Takes in what others change in the metadata from now on.
     pub(super) fn follow(instances: Arc<Instances>) {
         tokio::spawn(instances.follow());
+    }
+}
+
+/// Completes when this node is taken out of its cluster for good; never where it is in none.
+pub(super) async fn taken_out(nodes: Option<&Nodes>) {
+    match nodes {
+        Some(nodes) => nodes.taken_out().await,
+        None => std::future::pending().await,
     }
 }
 

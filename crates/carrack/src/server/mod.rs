@@ -150,7 +150,11 @@ async fn serve(
         admin::print(&made_up.announcement())?;
     }
 
-    let signal = stop.first().await;
+    let nodes = node.nodes();
+    let signal = tokio::select! {
+        signal = stop.first() => signal,
+        () = cluster::taken_out(nodes.as_deref()) => "taken out of the cluster",
+    };
     tracing::info!(signal, "stopping; a second signal ends the process at once");
     stop.exit_at_the_next();
     if let Some(nodes) = node.nodes() {

@@ -71,7 +71,9 @@ impl Node {
             serves: cluster::serves(settings)?,
         })
         .await?;
-        if nodes.is_some() {
+        if let Some(nodes) = &nodes {
+            // Before anybody can ask for anything that is not to be done.
+            nodes.apply(&router);
             Cluster::follow(Arc::clone(&instances));
         }
         Ok(Self {

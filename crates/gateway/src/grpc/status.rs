@@ -180,6 +180,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
         | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. } => Code::IllegalTopic,
+        CreateTopicError::Locked(_) => Code::PreconditionFailed,
         CreateTopicError::TooMany { .. } | CreateTopicError::Metadata { .. } => {
             by_kind(error.kind())
         }
@@ -191,6 +192,7 @@ fn create_group_code(error: &CreateGroupError) -> Code {
         CreateGroupError::Attempts { .. } | CreateGroupError::Name { .. } => {
             Code::IllegalConsumerGroup
         }
+        CreateGroupError::Locked(_) => Code::PreconditionFailed,
         CreateGroupError::TooMany { .. } | CreateGroupError::Metadata { .. } => {
             by_kind(error.kind())
         }

@@ -59,9 +59,9 @@ fn partitions(
     topic: &Arc<Topic>,
     told: &Option<v1::Resource>,
 ) -> Vec<v1::Partition> {
-    let permission = permission(topic.spec.permission);
     let mut partitions = Vec::new();
     for place in shard_places(&call.front, &call.connection, instance, Some(topic)) {
+        let permission = permission(place.offered(topic.spec.permission));
         let broker = v1::Broker {
             name: place.broker,
             // SDKs take no other.

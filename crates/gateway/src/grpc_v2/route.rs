@@ -25,9 +25,9 @@ pub(super) async fn query_route(
 ) -> Result<v2::QueryRouteResponse, Refusal> {
     let (instance, name) = names::topic(call, request.topic.as_ref())?;
     let topic = names::topic_or_create(&instance, &name).await?;
-    let permission = permission(topic.spec.permission);
     let mut message_queues = Vec::new();
     for place in shard_places(&call.front, &call.connection, &instance, Some(&topic)) {
+        let permission = permission(place.offered(topic.spec.permission));
         let broker = broker_at(place);
         for queue in topic.queues() {
             message_queues.push(v2::MessageQueue {
@@ -95,6 +95,7 @@ pub(super) fn broker(call: &Call, instance: &Instance, shard: ShardId) -> v2::Br
         shard,
         broker: broker_name(instance.id(), shard),
         address: call.front.advertised(&call.connection),
+        takes_sends: true,
     })
 }
 

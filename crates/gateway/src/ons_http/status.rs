@@ -164,6 +164,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
         | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. }
+        | CreateTopicError::Locked(_)
         | CreateTopicError::TooMany { .. }
         | CreateTopicError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -173,6 +174,7 @@ fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
         CreateGroupError::Attempts { .. }
         | CreateGroupError::Name { .. }
+        | CreateGroupError::Locked(_)
         | CreateGroupError::TooMany { .. }
         | CreateGroupError::Metadata { .. } => by_kind(error.kind()),
     }

@@ -193,6 +193,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
         CreateTopicError::Queues { .. }
         | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
+        | CreateTopicError::Locked(_)
         | CreateTopicError::TooMany { .. }
         | CreateTopicError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -201,7 +202,7 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
 fn delete_topic_code(error: &DeleteTopicError) -> Code {
     match error {
         DeleteTopicError::TopicNotFound(_) => Code::BizTopicNotFound,
-        DeleteTopicError::Metadata { .. } => Code::OnsSystemError,
+        DeleteTopicError::Locked(_) | DeleteTopicError::Metadata { .. } => Code::OnsSystemError,
     }
 }
 
@@ -209,6 +210,7 @@ fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
         CreateGroupError::Attempts { .. }
         | CreateGroupError::Name { .. }
+        | CreateGroupError::Locked(_)
         | CreateGroupError::TooMany { .. }
         | CreateGroupError::Metadata { .. } => by_kind(error.kind()),
     }
@@ -329,6 +331,7 @@ fn update_instance_code(error: &UpdateInstanceError) -> Code {
         | UpdateInstanceError::Plan(_)
         | UpdateInstanceError::Nodes(_)
         | UpdateInstanceError::Busy { .. }
+        | UpdateInstanceError::Locked(_)
         | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
@@ -342,6 +345,7 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::Default { .. }
         | DeleteInstanceError::OwnNodes { .. }
         | DeleteInstanceError::Busy { .. }
+        | DeleteInstanceError::Locked(_)
         | DeleteInstanceError::Subscribed { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }

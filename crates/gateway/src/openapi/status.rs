@@ -84,6 +84,8 @@ http_codes! {
     ReleaseExisted = "Release.Existed", CONFLICT;
     /// The binary is not what its signature, or the release, says.
     ReleaseRefused = "Release.Invalid", BAD_REQUEST;
+    /// An instance is made or changed, which must be finished before.
+    InstanceBusy = "Instance.Busy", CONFLICT;
     /// As many as there may be.
     InstanceQuota = "Instance.QuotaExceeded", FORBIDDEN;
     /// There is no such topic.
@@ -221,6 +223,7 @@ fn by_kind(kind: ErrorKind) -> Code {
 fn create_topic_code(error: &CreateTopicError) -> Code {
     match error {
         CreateTopicError::OtherType { .. } => Code::TopicExisted,
+        CreateTopicError::Locked(_) => Code::InstanceUpdating,
         CreateTopicError::TooMany { .. } => Code::TopicQuota,
         CreateTopicError::Queues { .. }
         | CreateTopicError::Name { .. }
@@ -232,12 +235,14 @@ fn create_topic_code(error: &CreateTopicError) -> Code {
 fn delete_topic_code(error: &DeleteTopicError) -> Code {
     match error {
         DeleteTopicError::TopicNotFound(_) => Code::TopicNotFound,
+        DeleteTopicError::Locked(_) => Code::InstanceUpdating,
         DeleteTopicError::Metadata { .. } => Code::ServiceUnavailable,
     }
 }
 
 fn create_group_code(error: &CreateGroupError) -> Code {
     match error {
+        CreateGroupError::Locked(_) => Code::InstanceUpdating,
         CreateGroupError::TooMany { .. } => Code::GroupQuota,
         CreateGroupError::Attempts { .. }
         | CreateGroupError::Name { .. }
@@ -342,10 +347,11 @@ fn create_instance_code(error: &CreateInstanceError) -> Code {
 fn update_instance_code(error: &UpdateInstanceError) -> Code {
     match error {
         UpdateInstanceError::NotFound(_) => Code::InstanceNotFound,
+        UpdateInstanceError::Busy { .. } => Code::InstanceBusy,
+        UpdateInstanceError::Locked(_) => Code::InstanceUpdating,
         UpdateInstanceError::Text(_)
         | UpdateInstanceError::Plan(_)
         | UpdateInstanceError::Nodes(_)
-        | UpdateInstanceError::Busy { .. }
         | UpdateInstanceError::NoSubscription { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => by_kind(error.kind()),
@@ -356,10 +362,11 @@ fn delete_instance_code(error: &DeleteInstanceError) -> Code {
     match error {
         DeleteInstanceError::NotFound(_) => Code::InstanceNotFound,
         DeleteInstanceError::NotEmpty { .. } => Code::InstanceNotEmpty,
+        DeleteInstanceError::Busy { .. } => Code::InstanceBusy,
+        DeleteInstanceError::Locked(_) => Code::InstanceUpdating,
         DeleteInstanceError::Subscribed { .. } => Code::InstanceSubscribed,
         DeleteInstanceError::Default { .. }
         | DeleteInstanceError::OwnNodes { .. }
-        | DeleteInstanceError::Busy { .. }
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Host { .. }
         | DeleteInstanceError::Metadata { .. } => by_kind(error.kind()),

@@ -91,7 +91,9 @@ fn update_instance(error: &UpdateInstanceError) -> Code {
         UpdateInstanceError::Text(_)
         | UpdateInstanceError::Plan(_)
         | UpdateInstanceError::Nodes(_) => Code::InvalidParameter,
-        UpdateInstanceError::NoSubscription { .. } => Code::IllegalOperation,
+        UpdateInstanceError::NoSubscription { .. } | UpdateInstanceError::Locked(_) => {
+            Code::IllegalOperation
+        }
         UpdateInstanceError::Busy { .. }
         | UpdateInstanceError::Stopping
         | UpdateInstanceError::Metadata { .. } => Code::SystemBusy,
@@ -104,6 +106,7 @@ fn delete_instance(error: &DeleteInstanceError) -> Code {
         DeleteInstanceError::Default { .. }
         | DeleteInstanceError::NotEmpty { .. }
         | DeleteInstanceError::OwnNodes { .. }
+        | DeleteInstanceError::Locked(_)
         | DeleteInstanceError::Subscribed { .. } => Code::IllegalOperation,
         DeleteInstanceError::Busy { .. }
         | DeleteInstanceError::Stopping
@@ -276,6 +279,7 @@ fn create_topic(error: &CreateTopicError) -> Code {
         | CreateTopicError::Name { .. }
         | CreateTopicError::Shrink { .. }
         | CreateTopicError::OtherType { .. } => Code::InvalidParameter,
+        CreateTopicError::Locked(_) => Code::IllegalOperation,
         CreateTopicError::TooMany { .. } => Code::FlowControl,
         CreateTopicError::Metadata { .. } => Code::SystemError,
     }
@@ -284,6 +288,7 @@ fn create_topic(error: &CreateTopicError) -> Code {
 fn delete_topic(error: &DeleteTopicError) -> Code {
     match error {
         DeleteTopicError::TopicNotFound(_) => Code::TopicNotExist,
+        DeleteTopicError::Locked(_) => Code::IllegalOperation,
         DeleteTopicError::Metadata { .. } => Code::SystemError,
     }
 }
@@ -291,6 +296,7 @@ fn delete_topic(error: &DeleteTopicError) -> Code {
 fn create_group(error: &CreateGroupError) -> Code {
     match error {
         CreateGroupError::Attempts { .. } | CreateGroupError::Name { .. } => Code::InvalidParameter,
+        CreateGroupError::Locked(_) => Code::IllegalOperation,
         CreateGroupError::TooMany { .. } => Code::FlowControl,
         CreateGroupError::Metadata { .. } => Code::SystemError,
     }

@@ -1,0 +1,152 @@
+//! A node that does as it is wished, and says so.
+
+use std::time::Duration;
+
+use base::ShardId;
+use futures::future::{Either, select};
+use store::meta::MetadataError;
+
+use super::{LIVE, NodeState, Nodes};
+use crate::{Instance, ProgressOf, Router, ShardHandle, metadata::is_application_topic};
+
+/// Between two looks at itself. A change of the wish is seen at once.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// A node to which nobody has sent for so long is one to which nobody sends.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What was seen of sends.
+struct Sends {
+    count: u64,
+    /// When the count last changed, on the monotonic clock.
+    since: Duration,
+}
+
+impl Nodes {
+    /// Has the instances in the router do as is wished, once: to be called before anybody reaches
+    /// them.
+    pub fn apply(&self, router: &Router) {
+        for instance in router.instances() {
+            let has_own_nodes = instance.settings().has_own_nodes;
+            let of = has_own_nodes.then(|| instance.id());
+            instance.lock(self.lock_of(of));
+        }
+    }
+
+    /// Does as is wished from now on, and tells the others how it stands; never ends. Who is no
+    /// node only does as is wished of the nodes.
+    pub async fn act(&self, router: &Router) {
+        let mut looks = self.looks.subscribe();
+        let mut sends = Sends {
+            count: 0,
+            since: self.parts.clock.elapsed(),
+        };
+        loop {
+            self.apply(router);
+            if let Some(number) = self.number() {
+                let state = self.look_at_itself(router, number, &mut sends);
+                if let Err(error) = self.tell(state).await {
+                    tracing::warn!(%error, "others not told how this node stands");
+                }
+            }
+            let pause = self.parts.clock.sleep(LOOK_PAUSE);
+            let changed = Box::pin(looks.changed());
+            if let Either::Left((Err(_), pause)) = select(changed, pause).await {
+                pause.await;
+            }
+        }
+    }
+
+    /// Completes when this node was taken out of the cluster for good.
+    pub async fn taken_out(&self) {
+        let mut looks = self.looks.subscribe();
+        loop {
+            looks.mark_unchanged();
+            let is_there = |number| self.table.read().contains_key(&number);
+            if self.number().is_some_and(|number| !is_there(number)) {
+                return;
+            }
+            if looks.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn look_at_itself(&self, router: &Router, number: ShardId, sends: &mut Sends) -> NodeState {
+        let wish = self.own_wish();
+        let own = self.own.as_ref();
+        let instance = own.and_then(|own| own.instance.as_ref());
+        let open = instance.filter(|id| router.instance(id).is_ok());
+        let mut state = NodeState {
+            name: own.map(|own| own.name.clone()).unwrap_or_default(),
+            sends: wish.sends,
+            lock: wish.lock,
+            instance: open.map(ToString::to_string),
+            healthy: instance.is_none() || open.is_some(),
+            quiet: false,
+            unconsumed: None,
+        };
+        if wish.sends {
+            return state;
+        }
+        let shards = router.instances().into_iter().filter_map(|instance| {
+            let shard = instance.shard(number)?;
+            Some((instance, ShardHandle::Here(shard)))
+        });
+        let shards: Vec<_> = shards.collect();
+        let now = self.parts.clock.elapsed();
+        let count = shards.iter().map(|(instance, _)| sent(instance)).sum();
+        if count != sends.count {
+            *sends = Sends { count, since: now };
+        }
+        state.quiet = now.saturating_sub(sends.since) >= QUIET;
+        // Only then is it of any use, and costs nobody anything.
+        if state.quiet {
+            let counts = shards
+                .iter()
+                .map(|(instance, shard)| unconsumed(instance, shard));
+            state.unconsumed = counts.sum();
+        }
+        state
+    }
+
+    /// Tells the others how this node stands, if that has changed.
+    async fn tell(&self, state: NodeState) -> Result<(), MetadataError> {
+        let lease = *self.lease.lock();
+        let (Some(lease), Some(number)) = (lease, self.number()) else {
+            return Ok(());
+        };
+        let is_there = self.table.read().contains_key(&number);
+        if !is_there || self.told.lock().as_ref() == Some(&state) {
+            return Ok(());
+        }
+        let key = format!("{LIVE}{number}");
+        let value = serde_json::to_vec(&state).expect("plain data becomes JSON");
+        self.put(&key, value.into(), Some(lease)).await?;
+        *self.told.lock() = Some(state);
+        Ok(())
+    }
+}
+
+/// Messages that applications have sent to an instance here since the start.
+fn sent(instance: &Instance) -> u64 {
+    let topics = instance.metrics().topics.into_iter();
+    topics
+        .filter(|topic| is_application_topic(&topic.topic))
+        .map(|topic| topic.messages_in)
+        .sum()
+}
+
+/// Messages of an instance's shard that somebody still waits for: those that a group which has
+/// consumed from the queue has not finished, timed ones whose time has not come, and half ones
+/// whose transactions are open. Dead letters wait for nobody.
+fn unconsumed(instance: &Instance, shard: &ShardHandle) -> Option<u64> {
+    let metrics = instance.metrics();
+    let mut count = metrics.timed_messages + metrics.half_messages;
+    for progress in shard.progress(ProgressOf::All).ok()? {
+        let range = shard.queue_range(&progress.topic, progress.queue).ok()?;
+        let committed = progress.committed.max(range.min);
+        count += range.max.get().saturating_sub(committed.get());
+    }
+    Some(count)
+}
