@@ -70,7 +70,7 @@ impl NodeCalls for Wishes {
             self.keys
                 .await_live(name, limit, |live| !live.sends)
                 .await?;
-            self.keys.clock.sleep(self.drain).await;
+            self.keys.await_quiet(name, self.drain).await;
             Ok(())
         }
         .boxed()

@@ -149,6 +149,18 @@ impl ClusterKeys {
         }
     }
 
+    /// Waits until nobody sends to a node that is out of the routes for sends, for a bounded time.
+    pub(super) async fn await_quiet(&self, name: &NodeName, limit: Duration) {
+        let began = self.clock.elapsed();
+        let is_quiet = || {
+            let state = self.peer(name).and_then(|peer| peer.state);
+            state.is_some_and(|state| !state.sends && state.quiet)
+        };
+        while !is_quiet() && self.clock.elapsed().saturating_sub(began) < limit {
+            self.clock.sleep(LOOK_PAUSE).await;
+        }
+    }
+
     /// Removes all that there is of a node; none is a success.
     pub(super) async fn forget(&self, name: &NodeName) -> Result<(), String> {
         let live = self.peer(name);
@@ -189,7 +201,7 @@ impl ClusterKeys {
 
     /// Whether all that a node has was consumed.
     pub(super) async fn is_empty(&self, name: &NodeName) -> Result<bool, String> {
-        let _ = self.live(name).await?;
-        Ok(true)
+        let state = self.peer(name).and_then(|peer| peer.state);
+        Ok(state.and_then(|state| state.unconsumed) == Some(0))
     }
 }

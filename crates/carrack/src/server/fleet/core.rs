@@ -65,6 +65,10 @@ impl Core {
 
     /// Takes in what others change from now on.
     pub(super) fn follow(&self) {
+        // Before anybody can ask for anything that is not to be done.
+        self.nodes.apply(&self.router);
+        let acting = (Arc::clone(&self.nodes), Arc::clone(&self.router));
+        tokio::spawn(async move { acting.0.act(&acting.1).await });
         tokio::spawn(Arc::clone(&self.instances).follow());
         let nodes = Arc::clone(&self.nodes);
         tokio::spawn(async move { nodes.follow().await });
