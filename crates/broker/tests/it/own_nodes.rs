@@ -20,7 +20,9 @@ use crate::{
 const FLEET: Serves = Serves::Metadata { own_nodes: 2 };
 
 fn fleet(shared: &Shared) -> Node {
-    shared.open(None, Vec::new(), FLEET).unwrap()
+    shared
+        .open(None, Vec::new(), FLEET)
+        .expect("the test allows no failure here")
 }
 
 fn ultimate(nodes: Option<u16>) -> InstanceSpec {
@@ -43,7 +45,10 @@ fn open_at(node: &Node) -> Vec<InstanceId> {
 }
 
 fn status(node: &Node, id: &InstanceId) -> (InstanceStatus, u16) {
-    let record = node.instances.get(id).unwrap();
+    let record = node
+        .instances
+        .get(id)
+        .expect("the test allows no failure here");
     (record.status, record.nodes)
 }
 
