@@ -22,7 +22,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base::{Clock, InstanceId};
 use futures::future::BoxFuture;
@@ -141,6 +141,8 @@ pub struct Provision {
     pub version: Box<dyn Fn() -> Version + Send + Sync>,
     /// Time zone of new instances.
     pub zone: Zone,
+    /// How long senders may go by routes that they have asked for before.
+    pub routes_kept: Duration,
 }
 
 impl OrderKind {

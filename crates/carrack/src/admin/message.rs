@@ -17,7 +17,7 @@ use wire::message::{
 };
 
 use super::{
-    servers::Servers,
+    servers::{Servers, is_elsewhere},
     show::{self, Rows},
     time, trace,
 };
@@ -248,19 +248,25 @@ async fn send(
     let servers = Servers::connect(options).await?;
     let full = servers.name(topic);
     let broker = servers.broker_of(&full).await?;
-    let sent = broker
-        .send(OutgoingMessage {
-            producer_group: PRODUCER_GROUP,
-            topic: &full,
-            queue,
-            automatic_queues: 8,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp: now_ms(),
-            properties,
-            body: body.into(),
-        })
-        .await?;
+    let body = bytes::Bytes::from(body);
+    let message = || OutgoingMessage {
+        producer_group: PRODUCER_GROUP,
+        topic: &full,
+        queue,
+        automatic_queues: 8,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: now_ms(),
+        properties,
+        body: body.clone(),
+    };
+    let sent = match broker.send(message()).await {
+        Err(error) if is_elsewhere(&error) => {
+            let broker = servers.routed_broker_of(&full).await?;
+            broker.send(message()).await?
+        }
+        sent => sent?,
+    };
     let summary = SentSummary {
         topic: topic.to_owned(),
         message_id: sent.message_id,

@@ -59,6 +59,9 @@ pub(crate) struct SizeOptions {
     /// How long messages are kept, in hours, 1 to 720
     #[arg(long, value_name = "HOURS")]
     retention: Option<u32>,
+    /// Nodes of its own, where a fleet runs an instance of the edition ultimate
+    #[arg(long, value_name = "COUNT")]
+    nodes: Option<u16>,
 }
 
 impl PlanOptions {
@@ -99,6 +102,7 @@ impl SizeOptions {
             adaptive_elasticity: self.adaptive,
             send_receive_ratio: self.send_ratio,
             message_retention_time: self.retention,
+            node_count: self.nodes,
             ..PlanInfo::default()
         }
     }
@@ -130,6 +134,9 @@ pub(super) fn facts(plan: &PlanInfo) -> Vec<(&'static str, String)> {
     ));
     let hours = plan.message_retention_time.map(u64::from);
     facts.push(("retention (hours)", number(hours)));
+    if let Some(count) = plan.node_count {
+        facts.push(("nodes", count.to_string()));
+    }
     facts.push(("payment", text(&plan.payment_type)));
     if let Some(expires) = plan.expire_time_ms {
         facts.push(("expires", time::shown(expires)));

@@ -44,18 +44,26 @@ impl Servers {
         &self.entry
     }
 
-    /// Asks the named server, or every broker behind it if it is a mere name server.
+    /// Asks the named server, or every broker behind it if it is a mere name server or a fleet.
     pub(super) async fn on_brokers<T>(
         &self,
         ask: impl AsyncFn(&RemotingClient) -> Result<T, ClientError>,
     ) -> Result<Vec<T>, ClientError> {
+        let mut brokers = Vec::new();
         match ask(&self.entry).await {
-            Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
+            Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {
+                let cluster = self.entry.cluster_info().await?;
+                brokers.extend(cluster.brokers.into_values());
+            }
+            // A fleet has no messages. Its nodes that have those of the instance are in a route.
+            Err(error) if is_elsewhere(&error) => {
+                let route = self.entry.route(&self.name(CLUSTER_NAME)).await?;
+                brokers = route.brokers;
+            }
             answer => return Ok(vec![answer?]),
         }
         let mut answers = Vec::new();
-        let cluster = self.entry.cluster_info().await?;
-        for broker in cluster.brokers.values().take(BROKERS_MAX) {
+        for broker in brokers.iter().take(BROKERS_MAX) {
             // Id 0 is the master.
             if let Some(address) = broker.addresses.get(&0) {
                 let client = RemotingClient::connect(address, self.options.clone()).await?;
@@ -72,6 +80,14 @@ impl Servers {
             Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
             _ => return Ok(self.entry.clone()),
         }
+        self.routed_broker_of(topic).await
+    }
+
+    /// The first broker of the topic's route.
+    pub(super) async fn routed_broker_of(
+        &self,
+        topic: &str,
+    ) -> Result<RemotingClient, ClientError> {
         let route = self.entry.route(topic).await?;
         let address = route
             .brokers
@@ -98,6 +114,11 @@ impl Servers {
             .and_then(|instance| name.strip_prefix(instance)?.strip_prefix('%'))
             .unwrap_or(name)
     }
+}
+
+/// Whether other servers have the messages.
+pub(super) fn is_elsewhere(error: &ClientError) -> bool {
+    error.refusal() == Some(ResponseCode::NotLeaderForQueue)
 }
 
 /// Without this an instance that is not there would silently become part of the names of topics and

@@ -14,6 +14,8 @@ mod config;
 #[path = "../../../store/tests/it/etcd_process.rs"]
 mod etcd_process;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod metering;

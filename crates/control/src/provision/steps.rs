@@ -285,10 +285,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Waits until all that `nodes` have was consumed; what still comes in there takes until the
-    /// last sender has looked at its routes anew.
+    /// Waits until all that `nodes` have was consumed. A sender who has not looked at its routes anew
+    /// may still send there, and what it sends would be lost.
     async fn await_empty(&self, nodes: &[NodeName]) -> Result<(), StepError> {
         let clock = &self.provision.clock;
+        clock.sleep(self.provision.routes_kept).await;
         for node in nodes {
             let mut looks = 0;
             // More than once: a message may be on its way from one topic to another.

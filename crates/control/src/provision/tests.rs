@@ -49,6 +49,7 @@ impl World {
             orders: Arc::clone(&self.machine) as Arc<dyn Orders>,
             version: Box::new(|| version(OWN)),
             zone: Zone::utc(),
+            routes_kept: Duration::from_secs(30),
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn create(call: &Call) -> Result<Value, Refusal> {
         plan: Some(plan::ordered(call)?),
         resource_group: call.text("resourceGroupId").unwrap_or_default().to_owned(),
         client_token: token.to_owned(),
-        nodes: None,
+        nodes: plan::nodes(call)?,
     };
     let record = call.instances()?.create(spec).await?;
     // A request that was cut short here is completed by the same one again, with its token.
@@ -140,6 +140,9 @@ pub(super) async fn get(call: &Call) -> Result<Value, Refusal> {
     });
     if let Some(plan) = &record.plan {
         put(&mut shown, plan::described(plan));
+        if record.nodes > 0 {
+            shown["productInfo"]["nodeCount"] = record.nodes.into();
+        }
         let counts = instance.application_counts();
         shown["instanceQuotas"] = plan::quotas(plan, counts).into();
         put(&mut network["internetInfo"], plan::internet_info(plan));
@@ -200,6 +203,7 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
         remark: remark(call)?,
         // An instance without a plan has none to be changed.
         plan: (plan != PlanChange::default()).then_some(plan),
+        nodes: plan::nodes(call)?,
         ..InstanceChange::default()
     };
     call.instances()?.update(instance.id(), change).await?;

@@ -120,7 +120,7 @@ operations! {
             body "productInfo.autoScaling": Boolean, body "productInfo.capacityType": Text,
             body "productInfo.drReplicationMode": Text,
             body "productInfo.messageRetentionTime": Integer,
-            body "productInfo.msgProcessSpec": Text,
+            body "productInfo.msgProcessSpec": Text, body "productInfo.nodeCount": Integer,
             body "productInfo.provisionedCapacity": Integer,
             body "productInfo.sendReceiveRatio": Number,
             body "productInfo.storageEncryption": Boolean,
@@ -141,6 +141,7 @@ operations! {
             body "productInfo.adaptiveElasticity": Boolean,
             body "productInfo.autoScaling": Boolean,
             body "productInfo.messageRetentionTime": Integer,
+            body "productInfo.nodeCount": Integer,
             body "productInfo.sendReceiveRatio": Number, body "productInfo.traceOn": Boolean,
             body "remark": Text,
         ) Instance Done => instance::update;

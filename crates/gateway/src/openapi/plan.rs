@@ -14,6 +14,7 @@ const SUB_SERIES: &str = "subSeriesCode";
 const SPECIFICATION: &str = "productInfo.msgProcessSpec";
 const CAPACITY_TYPE: &str = "productInfo.capacityType";
 const CAPACITY: &str = "productInfo.provisionedCapacity";
+const NODES: &str = "productInfo.nodeCount";
 const RATIO: &str = "productInfo.sendReceiveRatio";
 const RETENTION: &str = "productInfo.messageRetentionTime";
 const INTERNET: &str = "networkInfo.internetInfo.internetSpec";
@@ -60,6 +61,12 @@ pub(super) fn ordered(call: &Call) -> Result<Plan, Refusal> {
         change.trace = None;
     }
     Ok(plan.changed(change)?)
+}
+
+/// How many nodes of its own the instance is to have: a field of ours.
+pub(super) fn nodes(call: &Call) -> Result<Option<u16>, Refusal> {
+    let number = call.integer_in(NODES, (0, i64::from(u16::MAX)))?;
+    Ok(number.and_then(|number| u16::try_from(number).ok()))
 }
 
 fn text(call: &Call, name: &str) -> String {

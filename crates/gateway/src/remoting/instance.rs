@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::{InstanceId, Timestamp};
 use broker::{InstanceChange, InstanceRecord, InstanceSpec, Instances, Series};
+use control::{Operation, Permit};
 use wire::remoting::{
     Command, ResponseCode,
     body::{Body, InstanceInfo, InstanceList, PlanInfo, UsageInfo, UsageList},
@@ -32,6 +33,7 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
         remark: said.remark.unwrap_or_default(),
         tags: said.tags.unwrap_or_default(),
         plan: said.plan.as_ref().map(plan::ordered).transpose()?,
+        nodes: said.plan.and_then(|plan| plan.node_count),
         ..InstanceSpec::default()
     });
     let record = created.await?;
@@ -47,7 +49,12 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
         remark: said.remark,
         tags: said.tags,
         plan: said.plan.as_ref().map(plan::change).transpose()?,
+        nodes: said.plan.and_then(|plan| plan.node_count),
         ..InstanceChange::default()
+    };
+    let _permit = match change.plan {
+        Some(_) => Some(permit(connection, &id, Operation::ChangeSpecification).await?),
+        None => None,
     };
     let record = instances(connection)?.update(&id, change).await?;
     Ok(Reply::body(request, &info(connection, &record)))
@@ -55,7 +62,9 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
 
 /// Code 31013.
 pub(super) async fn delete(connection: &Connection, request: &Command) -> Answer {
-    instances(connection)?.delete(&id(request)?).await?;
+    let id = id(request)?;
+    let _permit = permit(connection, &id, Operation::DeleteInstance).await?;
+    instances(connection)?.delete(&id).await?;
     Ok(Reply::success(request))
 }
 
@@ -68,13 +77,17 @@ pub(super) async fn renew(connection: &Connection, request: &Command) -> Answer 
 
 /// Code 31017.
 pub(super) async fn unsubscribe(connection: &Connection, request: &Command) -> Answer {
-    let ended = instances(connection)?.unsubscribe(&id(request)?).await?;
+    let id = id(request)?;
+    let _permit = permit(connection, &id, Operation::Unsubscribe).await?;
+    let ended = instances(connection)?.unsubscribe(&id).await?;
     Ok(Reply::body(request, &info(connection, &ended)))
 }
 
 /// Code 31018.
 pub(super) async fn release(connection: &Connection, request: &Command) -> Answer {
-    instances(connection)?.release(&id(request)?).await?;
+    let id = id(request)?;
+    let _permit = permit(connection, &id, Operation::ReleaseInstance).await?;
+    instances(connection)?.release(&id).await?;
     Ok(Reply::success(request))
 }
 
@@ -120,6 +133,20 @@ fn instances(connection: &Connection) -> Result<&Arc<Instances>, Refusal> {
     })
 }
 
+/// Leave to do that to an instance, to be kept until it is done: not while it is updated.
+async fn permit(
+    connection: &Connection,
+    id: &InstanceId,
+    operation: Operation,
+) -> Result<Option<Permit>, Refusal> {
+    let Some(control) = &connection.front.control else {
+        return Ok(None);
+    };
+    let permit = control.permit(id, operation).await;
+    let permit = permit.map_err(|error| Refusal::of(ResponseCode::IllegalOperation, &error))?;
+    Ok(Some(permit))
+}
+
 fn id(request: &Command) -> Result<InstanceId, Refusal> {
     let header: InstanceRequest<'_> = request.header()?;
     instance_id(header.instance_id)
@@ -142,6 +169,9 @@ fn info(connection: &Connection, record: &InstanceRecord) -> InstanceInfo {
         topic_count: counts.map(|(topics, _)| topics as u64),
         group_count: counts.map(|(_, groups)| groups as u64),
         status: Some(record.status.to_string()),
-        plan: record.plan.as_ref().map(plan::info),
+        plan: record.plan.as_ref().map(|plan| PlanInfo {
+            node_count: (record.nodes > 0).then_some(record.nodes),
+            ..plan::info(plan)
+        }),
     }
 }

@@ -110,6 +110,7 @@ pub(super) fn info(plan: &Plan) -> PlanInfo {
         }),
         flow_out_type: text(internet.map_or("uninvolved", |internet| internet.flow_out.code())),
         flow_out_bandwidth: internet.map(|internet| internet.bandwidth),
+        node_count: None,
         expire_time_ms: plan.expires_at().map(|time| time.ms()),
         base_tps: entitlement.map(|entitlement| entitlement.base_tps),
         burst_tps: entitlement.map(|entitlement| entitlement.burst_tps),

@@ -2,20 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use broker::NodeState;
 use control::{NodeCalls, NodeRecord, Updates};
 use futures::future::{BoxFuture, FutureExt as _};
 
-use super::cluster::ClusterKeys;
-
-/// How long a node may take to do as wished. It hears of it at once.
-const WISH_SECONDS_MAX: u64 = 15;
+use super::cluster::ClusterNodes;
 
 /// How long a node may take to accept a connection.
 const CONNECT_SECONDS_MAX: u64 = 2;
 
 /// Wishes in the metadata, and a look at whether the node listens.
 pub(super) struct Wishes {
-    pub(super) keys: ClusterKeys,
+    pub(super) cluster: ClusterNodes,
     pub(super) updates: Arc<Updates>,
     /// How long senders have to go elsewhere.
     pub(super) drain: Duration,
@@ -27,7 +25,7 @@ impl Wishes {
     async fn listens(&self, node: &NodeRecord) -> bool {
         let connecting = tokio::net::TcpStream::connect((self.host.as_str(), node.port));
         let limit = self
-            .keys
+            .cluster
             .clock
             .sleep(Duration::from_secs(CONNECT_SECONDS_MAX));
         tokio::select! {
@@ -55,9 +53,9 @@ impl Wishes {
 impl NodeCalls for Wishes {
     fn is_healthy<'a>(&'a self, node: &'a NodeRecord) -> BoxFuture<'a, Result<bool, String>> {
         async move {
-            let live = self.keys.live(&node.name).await?;
+            let state = self.cluster.state(&node.name);
             // What the process before this one said stays for as long as its lease.
-            Ok(live.is_some_and(|live| live.healthy) && self.listens(node).await)
+            Ok(state.is_some_and(|state| state.healthy) && self.listens(node).await)
         }
         .boxed()
     }
@@ -65,12 +63,9 @@ impl NodeCalls for Wishes {
     fn drain<'a>(&'a self, node: &'a NodeRecord) -> BoxFuture<'a, Result<(), String>> {
         async move {
             let name = &node.name;
-            self.keys.wish(name, |wish| wish.sends = false).await?;
-            let limit = Duration::from_secs(WISH_SECONDS_MAX);
-            self.keys
-                .await_live(name, limit, |live| !live.sends)
-                .await?;
-            self.keys.await_quiet(name, self.drain).await;
+            self.cluster.wish(name, |wish| wish.sends = false).await?;
+            self.cluster.await_state(name, |state| !state.sends).await?;
+            self.cluster.await_quiet(name, self.drain).await;
             Ok(())
         }
         .boxed()
@@ -79,9 +74,8 @@ impl NodeCalls for Wishes {
     fn admit<'a>(&'a self, node: &'a NodeRecord) -> BoxFuture<'a, Result<(), String>> {
         async move {
             let name = &node.name;
-            self.keys.wish(name, |wish| wish.sends = true).await?;
-            let limit = Duration::from_secs(WISH_SECONDS_MAX);
-            self.keys.await_live(name, limit, |live| live.sends).await
+            self.cluster.wish(name, |wish| wish.sends = true).await?;
+            self.cluster.await_state(name, |state| state.sends).await
         }
         .boxed()
     }
@@ -89,16 +83,14 @@ impl NodeCalls for Wishes {
     fn lock<'a>(&'a self, node: &'a NodeRecord, locked: bool) -> BoxFuture<'a, Result<(), String>> {
         async move {
             let (name, lock) = (&node.name, locked.then(|| self.reason(node)));
-            self.keys
-                .wish(name, |wish| wish.lock.clone_from(&lock))
-                .await?;
+            let wished = self.cluster.wish(name, |wish| wish.lock.clone_from(&lock));
+            wished.await?;
             // One that does not run finds the wish when it starts.
             if !self.listens(node).await {
                 return Ok(());
             }
-            let limit = Duration::from_secs(WISH_SECONDS_MAX);
-            let is_so = |live: &super::cluster::Live| live.lock == lock;
-            self.keys.await_live(name, limit, is_so).await
+            let is_so = |state: &NodeState| state.lock == lock;
+            self.cluster.await_state(name, is_so).await
         }
         .boxed()
     }

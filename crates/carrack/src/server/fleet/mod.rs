@@ -20,6 +20,7 @@ mod host;
 mod orders;
 mod places;
 mod run_nodes;
+mod shared_nodes;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 

@@ -19,7 +19,7 @@ use base::InstanceId;
 use control::{Grounds, NodeError, NodeName, NodeRecord, Supervisor};
 use futures::future::{BoxFuture, FutureExt as _};
 
-use super::{cluster::ClusterKeys, flags::Ports};
+use super::{cluster::ClusterNodes, flags::Ports};
 use crate::config::Settings;
 
 /// The file with a node's settings, and its name while it is written.
@@ -42,7 +42,7 @@ const FLEET_ALONE: [&str; 9] = [
 /// Where nodes are put.
 pub(super) struct Places {
     supervisor: Arc<Supervisor>,
-    keys: ClusterKeys,
+    cluster: ClusterNodes,
     folder: PathBuf,
     ports: Ports,
     /// On which nodes listen.
@@ -57,7 +57,7 @@ pub(super) struct Places {
 /// What places are made from.
 pub(super) struct PlacesParts<'a> {
     pub(super) supervisor: Arc<Supervisor>,
-    pub(super) keys: ClusterKeys,
+    pub(super) cluster: ClusterNodes,
     /// Where the folders of nodes are.
     pub(super) folder: PathBuf,
     pub(super) ports: Ports,
@@ -77,7 +77,7 @@ impl Places {
         settings.insert("etcd".to_owned(), parts.etcd.into());
         Self {
             supervisor: parts.supervisor,
-            keys: parts.keys,
+            cluster: parts.cluster,
             folder: parts.folder,
             ports: parts.ports,
             host: parts.host,
@@ -203,8 +203,11 @@ impl Grounds for Places {
 
     fn is_empty<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<bool, NodeError>> {
         async move {
-            let empty = self.keys.is_empty(node).await;
-            empty.map_err(|reason| failure(node, reason))
+            // Nobody can say it of one that does not run.
+            match self.supervisor.node(node) {
+                Some(_) => Ok(self.cluster.is_empty(node)),
+                None => Ok(true),
+            }
         }
         .boxed()
     }
@@ -212,7 +215,7 @@ impl Grounds for Places {
     fn discard<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<(), NodeError>> {
         async move {
             let failed = |reason: String| failure(node, reason);
-            self.keys.forget(node).await.map_err(failed)?;
+            self.cluster.forget(node).await.map_err(failed)?;
             let removed = self.remove_folder(node);
             removed.map_err(|error| failed(format!("remove its folder: {error}")))?;
             self.supervisor.remove(node).await

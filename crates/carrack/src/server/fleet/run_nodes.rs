@@ -6,17 +6,18 @@ use anyhow::Context as _;
 use base::{Clock, stdx::with_causes};
 use broker::Instances;
 use control::{
-    Catalogue, NodeName, Nodes as _, OwnEtcd, Provision, Provisioner, Rollout, Scheduler,
-    Supervisor, TrustedKeys, Updates, Version,
+    Catalogue, OwnEtcd, Provision, Provisioner, Rollout, Scheduler, Supervisor, TrustedKeys,
+    Updates, Version,
 };
 
 use super::{
     Fleet,
     calls::Wishes,
-    cluster::ClusterKeys,
+    cluster::ClusterNodes,
     core::Core,
     orders::OwnNodes,
     places::{Places, PlacesParts},
+    shared_nodes::SharedNodes,
 };
 
 /// Between two looks at whether all runs that should.
@@ -30,11 +31,9 @@ pub(super) struct RunNodes {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) rollout: Arc<Rollout>,
     supervisor: Arc<Supervisor>,
-    places: Arc<Places>,
+    shared: Arc<SharedNodes>,
     provision: Arc<Provision>,
     clock: Arc<dyn Clock>,
-    shared_nodes: u16,
-    version: Version,
 }
 
 impl RunNodes {
@@ -62,13 +61,12 @@ impl RunNodes {
         let newest = catalogue.newest();
         let updates = Updates::open(Arc::clone(metadata), Arc::clone(clock), newest.as_deref());
         let updates = Arc::new(updates.await.context("read updates")?);
-        let keys = ClusterKeys {
-            metadata: Arc::clone(metadata),
+        let cluster = ClusterNodes {
             nodes: Arc::clone(&core.nodes),
             clock: Arc::clone(clock),
         };
         let calls = Wishes {
-            keys: keys.clone(),
+            cluster: cluster.clone(),
             updates: Arc::clone(&updates),
             drain: Duration::from_secs(options.node_drain_seconds_max),
             host: fleet.node_host().to_owned(),
@@ -85,7 +83,7 @@ impl RunNodes {
         let advertise = fleet.addresses.advertise.as_ref();
         let places = Arc::new(Places::new(PlacesParts {
             supervisor: Arc::clone(&supervisor),
-            keys,
+            cluster,
             folder,
             ports: options.node_ports,
             host: fleet.node_host().to_owned(),
@@ -94,6 +92,12 @@ impl RunNodes {
             etcd,
         }));
         places.write_settings().context("write settings of nodes")?;
+        let shared = Arc::new(SharedNodes::new(
+            Arc::clone(&supervisor),
+            Arc::clone(&places),
+            options.shared_nodes,
+            version,
+        ));
         let rollout = Arc::new(Rollout {
             metadata: Arc::clone(metadata),
             clock: Arc::clone(clock),
@@ -111,16 +115,15 @@ impl RunNodes {
             orders: Arc::new(OwnNodes(Arc::clone(&core.instances))),
             version: Box::new(move || published.newest().map_or(version, |it| it.version)),
             zone: fleet.zone.clone(),
+            routes_kept: Duration::from_secs(options.node_drain_seconds_max),
         });
         Ok(Self {
             catalogue,
             rollout,
             supervisor,
-            places,
+            shared,
             provision,
             clock: Arc::clone(clock),
-            shared_nodes: options.shared_nodes,
-            version,
         })
     }
 
@@ -131,9 +134,8 @@ impl RunNodes {
         instances: Arc<Instances>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (supervisor, clock) = (Arc::clone(&self.supervisor), Arc::clone(&self.clock));
-        let (places, catalogue) = (Arc::clone(&self.places), Arc::clone(&self.catalogue));
         let (rollout, provision) = (Arc::clone(&self.rollout), Arc::clone(&self.provision));
-        let (shared_nodes, own) = (self.shared_nodes, self.version);
+        let shared = Arc::clone(&self.shared);
         let running = {
             let clock = Arc::clone(&clock);
             async move {
@@ -145,8 +147,16 @@ impl RunNodes {
                         tracing::error!(error = with_causes(&error), "etcd does not run");
                     }
                     supervisor.keep_running().await;
-                    let newest = catalogue.newest().map_or(own, |release| release.version);
-                    keep_shared(&supervisor, &places, shared_nodes, newest).await;
+                    clock.sleep(LOOK_PAUSE).await;
+                }
+            }
+        };
+        // On its own: that a node is drained takes a while.
+        let sharing = {
+            let clock = Arc::clone(&clock);
+            async move {
+                loop {
+                    shared.keep().await;
                     clock.sleep(LOOK_PAUSE).await;
                 }
             }
@@ -160,30 +170,11 @@ impl RunNodes {
         async move {
             tokio::join!(
                 running,
+                sharing,
                 subscriptions,
                 Scheduler::new(&rollout).run(),
                 Provisioner::new(&provision).run(),
             );
-        }
-    }
-}
-
-/// Makes and starts those of the shared nodes that are not there.
-async fn keep_shared(supervisor: &Supervisor, places: &Places, count: u16, version: Version) {
-    for number in 1..=count {
-        let name = NodeName::new(format!("shared-{number}"));
-        if supervisor
-            .node(&name)
-            .is_some_and(|node| node.wanted.is_some())
-        {
-            continue;
-        }
-        let started = async {
-            places.put(&name, None).await?;
-            supervisor.start(&name, version).await
-        };
-        if let Err(error) = started.await {
-            tracing::error!(error = with_causes(&error), "shared node does not start");
         }
     }
 }

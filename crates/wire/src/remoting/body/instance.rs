@@ -103,6 +103,9 @@ pub struct PlanInfo {
     /// Mbit/s out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow_out_bandwidth: Option<u32>,
+    /// Nodes of its own; only instances of a fleet and of the edition ultimate have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_count: Option<u16>,
     /// When the subscription ends, ms since 1970; the server says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expire_time_ms: Option<i64>,
