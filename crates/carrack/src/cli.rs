@@ -186,3 +186,15 @@ pub(crate) enum Output {
     /// For scripts: one JSON value, whose fields stay
     Json,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_command_contradicts_itself() {
+        Cli::command().debug_assert();
+    }
+}

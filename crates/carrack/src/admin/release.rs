@@ -20,6 +20,8 @@ use crate::{cli::FleetOptions, exit::Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReleaseCommand {
     /// Publish a signed binary: instances with nodes of their own that are behind get update tasks
+    // Its `--version` is that of the release.
+    #[command(disable_version_flag = true)]
     Publish(Publish),
     /// List all releases, the newest first
     List {
