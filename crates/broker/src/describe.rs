@@ -98,6 +98,7 @@ impl Instance {
         spec: TopicSpec,
         description: Description,
     ) -> Result<Option<Arc<Topic>>, CreateTopicError> {
+        self.check_lock()?;
         check_queues(&spec)?;
         let _change = self.catalogue.change().await;
         if self.topic(&spec.name).is_some() {
@@ -138,6 +139,7 @@ impl Instance {
         spec: GroupSpec,
         description: Description,
     ) -> Result<Option<Arc<Group>>, CreateGroupError> {
+        self.check_lock()?;
         check_attempts(&spec)?;
         let _change = self.catalogue.change().await;
         if self.group(&spec.name).is_some() {

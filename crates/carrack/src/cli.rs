@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Create, list, describe, change and delete instances
     #[command(subcommand)]
     Instance(admin::InstanceCommand),
+    /// List, drain, admit and take out the nodes of a cluster
+    #[command(subcommand)]
+    Node(admin::NodeCommand),
     /// Publish releases at a fleet, and list them
     #[command(subcommand)]
     Release(admin::ReleaseCommand),

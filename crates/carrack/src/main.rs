@@ -35,6 +35,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Server(flags) => server::run(&flags),
         Command::Fleet(flags) => server::fleet::run(&flags),
         Command::Instance(command) => administer(AdminCommand::Instance(command)),
+        Command::Node(command) => administer(AdminCommand::Node(command)),
         Command::Release(command) => administer(AdminCommand::Release(command)),
         Command::Update(command) => administer(AdminCommand::Update(command)),
         Command::UpdateWindow(command) => administer(AdminCommand::UpdateWindow(command)),

@@ -6,7 +6,7 @@ use base::ShardId;
 use futures::future::{Either, select};
 use store::meta::MetadataError;
 
-use super::{LIVE, NodeState, Nodes};
+use super::{LIVE, NodeState, NodeWish, Nodes};
 use crate::{Instance, ProgressOf, Router, ShardHandle, metadata::is_application_topic};
 
 /// Between two looks at itself. A change of the wish is seen at once.
@@ -42,9 +42,11 @@ impl Nodes {
             since: self.parts.clock.elapsed(),
         };
         loop {
+            // Before it is done: what is told must not be ahead of that.
+            let wish = self.own_wish();
             self.apply(router);
             if let Some(number) = self.number() {
-                let state = self.look_at_itself(router, number, &mut sends);
+                let state = self.look_at_itself(router, number, wish, &mut sends);
                 if let Err(error) = self.tell(state).await {
                     tracing::warn!(%error, "others not told how this node stands");
                 }
@@ -72,8 +74,13 @@ impl Nodes {
         }
     }
 
-    fn look_at_itself(&self, router: &Router, number: ShardId, sends: &mut Sends) -> NodeState {
-        let wish = self.own_wish();
+    fn look_at_itself(
+        &self,
+        router: &Router,
+        number: ShardId,
+        wish: NodeWish,
+        sends: &mut Sends,
+    ) -> NodeState {
         let own = self.own.as_ref();
         let instance = own.and_then(|own| own.instance.as_ref());
         let open = instance.filter(|id| router.instance(id).is_ok());

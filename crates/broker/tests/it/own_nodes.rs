@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use base::InstanceId;
 use broker::{
-    CreateInstanceError, DeleteInstanceError, DeleteTopicError, GroupSpec, InstanceChange,
-    InstanceSpec, JoinError, NodeWish, Nodes, OpenInstancesError, OwnNodesError, RemoveNodeError,
-    Series, Serves, TopicSpec, UpdateInstanceError,
+    CreateInstanceError, DeleteInstanceError, DeleteTopicError, Description, GroupSpec,
+    InstanceChange, InstanceSpec, JoinError, NodeWish, Nodes, OpenInstancesError, OwnNodesError,
+    RemoveNodeError, Series, Serves, TopicSpec, UpdateInstanceError,
     access::{Secret, UserChange},
     plan::{Edition, InstanceStatus, Plan, SubSeries},
 };
@@ -310,6 +310,10 @@ fn a_node_does_as_it_is_wished_says_so_and_is_taken_out() {
         let refused = block_on(instance.create_topic(orders())).unwrap_err();
         assert!(refused.to_string().contains(task), "{refused}");
         let billing = GroupSpec::new(group("billing"));
+        let added = instance.add_group(billing.clone(), Description::default());
+        assert!(block_on(added).is_err());
+        let added = instance.add_topic(orders(), Description::default());
+        assert!(block_on(added).is_err());
         assert!(block_on(instance.create_group(billing)).is_err());
         assert!(block_on(instance.delete_group(&group("billing"))).is_err());
         let refused = block_on(instance.delete_topic(&topic("orders"))).unwrap_err();

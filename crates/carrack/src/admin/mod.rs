@@ -9,6 +9,7 @@ mod fleet;
 mod group;
 mod instance;
 mod message;
+mod node;
 mod plan;
 mod policy;
 mod release;
@@ -27,6 +28,7 @@ pub(crate) use acl::AclCommand;
 pub(crate) use group::GroupCommand;
 pub(crate) use instance::InstanceCommand;
 pub(crate) use message::MessageCommand;
+pub(crate) use node::NodeCommand;
 pub(crate) use policy::PolicyCommand;
 pub(crate) use release::ReleaseCommand;
 pub(crate) use show::{facts, json, print};
@@ -46,6 +48,8 @@ pub(crate) enum AdminCommand {
     Group(GroupCommand),
     /// On instances.
     Instance(InstanceCommand),
+    /// On nodes.
+    Node(NodeCommand),
     /// On releases.
     Release(ReleaseCommand),
     /// On updates.
@@ -70,6 +74,7 @@ pub(crate) async fn run(command: AdminCommand) -> Result<(), Failure> {
         AdminCommand::Topic(command) => topic::run(command).await,
         AdminCommand::Group(command) => group::run(command).await,
         AdminCommand::Instance(command) => instance::run(command).await,
+        AdminCommand::Node(command) => node::run(command).await,
         AdminCommand::Release(command) => release::run(command).await,
         AdminCommand::Update(command) => update::run(command).await,
         AdminCommand::UpdateWindow(command) => update_window::run(command).await,

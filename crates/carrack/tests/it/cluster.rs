@@ -26,7 +26,7 @@ use crate::{
 /// Looks of 20 ms each within which what one node does must be at the others: a minute.
 const LOOKS: usize = 3_000;
 
-fn command(etcd: &Etcd, data: &Path, name: &str) -> Command {
+pub(crate) fn command(etcd: &Etcd, data: &Path, name: &str) -> Command {
     let mut command = carrack(&["server", "--data", data.to_str().unwrap()]);
     command
         .args(["--listen", "127.0.0.1:0", "--etcd", &etcd.endpoint()])
@@ -36,7 +36,7 @@ fn command(etcd: &Etcd, data: &Path, name: &str) -> Command {
     command
 }
 
-fn start(etcd: &Etcd, data: &Path, name: &str) -> Server {
+pub(crate) fn start(etcd: &Etcd, data: &Path, name: &str) -> Server {
     Server::spawn(command(etcd, data, name))
 }
 
@@ -46,7 +46,7 @@ fn start(etcd: &Etcd, data: &Path, name: &str) -> Server {
     clippy::disallowed_methods,
     reason = "a pause between looks, not what is waited for"
 )]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..LOOKS {
         if is_so() {
             return;
@@ -56,7 +56,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("it never was so: {what}");
 }
 
-async fn remoting(address: &str) -> Result<RemotingClient, client::ClientError> {
+pub(crate) async fn remoting(address: &str) -> Result<RemotingClient, client::ClientError> {
     let options = RemotingOptions {
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(3),
@@ -66,18 +66,21 @@ async fn remoting(address: &str) -> Result<RemotingClient, client::ClientError> 
 }
 
 /// Addresses of the brokers of a topic by their names.
-fn brokers(route: &TopicRouteData) -> BTreeMap<String, String> {
+pub(crate) fn brokers(route: &TopicRouteData) -> BTreeMap<String, String> {
     let brokers = route.brokers.iter();
     let entry =
         |it: &wire::remoting::body::BrokerData| (it.broker_name.clone(), it.addresses[&0].clone());
     brokers.map(entry).collect()
 }
 
-async fn route(server: &str, topic: &str) -> Result<TopicRouteData, client::ClientError> {
+pub(crate) async fn route(
+    server: &str,
+    topic: &str,
+) -> Result<TopicRouteData, client::ClientError> {
     remoting(server).await?.route(topic).await
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 

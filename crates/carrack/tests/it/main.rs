@@ -20,6 +20,8 @@ mod instance;
 #[cfg(test)]
 mod metering;
 #[cfg(test)]
+mod own_nodes;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;

@@ -176,6 +176,11 @@ impl Server {
     pub(crate) fn end(&mut self, signal: Signal) -> (Option<i32>, String) {
         // It may have ended by itself already.
         let _ = kill_process(Pid::from_child(&self.child), signal);
+        self.wait()
+    }
+
+    /// Waits for its end, and gives the exit code (none if a signal ended it) and the log.
+    pub(crate) fn wait(&mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let log = self.log.take().map(|log| log.join().unwrap());
         (status.code(), log.unwrap_or_default())

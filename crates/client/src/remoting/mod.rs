@@ -6,6 +6,7 @@ mod end_transaction;
 mod group;
 mod heartbeat;
 mod instance;
+mod node;
 mod offset;
 mod pop;
 mod pull;

@@ -19,6 +19,7 @@ mod group;
 mod heartbeat;
 mod instance;
 mod lock;
+mod node;
 mod notification;
 mod offset;
 mod output;

@@ -10,7 +10,7 @@ use broker::{
     AckError, AskError, ChangeInvisibleDurationError, CreateGroupError, CreateInstanceError,
     CreateTopicError, DeleteInstanceError, DeleteTopicError, EndTransactionError, HeartbeatError,
     KvConfigError, LockError, OffsetError, ProgressError, PullError, QueryError, QuotaError,
-    RecallError, ReceiveError, ResetOffsetError, SendBackError, SendError, Series,
+    RecallError, ReceiveError, RemoveNodeError, ResetOffsetError, SendBackError, SendError, Series,
     SetRequestModeError, UpdateInstanceError, UsageError, access::AccessError, plan::PlanError,
 };
 use store::log::AppendError;
@@ -50,6 +50,7 @@ refusals! {
     CreateInstanceError => create_instance;
     UpdateInstanceError => update_instance;
     DeleteInstanceError => delete_instance;
+    RemoveNodeError => remove_node;
     InstanceError => instance;
     HeaderError => header;
     BodyError => body;
@@ -112,6 +113,16 @@ fn delete_instance(error: &DeleteInstanceError) -> Code {
         | DeleteInstanceError::Stopping
         | DeleteInstanceError::Metadata { .. } => Code::SystemBusy,
         DeleteInstanceError::Host { .. } => Code::SystemError,
+    }
+}
+
+fn remove_node(error: &RemoveNodeError) -> Code {
+    match error {
+        RemoveNodeError::NotFound { .. } => Code::QueryNotFound,
+        RemoveNodeError::NotDrained { .. } | RemoveNodeError::NotEmpty { .. } => {
+            Code::IllegalOperation
+        }
+        RemoveNodeError::Unknown { .. } | RemoveNodeError::Metadata(_) => Code::SystemBusy,
     }
 }
 

@@ -205,6 +205,9 @@ request_codes! {
     UnsubscribeInstance = 31017 "unsubscribe_instance";
     ReleaseInstance = 31018 "release_instance";
     ListUsage = 31019 "list_usage";
+    ListNodes = 31021 "list_nodes";
+    RemoveNode = 31022 "remove_node";
+    OfferNode = 31023 "offer_node";
     PopMessage = 200050 "pop_message";
     AckMessage = 200051 "ack_message";
     PeekMessage = 200052 "peek_message";

@@ -287,6 +287,8 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::RenewInstance
         | Code::UnsubscribeInstance
         | Code::ReleaseInstance
+        | Code::RemoveNode
+        | Code::OfferNode
         | Code::CreateRamPolicy
         | Code::UpdateRamPolicy
         | Code::DeleteRamPolicy
@@ -299,6 +301,7 @@ pub(super) const fn of(code: Code) -> Rule {
         | Code::GetInstance
         | Code::ListInstances
         | Code::ListUsage
+        | Code::ListNodes
         | Code::GetRamPolicy
         | Code::ListRamPolicies => Rule::Cluster(GET),
 
