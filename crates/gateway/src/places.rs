@@ -36,9 +36,9 @@ impl ShardPlace {
 /// The shards of an instance for a client of `connection`, by number.
 ///
 /// A node that is to be sent nothing is listed for what it has, and takes what is sent to it all
-/// the same. This node is not listed while it stops and another one is there. A node that has just gone is
-/// listed for topics whose senders choose the queue by a message group: their choice must not
-/// change while it restarts, and what they send meanwhile fails and is tried again.
+/// the same. This node is not listed while it stops and another one is there. A node that has just
+/// gone is listed for topics whose senders choose the queue by a message group: their choice must
+/// not change while it restarts, and what they send meanwhile fails and is tried again.
 pub(crate) fn shard_places(
     front: &Front,
     connection: &ConnectionInfo,
