@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -112,9 +112,14 @@ pub(crate) fn polls_of<F: Future>(future: F) -> usize {
 
 /// Metadata in memory. Each change gives way before it happens and again after it.
 #[derive(Default)]
-pub(crate) struct MemoryMetadata(Mutex<(BTreeMap<String, Entry>, Revision)>);
+pub(crate) struct MemoryMetadata(Mutex<(BTreeMap<String, Entry>, Revision)>, AtomicBool);
 
 impl MemoryMetadata {
+    /// The next change is made, but whoever makes it hears nothing of it.
+    pub(crate) fn interrupt(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
     fn change(
         &self,
         key: &str,
@@ -181,6 +186,12 @@ impl MetadataStore for MemoryMetadata {
             once_pending().await;
             let changed = self.change(&key, expected, value);
             once_pending().await;
+            if self.1.swap(false, Ordering::Relaxed) {
+                return Err(MetadataError::Unavailable {
+                    operation: "write",
+                    reason: "no answer".to_owned(),
+                });
+            }
             changed
         }
         .boxed()

@@ -65,6 +65,10 @@ pub const NODE_STOPPED_MS_MAX: u64 = 2 * 60 * 1_000;
 /// How long the system may take until a process that it has started is there, in milliseconds.
 pub const NODE_STARTED_MS_MAX: u64 = 10_000;
 
+/// How long an update or an order waits for its next attempt after the metadata did not answer, in
+/// milliseconds: nothing is wrong with the nodes, which wait meanwhile.
+pub const INTERRUPTED_PAUSE_MS: u64 = 2_000;
+
 /// How long an order for an instance with nodes of its own waits for its next attempt after it got
 /// stuck, in milliseconds: somebody waits for the instance.
 pub const PROVISION_STUCK_PAUSE_MS: u64 = 60 * 1_000;

@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use base::{InstanceId, limits::PROVISION_STUCK_PAUSE_MS, stdx::with_causes};
+use base::{
+    InstanceId,
+    limits::{INTERRUPTED_PAUSE_MS, PROVISION_STUCK_PAUSE_MS},
+    stdx::with_causes,
+};
 use futures::{
     StreamExt as _,
     future::{BoxFuture, Either, FutureExt as _, select},
@@ -104,8 +108,8 @@ impl<'a> Provisioner<'a> {
             }
             Err(error) => {
                 let error = with_causes(&error);
-                tracing::error!(%instance, ?kind, error, "order is stuck, it goes on after a pause");
-                PROVISION_STUCK_PAUSE_MS
+                tracing::warn!(%instance, ?kind, error, "order is interrupted, it goes on after a pause");
+                INTERRUPTED_PAUSE_MS
             }
         };
         let until = self.provision.clock.elapsed() + Duration::from_millis(pause_ms);

@@ -15,7 +15,7 @@ impl TestKey {
     pub(crate) fn new(number: u8) -> Self {
         Self {
             id: [number; 8],
-            pair: Ed25519KeyPair::from_seed_unchecked(&[number; 32]).unwrap(),
+            pair: Ed25519KeyPair::from_seed_unchecked(&[number; 32]).expect("a seed has 32 bytes"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use base::{
     InstanceId,
-    limits::{STUCK_PAUSE_MS, UPDATES_AT_ONCE},
+    limits::{INTERRUPTED_PAUSE_MS, STUCK_PAUSE_MS, UPDATES_AT_ONCE},
     stdx::with_causes,
 };
 use futures::{
@@ -28,7 +28,7 @@ pub struct Scheduler<'a> {
     rollout: &'a Rollout,
     under_way: FuturesUnordered<BoxFuture<'a, (InstanceId, Result<Outcome, RollError>)>>,
     busy: BTreeSet<InstanceId>,
-    /// Until when those that are stuck are left alone, on the monotonic clock.
+    /// Until when those that are stuck or interrupted are left alone, on the monotonic clock.
     stuck: BTreeMap<InstanceId, Duration>,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Scheduler<'a> {
 
     fn end(&mut self, instance: &InstanceId, outcome: Result<Outcome, RollError>) {
         self.busy.remove(instance);
-        let reason = match outcome {
+        let pause_ms = match outcome {
             Ok(Outcome::Succeeded) => {
                 tracing::info!(%instance, "update succeeded");
                 return;
@@ -119,12 +119,17 @@ impl<'a> Scheduler<'a> {
                 tracing::warn!(%instance, reason, "update failed, all nodes run what they ran");
                 return;
             }
-            Ok(Outcome::Stuck { reason }) => reason,
-            Err(error) => with_causes(&error),
+            Ok(Outcome::Stuck { reason }) => {
+                tracing::error!(%instance, reason, "update is stuck, it goes on after a pause");
+                STUCK_PAUSE_MS
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::warn!(%instance, error, "update is interrupted, it goes on after a pause");
+                INTERRUPTED_PAUSE_MS
+            }
         };
-        tracing::error!(%instance, reason, "update is stuck, it goes on after a pause");
-        let pause = Duration::from_millis(STUCK_PAUSE_MS);
-        let until = self.rollout.clock.elapsed() + pause;
+        let until = self.rollout.clock.elapsed() + Duration::from_millis(pause_ms);
         self.stuck.insert(instance.clone(), until);
     }
 }

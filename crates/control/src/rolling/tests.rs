@@ -260,6 +260,20 @@ fn a_scheduler_begins_what_is_due_and_goes_on_with_what_runs() {
     );
 }
 
+#[test]
+fn an_update_waits_for_metadata_less_than_for_nodes() {
+    let world = World::new(2, 1);
+    let rollout = poll(world.rollout(), POLLS_MAX).unwrap();
+    let began = world.clock.now();
+    world.metadata.interrupt();
+    assert!(poll(Scheduler::new(&rollout).run(), 2_000).is_none());
+    let record = world.record();
+    world.check_end(&record);
+    let ended = record.ended[0].ended_at.unwrap();
+    let stuck = std::time::Duration::from_millis(base::limits::STUCK_PAUSE_MS);
+    assert!(ended.since(began) < stuck, "{ended}");
+}
+
 fn faults() -> impl Strategy<Value = Fault> {
     (any::<bool>(), any::<bool>()).prop_map(|(again, after)| Fault { again, after })
 }
