@@ -14,6 +14,7 @@ use crate::crash;
 use crate::differential;
 use crate::instructions;
 use crate::mqadmin;
+use crate::rolling_update;
 use crate::setup;
 use crate::steps::Steps;
 use crate::tidy;
@@ -29,6 +30,7 @@ struct Sizes {
     timers_pending: u64,
     timers_due: u64,
     lite_topics: crash::LiteTopicSizes,
+    rolling_update: rolling_update::Arguments,
     deny: bool,
 }
 
@@ -47,6 +49,7 @@ const CI: Sizes = Sizes {
         rate: 500,
         seconds: 10,
     },
+    rolling_update: rolling_update::Arguments::CI,
     deny: false,
 };
 
@@ -64,6 +67,7 @@ const VERIFY: Sizes = Sizes {
         rate: 1_000,
         seconds: 30,
     },
+    rolling_update: rolling_update::Arguments::VERIFY,
     deny: true,
 };
 
@@ -149,7 +153,10 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
         differential::run_seeds(binary.clone(), sizes.differential_seeds)
     })?;
     steps.test("mqadmin", || mqadmin::check(binary.clone()))?;
-    steps.test("conformance", || conformance(&binary))
+    steps.test("conformance", || conformance(&binary))?;
+    steps.test("rolling update", || {
+        rolling_update::run(&sizes.rolling_update)
+    })
 }
 
 /// The cargo that runs this program.

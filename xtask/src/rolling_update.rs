@@ -1,10 +1,13 @@
-//! `cargo xtask rolling-update`: nodes are restarted one after the other while released clients
-//! send and receive, and nobody loses anything.
+//! `cargo xtask rolling-update`: an instance with three nodes is updated to a new binary while
+//! released clients send and receive, and nothing is lost.
 
 mod builds;
+mod fleet;
 mod ledger;
-mod nodes;
 mod report;
+#[path = "../../crates/control/src/release/test_key.rs"]
+#[expect(dead_code, reason = "the tests of `control` sign in the old way too")]
+mod test_key;
 mod traffic;
 
 use std::fs;
@@ -14,13 +17,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use self::builds::Builds;
-use self::nodes::Nodes;
+use self::fleet::Fleet;
 use self::report::{Outcome, Report};
 use self::traffic::{KINDS, Setting, Traffic};
 use crate::conformance::build;
 use crate::conformance::clients::Language;
-use crate::conformance::deadline::Stopwatch;
-use crate::conformance::event::Session;
+use crate::conformance::deadline::{Deadline, Stopwatch};
 use crate::workspace;
 
 /// Messages of each client before anything is disturbed, and after it.
@@ -38,9 +40,37 @@ pub(crate) struct Arguments {
     /// Take the two builds of the last run.
     #[arg(long)]
     keep_builds: bool,
+    /// What goes wrong during updates, one update each; by default everything.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenarios: Vec<Scenario>,
+    /// Seconds that clients have to go to other nodes before a node is stopped.
+    #[arg(long, default_value_t = 5)]
+    drain_seconds: u64,
     /// Where the results are written, as JSON.
     #[arg(long, value_name = "PATH")]
     results: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// What CI runs: clients look at routes often, and nodes wait for them but shortly.
+    pub(crate) const CI: Self = Self {
+        rate: 40,
+        library_times: false,
+        keep_builds: false,
+        scenarios: Vec::new(),
+        drain_seconds: 5,
+        results: None,
+    };
+
+    /// What an operator has: clients and nodes with all their defaults.
+    pub(crate) const VERIFY: Self = Self {
+        rate: 100,
+        library_times: true,
+        keep_builds: false,
+        scenarios: Vec::new(),
+        drain_seconds: 35,
+        results: None,
+    };
 }
 
 /// Lets time pass between two looks.
@@ -56,42 +86,85 @@ fn pause(time: Duration) {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::root();
     let folder = root.join("target/rolling-update");
-    let logs = folder.join("logs");
-    if logs.exists() {
-        fs::remove_dir_all(&logs).context("remove the logs of the last run")?;
-    }
-    fs::create_dir_all(&logs).with_context(|| format!("create {}", logs.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let builds = Builds::make(&root, &folder, arguments.keep_builds)?;
     build::build(&root, Language::Java, "java")?;
-    let outcome = restart_all(arguments, &root, &logs, &builds)?;
-    let report = Report::of(vec![outcome]);
+    let mut outcomes = Vec::new();
+    let scenarios = match arguments.scenarios.as_slice() {
+        [] => Scenario::ALL.as_slice(),
+        some => some,
+    };
+    for scenario in scenarios {
+        println!("{}", scenario.name());
+        let outcome = update(*scenario, arguments, &root, &folder, &builds);
+        outcomes.push(outcome.with_context(|| scenario.name())?);
+    }
+    let report = Report::of(outcomes);
     let results = arguments.results.clone();
     report.write(&results.unwrap_or_else(|| folder.join("results.json")))?;
     println!("{}", report.table());
     report.verdict()
 }
 
-fn restart_all(
+/// What goes wrong during the update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// Nothing.
+    Undisturbed,
+    /// The control process is killed while a node is stopped.
+    ControlKilled,
+    /// A node that waits for its turn is killed while another one is drained.
+    NodeKilled,
+}
+
+impl Scenario {
+    const ALL: [Self; 3] = [Self::Undisturbed, Self::ControlKilled, Self::NodeKilled];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Undisturbed => "undisturbed",
+            Self::ControlKilled => "control-killed",
+            Self::NodeKilled => "node-killed",
+        }
+    }
+}
+
+/// For an update to be done, besides what nodes wait for clients.
+const UPDATE: Duration = Duration::from_secs(150);
+
+/// Between two looks at an update.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Steps of an update that are done when nodes refuse changes: precheck, lock.
+const STEPS_LOCKED: u64 = 2;
+
+/// Steps of an update that are done when the first node is stopped: precheck, lock, drain.
+const STEPS_BEFORE_STOP: u64 = 3;
+
+/// The same when the second node is drained: besides, stop, start and rejoin of the first.
+const STEPS_BEFORE_SECOND: u64 = 6;
+
+/// One update of an instance of three nodes, with clients that send and receive throughout.
+fn update(
+    scenario: Scenario,
     arguments: &Arguments,
     root: &Path,
-    logs: &Path,
+    folder: &Path,
     builds: &Builds,
 ) -> Result<Outcome> {
     let watch = Stopwatch::start();
-    let mut nodes = Nodes::start(&builds.old, logs)?;
+    let folder = folder.join(scenario.name());
+    let mut fleet = Fleet::start(builds, &folder, arguments.drain_seconds)?;
+    fleet.create_instance()?;
     for kind in KINDS {
-        nodes.create(&kind)?;
+        fleet.create(&kind)?;
     }
-    let endpoint = nodes.endpoint();
     let setting = Setting {
         root,
-        endpoint: &endpoint,
-        session: Session {
-            own_times: arguments.library_times,
-            ..Session::default()
-        },
+        endpoint: &fleet.endpoint()?,
+        session: fleet.session(arguments.library_times),
         rate: arguments.rate,
-        logs,
+        logs: &folder,
     };
     let traffic: Vec<Traffic> = KINDS
         .iter()
@@ -102,18 +175,76 @@ fn restart_all(
         traffic.try_for_each(|client| client.wait_for_more(UNDISTURBED_MESSAGES))
     };
     all_send()?;
-    for node in 0..nodes.count() {
-        nodes.restart(node, &builds.new)?;
-        all_send()?;
-    }
+    let updating = Stopwatch::start();
+    fleet.update(builds)?;
+    let drains = Duration::from_secs(4 * arguments.drain_seconds);
+    follow(scenario, &mut fleet, Deadline::after(UPDATE + drains))?;
+    let update = updating.elapsed();
+    all_send()?;
     traffic.iter().for_each(Traffic::stop);
     let mut accounts = Vec::new();
     for client in traffic {
         accounts.push((client.kind, client.end()?));
     }
-    nodes.stop()?;
-    if accounts.is_empty() {
-        bail!("nobody sent anything");
+    let version = fleet.version()?;
+    if version != builds::NEW {
+        bail!(
+            "the instance runs `{version}` after the update, expected `{}`",
+            builds::NEW
+        );
     }
-    Ok(Outcome::of("restarts", accounts, watch.elapsed()))
+    fleet.expect_unlocked()?;
+    fleet.halt()?;
+    Ok(Outcome::of(
+        scenario.name(),
+        accounts,
+        update,
+        watch.elapsed(),
+    ))
+}
+
+/// Follows the update to its end, and does what the scenario says in between.
+fn follow(scenario: Scenario, fleet: &mut Fleet, deadline: Deadline) -> Result<()> {
+    let (mut is_checked, mut is_disturbed, mut shown) = (false, false, String::new());
+    loop {
+        let progress = fleet.progress()?;
+        let now = format!(
+            "{}, {} steps done, then {}",
+            progress.status, progress.steps_done, progress.step
+        );
+        if now != shown {
+            println!("  {now}");
+            shown = now;
+        }
+        match progress.status.as_str() {
+            "PENDING" | "RUNNING" => {}
+            "SUCCEEDED" => break,
+            other => bail!("the update is {other}: {}", progress.reason),
+        }
+        if deadline.remaining().is_zero() {
+            bail!("the update is not done in time, it is at {}", progress.step);
+        }
+        if progress.steps_done >= STEPS_LOCKED && !is_checked {
+            fleet.expect_locked()?;
+            is_checked = true;
+        }
+        let is_due = match scenario {
+            Scenario::Undisturbed => false,
+            Scenario::ControlKilled => progress.steps_done >= STEPS_BEFORE_STOP,
+            Scenario::NodeKilled => progress.steps_done >= STEPS_BEFORE_SECOND,
+        };
+        if is_due && !is_disturbed {
+            println!("  {}", scenario.name());
+            match scenario {
+                Scenario::NodeKilled => fleet.kill_last_node()?,
+                _ => fleet.kill_control()?,
+            }
+            is_disturbed = true;
+        }
+        pause(LOOK);
+    }
+    if !is_checked || (is_disturbed != (scenario != Scenario::Undisturbed)) {
+        bail!("the update was over before anything was tried");
+    }
+    Ok(())
 }

@@ -6,18 +6,22 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// What runs first.
-pub(super) const OLD: &str = "5.5.0-rmq-1.0.0";
+use super::test_key::TestKey;
 
-/// What it is updated to.
+/// The version that instances are updated to.
 pub(super) const NEW: &str = "5.5.0-rmq-1.1.0";
+
+/// Names the version to the build.
+const VERSION_VARIABLE: &str = "CARRACK_VERSION";
 
 /// The two builds.
 pub(super) struct Builds {
-    /// The binary of version [`OLD`].
+    /// A build without a version, which is below every release.
     pub(super) old: PathBuf,
     /// The binary of version [`NEW`].
     pub(super) new: PathBuf,
+    /// The public key with which the new one is signed.
+    pub(super) key: PathBuf,
 }
 
 impl Builds {
@@ -26,28 +30,43 @@ impl Builds {
         let builds = Self {
             old: folder.join("carrack-old"),
             new: folder.join("carrack-new"),
+            key: folder.join("release.pub"),
         };
-        for (version, path) in [(OLD, &builds.old), (NEW, &builds.new)] {
+        for (version, path) in [(None, &builds.old), (Some(NEW), &builds.new)] {
             if !(keep && path.exists()) {
                 build(root, version, path)?;
             }
         }
+        builds.sign()?;
         Ok(builds)
+    }
+
+    /// Signs the new one, beside it.
+    fn sign(&self) -> Result<()> {
+        let key = TestKey::new(1);
+        let binary = fs::read(&self.new).context("read the new binary")?;
+        let mut signature = self.new.clone().into_os_string();
+        signature.push(".minisig");
+        fs::write(&signature, key.sign(&binary)).context("write the signature")?;
+        fs::write(&self.key, key.public()).context("write the public key")
     }
 }
 
-/// Builds in the profile of the tests, whose libraries are built already: the version changes
-/// nothing but the last crate.
-fn build(root: &Path, version: &str, path: &Path) -> Result<()> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "carrack"])
+/// Builds as the tests do, whose libraries are built already: the version changes nothing but the
+/// last crate.
+fn build(root: &Path, version: Option<&str>, path: &Path) -> Result<()> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["test", "--workspace", "--quiet", "--locked", "--no-run"])
         .current_dir(root)
-        .env("CARRACK_VERSION", version)
-        .stdin(Stdio::null())
-        .status()
-        .context("start cargo")?;
+        .env_remove(VERSION_VARIABLE)
+        .stdin(Stdio::null());
+    if let Some(version) = version {
+        command.env(VERSION_VARIABLE, version);
+    }
+    let status = command.status().context("start cargo")?;
     if !status.success() {
-        bail!("the build of version `{version}` ended with {status}");
+        bail!("the build for {} ended with {status}", path.display());
     }
     let built = root.join("target/debug/carrack");
     // A running server may still use the old file, which can be replaced but not written.
