@@ -10,6 +10,10 @@ use super::{Span, wait_until};
 /// Ticks of `/proc` per second: Linux shows 100 to programs, whatever it counts in.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Shortest time, in s, over which ticks say something of other processes: one of them is a tenth
+/// of a run of 100 ms.
+const WATCHED_SECONDS_MIN: f64 = 1.0;
+
 /// The machine that the load generator runs on.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Machine {
@@ -85,7 +89,9 @@ impl Usage {
             .map(|(a, b)| a.saturating_sub(b));
         let others = of_server.map(|server| {
             let busy = after.busy.saturating_sub(before.busy);
-            let took = (after.at - before.at).as_secs_f64().max(0.01);
+            let took = (after.at - before.at)
+                .as_secs_f64()
+                .max(WATCHED_SECONDS_MIN);
             (seconds(busy.saturating_sub(own + server)) / took * 1_000.0).round() / 10.0
         });
         Self {

@@ -43,6 +43,9 @@ pub(crate) struct BenchOptions {
     /// Topic to use; created where the server allows it
     #[arg(long, default_value = "carrack-bench")]
     pub(super) topic: String,
+    /// When sending over Remoting: topics to send to in turn, named after --topic with a number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) topics: usize,
     /// Queues of the topic, if it is created
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) queues: u32,
@@ -162,6 +165,15 @@ impl From<Headers> for SerializeType {
 }
 
 impl BenchOptions {
+    /// The topics to send to.
+    pub(super) fn topic_names(&self) -> Vec<String> {
+        if self.topics == 1 {
+            return vec![self.topic.clone()];
+        }
+        let numbers = 0..self.topics;
+        numbers.map(|n| format!("{}-{n}", self.topic)).collect()
+    }
+
     /// Refuses what makes no sense.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let within = |name: &str, value: usize, max: usize| {
@@ -181,6 +193,11 @@ impl BenchOptions {
             limits::PULL_MESSAGES_MAX,
         )?;
         within("threads", self.threads, 1_024)?;
+        within("topics", self.topics, limits::TOPICS_PER_INSTANCE_MAX)?;
+        ensure!(
+            self.topics == 1 || self.protocol == Protocol::Remoting,
+            "--topics goes with --protocol remoting"
+        );
         ensure!(
             self.size * self.batch <= limits::MESSAGE_BODY_BYTES_MAX,
             "--batch {} of --size {} has {} bytes, expected at most {}",

@@ -70,7 +70,7 @@ impl Senders {
             return Err("the server does not speak Remoting on this address".to_owned());
         };
         let offsets = target
-            .end_offsets(&options.topic, &remoting_options(options))
+            .end_offsets(&options.topic_names(), &remoting_options(options))
             .await;
         offsets.map_err(|error| error.to_string())
     }

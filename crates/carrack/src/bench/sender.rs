@@ -29,7 +29,8 @@ const MESSAGE_GROUPS: u64 = 64;
 
 /// A connection that messages are sent on.
 pub(super) struct Sender {
-    topic: String,
+    /// Requests go to them in turn.
+    topics: Vec<String>,
     batch: usize,
     kind: MessageKind,
     /// Makes ids of messages unique between runs and connections.
@@ -83,7 +84,7 @@ impl Sender {
 
     fn over(options: &BenchOptions, link: Link) -> Self {
         Self {
-            topic: options.topic.clone(),
+            topics: options.topic_names(),
             batch: options.batch,
             kind: options.message_type,
             run: run_number(),
@@ -96,16 +97,20 @@ impl Sender {
     pub(super) async fn send(&self, body: &Bytes) -> Result<(), ClientError> {
         let first = self.sent.fetch_add(self.batch as u64, Ordering::Relaxed);
         // All messages of a request are of one message group, and each of these has its queue.
-        let turn = first / self.batch as u64 % MESSAGE_GROUPS.max(self.queues());
+        let request = first / self.batch as u64;
+        let turn = request % MESSAGE_GROUPS.max(self.queues());
+        let topic = &self.topics[(request % self.topics.len() as u64) as usize];
         match &self.link {
             Link::Remoting { client, queues } => {
                 let queue = (turn % u64::from(*queues)) as u32;
-                self.send_remoting(client, queue, (first, turn), body).await
+                self.send_remoting(client, (topic, queue), (first, turn), body)
+                    .await
             }
             Link::Grpc { client, queues } => {
                 let queue = (turn % queues.len() as u64) as usize;
                 let queue = queues[queue].id;
-                self.send_grpc(client, queue, (first, turn), body).await
+                self.send_grpc(client, (topic, queue), (first, turn), body)
+                    .await
             }
         }
     }
@@ -120,7 +125,7 @@ impl Sender {
     async fn send_remoting(
         &self,
         client: &RemotingClient,
-        queue: u32,
+        (topic, queue): (&str, u32),
         (first, group): (u64, u64),
         body: &Bytes,
     ) -> Result<(), ClientError> {
@@ -140,7 +145,7 @@ impl Sender {
         };
         let mut message = OutgoingMessage {
             producer_group: PRODUCER_GROUP,
-            topic: &self.topic,
+            topic,
             queue: Some(queue),
             automatic_queues: 4,
             flag: 0,
@@ -155,7 +160,6 @@ impl Sender {
             if self.kind == MessageKind::Transaction {
                 message.sys_flag = sys_flag::TRANSACTION_PREPARED;
                 let half = client.send(message).await?;
-                let topic = &self.topic;
                 return client
                     .commit_transaction(PRODUCER_GROUP, topic, &half)
                     .await;
@@ -179,7 +183,7 @@ impl Sender {
     async fn send_grpc(
         &self,
         client: &GrpcClient,
-        queue_id: i32,
+        (topic, queue_id): (&str, i32),
         (first, group): (u64, u64),
         body: &Bytes,
     ) -> Result<(), ClientError> {
@@ -189,7 +193,7 @@ impl Sender {
             nanos: now.subsec_nanos() as i32,
         };
         let message = |number: u64| Message {
-            topic: Some(resource(&self.topic)),
+            topic: Some(resource(topic)),
             user_properties: Default::default(),
             system_properties: Some(SystemProperties {
                 message_id: format!("01{:016X}{number:016X}", self.run),

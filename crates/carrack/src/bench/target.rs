@@ -19,6 +19,10 @@ const ROUTE_WAIT: Duration = Duration::from_secs(40);
 /// Pause between two looks at it.
 const ROUTE_PAUSE: Duration = Duration::from_millis(200);
 
+/// Topics that are created with one request, so that it is answered in time on a busy disk too: a
+/// server may write each by itself.
+const TOPICS_PER_REQUEST: usize = 100;
+
 /// A broker that has the topic.
 #[derive(Clone, Debug)]
 pub(super) struct Broker {
@@ -45,6 +49,7 @@ impl Target {
         connection: &RemotingOptions,
     ) -> Result<Self, ClientError> {
         let entry = RemotingClient::connect(&options.server, connection.clone()).await?;
+        // All topics are alike: the last one created speaks for the others.
         let mut target = Self::find(&entry, options).await;
         if let Err(error) = &target
             && error.refusal() == Some(ResponseCode::TopicNotExist)
@@ -66,7 +71,8 @@ impl Target {
     }
 
     async fn find(entry: &RemotingClient, options: &BenchOptions) -> Result<Self, ClientError> {
-        let route = entry.route(&options.topic).await?;
+        let topic = options.topic_names().pop().unwrap_or_default();
+        let route = entry.route(&topic).await?;
         let mut brokers = Vec::new();
         for queues in &route.queues {
             let broker = route
@@ -88,7 +94,7 @@ impl Target {
             return Err(ClientError::Answer {
                 address: options.server.clone(),
                 request: "route",
-                reason: format!("no queue of topic `{}` to write to", options.topic),
+                reason: format!("no queue of topic `{topic}` to write to"),
             });
         }
         Ok(Self { brokers })
@@ -125,17 +131,19 @@ impl Target {
         client.server_version().await.ok()?
     }
 
-    /// The sum of the offsets at which the next messages of all queues will be.
+    /// The sum of the offsets at which the next messages of all queues of the topics will be.
     pub(super) async fn end_offsets(
         &self,
-        topic: &str,
+        topics: &[String],
         connection: &RemotingOptions,
     ) -> Result<u64, ClientError> {
         let mut sum = 0;
         for broker in &self.brokers {
             let client = RemotingClient::connect(&broker.address, connection.clone()).await?;
-            for queue in 0..broker.queues {
-                sum += u64::try_from(client.max_offset(topic, queue).await?).unwrap_or(0);
+            for topic in topics {
+                for queue in 0..broker.queues {
+                    sum += u64::try_from(client.max_offset(topic, queue).await?).unwrap_or(0);
+                }
             }
         }
         Ok(sum)
@@ -148,13 +156,21 @@ async fn create(
     connection: &RemotingOptions,
 ) -> Result<(), ClientError> {
     let on = async |broker: &RemotingClient| {
-        let topic = NewTopic {
-            name: &options.topic,
+        let names = options.topic_names();
+        let topic = |name| NewTopic {
+            name,
             queues: options.queues,
             message_type: Some(options.message_type.name()),
             lite_topic_expiration_minutes: None,
         };
-        broker.create_topic(topic).await
+        if let [name] = &names[..] {
+            return broker.create_topic(topic(name)).await;
+        }
+        for some in names.chunks(TOPICS_PER_REQUEST) {
+            let some: Vec<NewTopic<'_>> = some.iter().map(|name| topic(name)).collect();
+            broker.create_topics(&some).await?;
+        }
+        Ok(())
     };
     match on(entry).await {
         Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}

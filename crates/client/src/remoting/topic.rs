@@ -2,7 +2,9 @@
 
 use wire::remoting::{
     Command, RequestCode,
-    body::{ParentTopicInfo, TopicConfig, TopicStatsTable},
+    body::{
+        Body as _, ParentTopicInfo, TopicConfig, TopicConfigList, TopicFilterType, TopicStatsTable,
+    },
     header::{CreateTopicRequest, GetParentTopicInfoRequest, TopicRequest, permission},
 };
 
@@ -22,19 +24,30 @@ pub struct NewTopic<'a> {
     pub lite_topic_expiration_minutes: Option<u32>,
 }
 
+impl NewTopic<'_> {
+    /// Attributes as changes of them are written: with a plus before the name of what is set.
+    fn attributes(&self) -> impl Iterator<Item = (String, String)> {
+        let message_type = self.message_type.map(str::to_owned);
+        let minutes = self.lite_topic_expiration_minutes;
+        [
+            ("+message.type", message_type),
+            ("+lite.topic.expiration", minutes.map(|m| m.to_string())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    }
+}
+
 impl RemotingClient {
     /// Creates a topic, or changes one to be so (17).
     ///
     /// # Errors
     /// When the server refuses or does not answer.
     pub async fn create_topic(&self, topic: NewTopic<'_>) -> Result<(), ClientError> {
-        let message_type = topic
-            .message_type
-            .map(|name| format!("+message.type={name}"));
-        let expiration = topic
-            .lite_topic_expiration_minutes
-            .map(|minutes| format!("+lite.topic.expiration={minutes}"));
-        let attributes: Vec<String> = message_type.into_iter().chain(expiration).collect();
+        let attributes: Vec<String> = topic
+            .attributes()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let attributes = Some(attributes.join(",")).filter(|text| !text.is_empty());
         let header = CreateTopicRequest {
             topic: topic.name,
@@ -50,6 +63,29 @@ impl RemotingClient {
         };
         self.call(Command::request(RequestCode::UpdateAndCreateTopic, &header))
             .await?;
+        Ok(())
+    }
+
+    /// Creates topics, or changes them to be so, with one request (18).
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer; some may have been created.
+    pub async fn create_topics(&self, topics: &[NewTopic<'_>]) -> Result<(), ClientError> {
+        let config = |topic: &NewTopic<'_>| TopicConfig {
+            attributes: topic.attributes().collect(),
+            order: false,
+            permission: permission::READ | permission::WRITE,
+            read_queue_count: topic.queues.cast_signed(),
+            topic_filter_type: TopicFilterType::SingleTag,
+            topic_name: topic.name.to_owned(),
+            topic_sys_flag: 0,
+            write_queue_count: topic.queues.cast_signed(),
+        };
+        let list = TopicConfigList {
+            topics: topics.iter().map(config).collect(),
+        };
+        let command = Command::request(RequestCode::UpdateAndCreateTopicList, &());
+        self.call(command.with_body(list.encode())).await?;
         Ok(())
     }
 
