@@ -15,6 +15,11 @@ const RECORD_BYTES: usize = 1_300;
 /// Records of one write: as many as are in flight in the scenario that this is compared with.
 pub(super) const RECORDS: usize = 64;
 
+/// What a log could take per second that waits for each such write of `seconds`.
+pub(super) fn messages_per_second(seconds: f64) -> f64 {
+    RECORDS as f64 / seconds
+}
+
 /// How often it is tried.
 const ATTEMPTS: usize = 400;
 

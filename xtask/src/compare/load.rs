@@ -8,15 +8,20 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::processors::{Place, anonymous_bytes};
-use super::scenario::{Load, Metric, Reading, Scenario, Sending};
-use super::server::{Programs, Server, Side};
+use super::disk;
+use super::processors::{Memory, Noise, Place, disk_read_bytes, process_ticks};
+use super::scenario::{Load, Metric, Preset, Reading, Scenario, Sending};
+use super::server::{Programs, Server, Side, Started};
 
 /// Bytes of a MiB.
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How long anything may take that ends by itself.
 const LONG: Duration = Duration::from_secs(600);
+
+/// Queues that are read of those that are interleaved, far from each other: what is read ahead for
+/// one holds little of the next.
+const COLD_QUEUES_READ: u32 = 4;
 
 /// Connections that do nothing are looked at for so long.
 const CONNECTIONS_HELD: Duration = Duration::from_secs(2);
@@ -30,8 +35,12 @@ pub(super) struct Size {
     pub(super) warm_up: Duration,
     /// Time to measure.
     pub(super) measured: Duration,
-    /// Messages stored for those who read.
-    pub(super) stored: u64,
+    /// Messages stored for those who pull.
+    pub(super) pulled: u64,
+    /// Messages stored for those who acknowledge each, which takes some ten times as long.
+    pub(super) acknowledged: u64,
+    /// Messages stored in many queues, of which few are read.
+    pub(super) interleaved: u64,
     /// Messages stored before a restart on much, of 64 KiB each.
     pub(super) stored_large: u64,
     /// How long a server is left alone before its memory is looked at.
@@ -39,27 +48,63 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// For figures that are to be told.
-    pub(super) const FULL: Self = Self {
+    /// What goes with a preset.
+    pub(super) fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::Full => Self::FULL,
+            Preset::Headline => Self::HEADLINE,
+            Preset::Look => Self::LOOK,
+        }
+    }
+
+    const FULL: Self = Self {
         warm_up_server: Duration::from_secs(15),
         warm_up: Duration::from_secs(3),
         measured: Duration::from_secs(10),
-        stored: 400_000,
+        pulled: 400_000,
+        acknowledged: 400_000,
+        interleaved: 400_000,
         // 20 GiB.
         stored_large: 20 * 1024 * 16,
         idle: Duration::from_secs(10),
     };
 
-    /// For a look.
-    pub(super) const SHORT: Self = Self {
+    /// Times are counted in ticks of 10 ms, so half a second of the quicker server is the least.
+    const HEADLINE: Self = Self {
+        warm_up_server: Duration::from_secs(12),
+        warm_up: Duration::from_secs(2),
+        measured: Duration::from_secs(5),
+        pulled: 400_000,
+        acknowledged: 100_000,
+        interleaved: 200_000,
+        stored_large: 1024 * 16,
+        idle: Duration::from_secs(5),
+    };
+
+    const LOOK: Self = Self {
         warm_up_server: Duration::from_secs(8),
         warm_up: Duration::from_secs(1),
         measured: Duration::from_secs(4),
-        stored: 100_000,
+        pulled: 100_000,
+        acknowledged: 50_000,
+        interleaved: 100_000,
         // 1 GiB.
         stored_large: 1024 * 16,
         idle: Duration::from_secs(3),
     };
+
+    /// What a table says of it.
+    pub(super) fn text(&self) -> String {
+        format!(
+            "bodies of 1 KiB; servers warmed up for {} s, each load for {} s and measured for {} s; \
+             {} messages pulled, {} popped or received",
+            self.warm_up_server.as_secs(),
+            self.warm_up.as_secs(),
+            self.measured.as_secs(),
+            self.pulled,
+            self.acknowledged,
+        )
+    }
 }
 
 /// What one scenario gave on one server.
@@ -67,10 +112,14 @@ impl Size {
 pub(super) struct Sample {
     /// The figures.
     pub(super) figures: BTreeMap<Metric, f64>,
+    /// Messages that were measured.
+    pub(super) messages: u64,
     /// Processor time of others meanwhile, in percent of all processors.
     pub(super) noise_percent: f64,
     /// Messages that failed, or that are missing: the figures of such a run say nothing.
     pub(super) failed: u64,
+    /// Why, as the load generator says it.
+    pub(super) failures: String,
     /// The round that it is of.
     pub(super) round: u32,
 }
@@ -83,7 +132,7 @@ impl Sample {
             .map(|(metric, value)| format!("{} {value:.2}", metric.title()))
             .collect();
         if self.failed > 0 {
-            text.push(format!("{} FAILED", self.failed));
+            text.push(format!("{} FAILED: {}", self.failed, self.failures));
         }
         if self.noise_percent >= 1.0 {
             text.push(format!("noise {:.0} %", self.noise_percent));
@@ -107,6 +156,7 @@ impl Loader<'_> {
             connections: 1,
             in_flight: 64,
             batch: 1,
+            topics: 1,
             message_type: "normal",
         });
         let seconds = self.size.warm_up_server.as_secs_f64().to_string();
@@ -120,16 +170,16 @@ impl Loader<'_> {
         &self,
         scenario: &Scenario,
         server: &mut Server,
-        start: Duration,
+        start: Started,
         attempt: u32,
     ) -> Result<Sample> {
         // Stores are filled anew for every attempt.
         let topic = &format!("{}-{attempt}", scenario.name);
         match scenario.load {
-            Load::Start => Ok(one(Metric::FirstSend, start.as_secs_f64() * 1e3)),
-            Load::Idle => {
-                wait(self.size.idle);
-                self.memory(server)
+            Load::Start => Ok(start.sample()),
+            Load::Idle => self.idle(server),
+            Load::Send(sending) if scenario.has_target(Metric::DiskShare) => {
+                self.beside_disk(|| self.send(topic, server, sending, None))
             }
             Load::Send(sending) => self.send(topic, server, sending, None),
             Load::SendAtShare { sending, of, share } => {
@@ -144,10 +194,25 @@ impl Loader<'_> {
             Load::Restart => restart(server),
             Load::RestartLarge => {
                 let messages = self.size.stored_large;
-                self.store(server, topic, 8, messages, &["--size", "65536"])?;
+                // 8 requests of 2 MiB under way: of what waits for the disk, 64 MiB are taken.
+                let more = ["--size", "65536", "--in-flight", "8"];
+                self.store(server, topic, 8, messages, &more)?;
                 restart(server)
             }
         }
+    }
+
+    /// Measures something and the disk right before and after it, and relates the two.
+    fn beside_disk(&self, measure: impl FnOnce() -> Result<Sample>) -> Result<Sample> {
+        let before = disk::write_seconds(&self.programs.folder)?;
+        let mut sample = measure()?;
+        let after = disk::write_seconds(&self.programs.folder)?;
+        let limit = disk::messages_per_second(f64::midpoint(before, after));
+        if let Some(rate) = sample.figures.get(&Metric::Rate) {
+            let share = rate / limit;
+            sample.figures.insert(Metric::DiskShare, share);
+        }
+        Ok(sample)
     }
 
     fn send(
@@ -168,7 +233,11 @@ impl Loader<'_> {
     }
 
     fn consume(&self, topic: &str, server: &Server, reading: Reading) -> Result<Sample> {
-        self.store(server, topic, 8, self.size.stored, &[])?;
+        let messages = match reading {
+            Reading::Pull => self.size.pulled,
+            Reading::Pop | Reading::Receive => self.size.acknowledged,
+        };
+        self.store(server, topic, 8, messages, &[])?;
         let mut load: Vec<String> = ["--receive-batch", "32", "--until-end"]
             .map(str::to_owned)
             .into();
@@ -188,34 +257,84 @@ impl Loader<'_> {
         read("measured")
     }
 
+    /// The server is stopped, not killed: what it reads to recover would no more be cold.
     fn cold_queue(&self, topic: &str, server: &mut Server, queues: u32) -> Result<Sample> {
-        self.store(server, topic, queues, self.size.stored, &[])?;
-        server.kill();
+        let more = ["--connections", "16"];
+        self.store(server, topic, queues, self.size.interleaved, &more)?;
+        server.stop()?;
         server.cool()?;
         server.start()?;
-        let queue = (queues / 2).to_string();
+        let read_before = disk_read_bytes(server.pid()?)?;
         let long = LONG.as_secs().to_string();
-        let load = ["--receive-batch", "32", "--until-end", "--queue", &queue].map(str::to_owned);
-        self.bench(server, topic, "receive", &load, &["--duration", &long])
+        let mut all = Sample::default();
+        let (mut seconds, mut cpu, mut noise) = (0.0, 0.0, 0.0_f64);
+        for number in 0..COLD_QUEUES_READ {
+            let queue = (queues / COLD_QUEUES_READ * number + queues / 8).to_string();
+            let load = ["--receive-batch", "32", "--until-end", "--queue", &queue];
+            let load = load.map(str::to_owned);
+            let one = self.bench(server, topic, "receive", &load, &["--duration", &long])?;
+            let figure = |metric| one.figures.get(&metric).copied().unwrap_or(f64::NAN);
+            seconds += one.messages as f64 / figure(Metric::Rate);
+            cpu += one.messages as f64 * figure(Metric::CpuSeconds);
+            noise = noise.max(one.noise_percent);
+            all.messages += one.messages;
+            all.failed += one.failed;
+        }
+        anyhow::ensure!(all.messages > 0, "the queues that were read are empty");
+        let messages = all.messages as f64;
+        let read = disk_read_bytes(server.pid()?)?.saturating_sub(read_before);
+        all.figures = BTreeMap::from([
+            (Metric::CpuSeconds, cpu / messages),
+            (Metric::Rate, messages / seconds),
+            (Metric::DiskRead, read as f64 / MIB),
+        ]);
+        all.noise_percent = noise;
+        Ok(all)
     }
 
     fn connections(&self, server: &Server, count: usize) -> Result<Sample> {
-        let before = anonymous_bytes(server.pid()?)?;
+        let before = Memory::of(server.pid()?)?;
         let address = server.broker_address();
-        let open: Vec<TcpStream> = (0..count)
-            .map(|_| TcpStream::connect(&address))
-            .collect::<Result<_, _>>()
-            .with_context(|| format!("open {count} connections"))?;
-        wait(CONNECTIONS_HELD);
-        let after = anonymous_bytes(server.pid()?)?;
+        let mut open = Vec::with_capacity(count);
+        let (after, noise_percent) = self.quiet(server, || {
+            for _ in 0..count {
+                let connection = TcpStream::connect(&address);
+                open.push(connection.with_context(|| format!("open {count} connections"))?);
+            }
+            wait(CONNECTIONS_HELD);
+            Memory::of(server.pid()?)
+        })?;
         drop(open);
-        let bytes = after.saturating_sub(before) as f64;
-        Ok(one(Metric::AnonymousMemory, bytes / MIB))
+        let bytes = after.anonymous.saturating_sub(before.anonymous) as f64;
+        Ok(Sample {
+            noise_percent,
+            ..one(Metric::AnonymousMemory, bytes / MIB)
+        })
     }
 
-    fn memory(&self, server: &Server) -> Result<Sample> {
-        let bytes = anonymous_bytes(server.pid()?)? as f64;
-        Ok(one(Metric::AnonymousMemory, bytes / MIB))
+    fn idle(&self, server: &Server) -> Result<Sample> {
+        let (memory, noise_percent) = self.quiet(server, || {
+            wait(self.size.idle);
+            Memory::of(server.pid()?)
+        })?;
+        let mib = |bytes: u64| bytes as f64 / MIB;
+        Ok(Sample {
+            figures: BTreeMap::from([
+                (Metric::AnonymousMemory, mib(memory.anonymous)),
+                (Metric::MappedMemory, mib(memory.mapped)),
+            ]),
+            noise_percent,
+            ..Sample::default()
+        })
+    }
+
+    /// Does something without a load generator, and says how much others used the processors.
+    fn quiet<T>(&self, server: &Server, act: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+        let pid = server.pid()?;
+        let (noise, before) = (Noise::watch()?, process_ticks(&pid.to_string())?);
+        let result = act()?;
+        let percent = noise.percent(pid, before, self.programs.processors.count())?;
+        Ok((result, percent))
     }
 
     /// Fills a topic, one message of 1 KiB after the other into its queues, or batches of them
@@ -243,8 +362,9 @@ impl Loader<'_> {
         // Apache refuses some while it is busy. What is read is counted, so a few less do no harm.
         anyhow::ensure!(
             sample.failed <= messages / 100,
-            "{} of {messages} messages were not stored",
-            sample.failed
+            "{} of {messages} messages were not stored: {}",
+            sample.failed,
+            sample.failures
         );
         Ok(())
     }
@@ -287,14 +407,17 @@ impl Loader<'_> {
     fn sample(&self, report: &Value) -> Sample {
         let number = |path: &str| report.pointer(path).and_then(Value::as_f64);
         let mut figures = BTreeMap::new();
+        let resident = number("/usage/server_memory_bytes");
+        let anonymous = number("/usage/server_anonymous_memory_bytes");
         let found = [
             (Metric::CpuSeconds, number("/server_cpu_us_per_message")),
             (Metric::Rate, number("/messages_per_second")),
             (Metric::P50, number("/latency/p50_ms")),
             (Metric::P99, number("/latency/p99_ms")),
+            (Metric::AnonymousMemory, anonymous.map(|bytes| bytes / MIB)),
             (
-                Metric::AnonymousMemory,
-                number("/usage/server_anonymous_memory_bytes").map(|bytes| bytes / MIB),
+                Metric::MappedMemory,
+                resident.zip(anonymous).map(|(all, of)| (all - of) / MIB),
             ),
         ];
         for (metric, value) in found {
@@ -309,10 +432,14 @@ impl Loader<'_> {
             .pointer("/failed")
             .and_then(Value::as_u64)
             .unwrap_or(0);
+        let messages = report.pointer("/messages").and_then(Value::as_u64);
+        let failures = report.pointer("/failures").map(Value::to_string);
         Sample {
             figures,
+            messages: messages.unwrap_or(0),
             noise_percent: noise / self.programs.processors.count() as f64,
             failed: failed + u64::from(!is_checked),
+            failures: failures.unwrap_or_default(),
             round: 0,
         }
     }
@@ -335,6 +462,7 @@ fn sends(sending: Sending) -> Vec<String> {
         connections,
         in_flight,
         batch,
+        topics,
         message_type,
     } = sending;
     let of = |name: &str, value: usize| [name.to_owned(), value.to_string()];
@@ -342,16 +470,26 @@ fn sends(sending: Sending) -> Vec<String> {
         of("--connections", connections),
         of("--in-flight", in_flight),
         of("--batch", batch),
+        of("--topics", topics),
+        of("--queues", if topics == 1 { 8 } else { 1 }),
         ["--message-type".to_owned(), message_type.to_owned()],
     ]
     .concat()
 }
 
+impl Started {
+    fn sample(self) -> Sample {
+        Sample {
+            noise_percent: self.noise_percent,
+            ..one(Metric::FirstSend, self.took.as_secs_f64() * 1e3)
+        }
+    }
+}
+
 /// Kills the server and starts it on what it has stored.
 fn restart(server: &mut Server) -> Result<Sample> {
     server.kill();
-    let took = server.start()?;
-    Ok(one(Metric::FirstSend, took.as_secs_f64() * 1e3))
+    Ok(server.start()?.sample())
 }
 
 fn one(metric: Metric, value: f64) -> Sample {

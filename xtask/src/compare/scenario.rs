@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::disk::RECORDS as DISK_RECORDS;
+
 /// Servers that are started for a row of scenarios: both on empty stores, with the same ports open
 /// and with the durability named here. Carrack always answers a send after `fdatasync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -13,6 +15,11 @@ pub(super) enum Setup {
     Synchronous,
     /// Apache with its proxy in the same process (local mode); answers from memory.
     Proxy,
+    /// As asynchronous, but Apache keeps its log in files of 16 MiB. It reads the last three when
+    /// it starts, which are then in memory; with files of 1 GiB that is all there is.
+    Cold,
+    /// As asynchronous, for many topics alone.
+    Topics,
     /// As asynchronous, for transactions alone: after the first of them Apache is good for no other
     /// measurement.
     Transactions,
@@ -20,10 +27,12 @@ pub(super) enum Setup {
 
 impl Setup {
     /// All, in the order in which they run.
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Asynchronous,
         Self::Synchronous,
         Self::Proxy,
+        Self::Cold,
+        Self::Topics,
         Self::Transactions,
     ];
 
@@ -53,7 +62,8 @@ pub(super) enum Load {
     },
     /// Reading what was stored before, warm.
     Consume(Reading),
-    /// Reading one queue of many, after a restart and with the page cache emptied of the store.
+    /// Reading some queues of many, one after the other, after a restart and with the page cache
+    /// emptied of the store.
     ColdQueue {
         /// Queues that the messages are spread over, one by one.
         queues: u32,
@@ -91,6 +101,8 @@ pub(super) struct Sending {
     pub(super) in_flight: usize,
     /// Messages per request.
     pub(super) batch: usize,
+    /// Topics that the requests go to in turn; several have one queue each.
+    pub(super) topics: usize,
     /// Type of the messages, as `carrack bench` takes it.
     pub(super) message_type: &'static str,
 }
@@ -118,8 +130,15 @@ pub(super) enum Metric {
     P50,
     /// 99th percentile of latency, in ms.
     P99,
+    /// The rate by what the disk takes if as many messages are written and synced at a time as are
+    /// under way.
+    DiskShare,
+    /// Read from the disk, in MiB.
+    DiskRead,
     /// Resident memory of the server that is no file, in MiB.
     AnonymousMemory,
+    /// Resident memory of the server that is mapped files, in MiB.
+    MappedMemory,
     /// Time from the start of the process to the first acknowledged send, in ms.
     FirstSend,
 }
@@ -132,28 +151,44 @@ impl Metric {
             Self::Rate => "msg/s",
             Self::P50 => "p50 ms",
             Self::P99 => "p99 ms",
+            Self::DiskShare => "of disk",
+            Self::DiskRead => "disk MiB",
             Self::AnonymousMemory => "MiB",
+            Self::MappedMemory => "mapped MiB",
             Self::FirstSend => "start ms",
         }
     }
 }
 
-/// The ratio of Carrack's figure to Apache's that is wanted.
+/// What is wanted of Carrack's figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Target {
-    /// At most `1/n`.
+    /// At most `1/n` of Apache's.
     OneIn(f64),
-    /// At least `n` times.
+    /// At least `n` times Apache's.
     Times(f64),
+    /// At least so much, whatever Apache's is.
+    AtLeast(f64),
 }
 
 impl Target {
-    /// Whether a ratio reaches it.
-    pub(super) fn is_met(self, ratio: f64) -> bool {
+    /// Whether it is reached: by the ratio of Carrack's figure to Apache's, or by the figure
+    /// itself. `None` if what it needs was not measured.
+    pub(super) fn is_met(self, figure: Option<f64>, ratio: Option<f64>) -> Option<bool> {
         match self {
-            Self::OneIn(n) => ratio <= 1.0 / n,
-            Self::Times(n) => ratio >= n,
+            Self::OneIn(n) => ratio.map(|ratio| ratio <= 1.0 / n),
+            Self::Times(n) => ratio.map(|ratio| ratio >= n),
+            Self::AtLeast(least) => figure.map(|figure| figure >= least),
+        }
+    }
+
+    /// As it stands in tables.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::OneIn(n) => format!("<= 1/{n} = {:.3}", 1.0 / n),
+            Self::Times(n) => format!(">= {n}"),
+            Self::AtLeast(least) => format!("Carrack >= {least}"),
         }
     }
 }
@@ -171,11 +206,19 @@ pub(super) struct Scenario {
     pub(super) targets: &'static [(Metric, Target)],
 }
 
+impl Scenario {
+    /// Whether something is wanted of a figure.
+    pub(super) fn has_target(&self, metric: Metric) -> bool {
+        self.targets.iter().any(|(of, _)| *of == metric)
+    }
+}
+
 const fn sending(connections: usize, in_flight: usize, batch: usize) -> Sending {
     Sending {
         connections,
         in_flight,
         batch,
+        topics: 1,
         message_type: "normal",
     }
 }
@@ -205,9 +248,9 @@ const fn scenario(
 use Load::{
     ColdQueue, Connections, Consume, Idle, Restart, RestartLarge, Send, SendAtShare, Start,
 };
-use Metric::{AnonymousMemory, CpuSeconds, FirstSend, P99, Rate};
-use Setup::{Asynchronous, Proxy, Synchronous, Transactions};
-use Target::{OneIn, Times};
+use Metric::{AnonymousMemory, CpuSeconds, DiskShare, FirstSend, P99, Rate};
+use Setup::{Asynchronous, Cold, Proxy, Synchronous, Topics, Transactions};
+use Target::{AtLeast, OneIn, Times};
 
 /// All scenarios; those of one setup run in this order on the same servers.
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -259,20 +302,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
     scenario("connections", Asynchronous, Connections(4_000), &[]),
     scenario("restart", Asynchronous, Restart, &[]),
-    scenario(
-        "cold-queue",
-        Asynchronous,
-        ColdQueue { queues: 1_000 },
-        &[(Rate, Times(2.0))],
-    ),
     scenario("restart-large", Asynchronous, RestartLarge, &[]),
     scenario("sync-send-1", Synchronous, Send(sending(1, 1, 1)), &[]),
     scenario("sync-send-16", Synchronous, Send(sending(1, 16, 1)), &[]),
     scenario(
         "sync-send-64",
         Synchronous,
-        Send(sending(1, 64, 1)),
-        &[(Rate, Times(4.0))],
+        Send(sending(1, DISK_RECORDS, 1)),
+        &[(Rate, Times(4.0)), (DiskShare, AtLeast(0.8))],
     ),
     scenario(
         "sync-send-16x64",
@@ -295,6 +332,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         &[(CpuSeconds, OneIn(10.0))],
     ),
     scenario(
+        "cold-queue",
+        Cold,
+        ColdQueue { queues: 1_000 },
+        &[(Rate, Times(2.0))],
+    ),
+    scenario(
+        "topics-10000",
+        Topics,
+        Send(Sending {
+            topics: 10_000,
+            ..sending(1, 64, 1)
+        }),
+        &[],
+    ),
+    scenario(
         "transaction-64",
         Transactions,
         Send(sending_of("transaction")),
@@ -302,23 +354,50 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// The scenarios to run: those named, or all, and those that they take figures from.
-pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+/// Which scenarios run if none is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Preset {
+    /// All, for 10 s each
+    Full,
+    /// Those that have a target, as short as their figures allow
+    Headline,
+    /// All, too short for figures that are to be told
+    Look,
+}
+
+impl Preset {
+    fn has(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Full | Self::Look => true,
+            Self::Headline => !scenario.targets.is_empty(),
+        }
+    }
+}
+
+/// The scenarios to run: those named, or those of the preset, and those that they take figures
+/// from.
+pub(super) fn chosen(names: &[String], preset: Preset) -> anyhow::Result<Vec<Scenario>> {
     for name in names {
         if SCENARIOS.iter().all(|scenario| scenario.name != name) {
             let all: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
             anyhow::bail!("no scenario `{name}`, expected one of {}", all.join(", "));
         }
     }
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let wanted = |scenario: &Scenario| {
+        if names.is_empty() {
+            preset.has(scenario)
+        } else {
+            names.iter().any(|name| name == scenario.name)
+        }
+    };
     let needed = |name: &str| {
         SCENARIOS.iter().any(|scenario| {
-            matches!(scenario.load, SendAtShare { of, .. } if of == name) && wanted(scenario.name)
+            matches!(scenario.load, SendAtShare { of, .. } if of == name) && wanted(scenario)
         })
     };
     let chosen = SCENARIOS.iter().copied();
     Ok(chosen
-        .filter(|scenario| wanted(scenario.name) || needed(scenario.name))
+        .filter(|scenario| wanted(scenario) || needed(scenario.name))
         .collect())
 }
 
@@ -326,17 +405,26 @@ pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
 mod tests {
     use super::*;
 
+    fn names(wanted: &[&str], preset: Preset) -> Vec<&'static str> {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = chosen(&wanted, preset).unwrap();
+        chosen.iter().map(|scenario| scenario.name).collect()
+    }
+
     #[test]
     fn a_scenario_brings_those_it_takes_figures_from() {
-        let names = |wanted: &[&str]| -> Vec<&'static str> {
-            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-            let chosen = chosen(&wanted).unwrap();
-            chosen.iter().map(|scenario| scenario.name).collect()
-        };
-        assert_eq!(names(&["latency"]), ["send-64", "latency"]);
-        assert_eq!(names(&["pull", "start"]), ["start", "pull"]);
-        assert_eq!(names(&[]).len(), SCENARIOS.len());
-        assert!(chosen(&["pul".to_owned()]).is_err());
+        assert_eq!(names(&["latency"], Preset::Full), ["send-64", "latency"]);
+        assert_eq!(names(&["pull", "start"], Preset::Full), ["start", "pull"]);
+        assert_eq!(names(&[], Preset::Full).len(), SCENARIOS.len());
+        assert!(chosen(&["pul".to_owned()], Preset::Full).is_err());
+    }
+
+    #[test]
+    fn the_headline_is_what_has_a_target() {
+        let headline = names(&[], Preset::Headline);
+        assert!(headline.contains(&"pull") && headline.contains(&"cold-queue"));
+        assert!(!headline.contains(&"send-1") && !headline.contains(&"restart-large"));
+        assert_eq!(names(&["send-1"], Preset::Headline), ["send-1"]);
     }
 
     #[test]
@@ -355,7 +443,13 @@ mod tests {
 
     #[test]
     fn targets_are_reached_from_their_side() {
-        assert!(OneIn(6.0).is_met(0.16) && !OneIn(6.0).is_met(0.17));
-        assert!(Times(4.0).is_met(4.0) && !Times(4.0).is_met(3.9));
+        let by_ratio = |target: Target, ratio| target.is_met(None, Some(ratio));
+        assert_eq!(by_ratio(OneIn(6.0), 0.16), Some(true));
+        assert_eq!(by_ratio(OneIn(6.0), 0.17), Some(false));
+        assert_eq!(by_ratio(Times(4.0), 4.0), Some(true));
+        assert_eq!(by_ratio(Times(4.0), 3.9), Some(false));
+        assert_eq!(by_ratio(AtLeast(0.8), 9.0), None);
+        assert_eq!(AtLeast(0.8).is_met(Some(0.8), None), Some(true));
+        assert_eq!(AtLeast(0.8).is_met(Some(0.7), Some(9.0)), Some(false));
     }
 }

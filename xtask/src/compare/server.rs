@@ -15,7 +15,7 @@ use client::remoting::{NewTopic, OutgoingMessage, RemotingClient, RemotingOption
 use rustix::fs::{Advice, fadvise, fsync};
 use serde::Serialize;
 
-use super::processors::{Place, Processors};
+use super::processors::{Noise, Place, Processors};
 use super::scenario::Setup;
 use crate::conformance::deadline::{Deadline, Stopwatch};
 use crate::conformance::process::Process;
@@ -23,6 +23,9 @@ use crate::{oracle, workspace};
 
 /// For a server to be up; a JVM on a busy machine is the slowest.
 const BOOT: Duration = Duration::from_secs(240);
+
+/// For a server to write out what it has, and to stop.
+const STOP: Duration = Duration::from_secs(120);
 
 /// For one attempt to send the first message.
 const FIRST_SEND: Duration = Duration::from_secs(2);
@@ -50,7 +53,7 @@ pub(super) struct Programs {
     /// Memory of Apache's heap, as the JVM takes it.
     heap: String,
     /// Folder of stores and logs.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Where everything runs.
     pub(super) processors: Processors,
 }
@@ -63,6 +66,15 @@ pub(super) struct Server {
     data: tempfile::TempDir,
     ports: Ports,
     process: Option<Process>,
+}
+
+/// How a server started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started {
+    /// Until a send was acknowledged.
+    pub(super) took: Duration,
+    /// Processor time of others meanwhile, in percent of all processors.
+    pub(super) noise_percent: f64,
 }
 
 /// The first ports of runs that nobody else uses.
@@ -99,8 +111,8 @@ impl Programs {
         })
     }
 
-    /// Starts a server on an empty store; says how long it took until a send was acknowledged.
-    pub(super) fn start(&self, side: Side, setup: Setup) -> Result<(Server, Duration)> {
+    /// Starts a server on an empty store.
+    pub(super) fn start(&self, side: Side, setup: Setup) -> Result<(Server, Started)> {
         let data = tempfile::Builder::new()
             .prefix("store-")
             .tempdir_in(&self.folder)
@@ -117,20 +129,20 @@ impl Programs {
             ports,
             process: None,
         };
-        let took = server.start()?;
-        Ok((server, took))
+        let started = server.start()?;
+        Ok((server, started))
     }
 }
 
 impl Server {
-    /// Starts the process; says how long it took until a send was acknowledged.
-    pub(super) fn start(&mut self) -> Result<Duration> {
+    /// Starts the process and waits until a send was acknowledged.
+    pub(super) fn start(&mut self) -> Result<Started> {
         let mut command = match self.side {
             Side::Apache => self.apache()?,
             Side::Carrack => self.carrack(),
         };
         let log = self.programs.folder.join(format!("{:?}.log", self.side));
-        let watch = Stopwatch::start();
+        let (watch, noise) = (Stopwatch::start(), Noise::watch()?);
         let processors = &self.programs.processors;
         let process = processors.within(Place::Server, || {
             Process::start("server", &mut command, &log)
@@ -143,7 +155,21 @@ impl Server {
             .enable_all()
             .build()?;
         runtime.block_on(first_send(&address, deadline))?;
-        Ok(watch.elapsed())
+        let took = watch.elapsed();
+        let noise_percent = noise.percent(self.pid()?, 0, self.programs.processors.count())?;
+        Ok(Started {
+            took,
+            noise_percent,
+        })
+    }
+
+    /// Asks it to stop, and waits until it has; its store stays.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        let process = self.process.take().context("the server does not run")?;
+        process.terminate()?;
+        // A JVM that was asked to stop says so with its status.
+        anyhow::ensure!(process.ends_within(STOP), "the server did not stop");
+        Ok(())
     }
 
     /// Kills it; its store stays.
@@ -244,8 +270,20 @@ impl Server {
 
     fn broker_settings(&self) -> String {
         let flush = match self.setup {
-            Setup::Asynchronous | Setup::Proxy | Setup::Transactions => "ASYNC_FLUSH",
             Setup::Synchronous => "SYNC_FLUSH",
+            Setup::Asynchronous
+            | Setup::Proxy
+            | Setup::Cold
+            | Setup::Topics
+            | Setup::Transactions => "ASYNC_FLUSH",
+        };
+        let log_file_bytes: u64 = match self.setup {
+            Setup::Cold => 16 << 20,
+            Setup::Asynchronous
+            | Setup::Synchronous
+            | Setup::Proxy
+            | Setup::Topics
+            | Setup::Transactions => 1 << 30,
         };
         // It refuses sends that waited for 200 ms by default, which would count as failed.
         format!(
@@ -260,6 +298,7 @@ impl Server {
              waitTimeMillsInSendQueue=20000\n\
              storePathRootDir={}\n\
              diskMaxUsedSpaceRatio=99\n\
+             mappedFileSizeCommitLog={log_file_bytes}\n\
              flushDiskType={flush}\n",
             self.ports.broker + 3,
             self.ports.broker,
