@@ -17,6 +17,7 @@
 //! 01 + key of the user value of the user
 //! ```
 
+mod background;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -49,11 +50,12 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const DATABASE_FOLDER: &str = "state";
 const RESERVE_FILE: &str = "reserve";
 
-/// Filters and indexes of large tables in blocks of their own. In one piece, those of a table with
-/// a million keys have megabytes, which do not stay in the cache: each look-up would read and check
-/// all of it, half a millisecond under the shard's lock.
+/// How a keyspace is kept. Filters and indexes of large tables are in blocks of their own: in one
+/// piece, those of a table with a million keys have megabytes, which do not stay in the cache, and
+/// each look-up would read and check all of it, half a millisecond under the shard's lock.
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
+        .compaction_strategy(background::merging())
         .filter_block_partitioning_policy(PartitioningPolicy::all(true))
         .index_block_partitioning_policy(PartitioningPolicy::all(true))
 }
@@ -104,11 +106,13 @@ impl OpenShard {
 
 impl Open {
     fn new(folder: &Path) -> Result<Self, KvError> {
-        let database = Database::builder(folder.join(DATABASE_FOLDER))
-            .cache_size(CACHE_BYTES)
-            .worker_threads(1)
-            .open()
-            .map_err(engine("open"))?;
+        let open = || {
+            Database::builder(folder.join(DATABASE_FOLDER))
+                .cache_size(CACHE_BYTES)
+                .worker_threads(1)
+                .open()
+        };
+        let database = background::starting(open).map_err(engine("open"))?;
         Ok(Self {
             database,
             shards: HashMap::new(),
