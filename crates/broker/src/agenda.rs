@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use base::{StreamKey, Timestamp};
 
+/// Room of an empty agenda that is not given back: what a message takes that comes now and then.
+const ROOM_MIN: usize = 16;
+
 /// Which LiteTopics may have a message, out of many that have none.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
@@ -52,8 +55,19 @@ impl Agenda {
         if let Some(Some(time)) = self.places.remove(&stream) {
             self.later.remove(&(time, stream));
         }
-        if self.places.is_empty() {
-            self.now.clear();
+        self.give_back_room();
+    }
+
+    /// Gives back the room of a day on which there was much, once there is nothing: a client that
+    /// came back has looked at all that it subscribes to.
+    fn give_back_room(&mut self) {
+        if !self.places.is_empty() {
+            return;
+        }
+        self.now.clear();
+        if self.places.capacity().max(self.now.capacity()) > ROOM_MIN {
+            self.places.shrink_to_fit();
+            self.now.shrink_to_fit();
         }
     }
 
@@ -68,6 +82,7 @@ impl Agenda {
         while let Some(stream) = self.now.pop_front() {
             if self.places.get(&stream) == Some(&None) {
                 self.places.remove(&stream);
+                self.give_back_room();
                 return Some(stream);
             }
         }
@@ -140,6 +155,19 @@ mod tests {
         assert!(agenda.now.len() < 100, "{} entries", agenda.now.len());
         assert_eq!(agenda.next(at(0)), Some(stream(0)));
         assert_eq!(agenda.next(at(0)), None);
+    }
+
+    #[test]
+    fn an_agenda_with_nothing_on_it_keeps_no_room() {
+        let mut agenda = Agenda::default();
+        let room = |agenda: &Agenda| agenda.places.capacity().max(agenda.now.capacity());
+        (0..100).for_each(|n| agenda.put(stream(n)));
+        assert!(room(&agenda) >= 100);
+        (0..100).for_each(|n| assert_eq!(agenda.next(at(0)), Some(stream(n))));
+        assert!(room(&agenda) <= ROOM_MIN, "room for {}", room(&agenda));
+        (0..100).for_each(|n| agenda.put_later(stream(n), at(50)));
+        (0..100).for_each(|n| agenda.remove(stream(n)));
+        assert!(room(&agenda) <= ROOM_MIN, "room for {}", room(&agenda));
     }
 
     #[test]

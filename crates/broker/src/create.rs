@@ -144,7 +144,8 @@ impl Catalogue {
                 return Ok(Some(group));
             }
             let spec = GroupSpec::new(name.clone());
-            match self.put_new_group(spec, Description::default()).await {
+            // Boxed: every long poll begins here, and would keep room for what hardly one does.
+            match Box::pin(self.put_new_group(spec, Description::default())).await {
                 Err(CreateGroupError::Metadata { source, .. })
                     if is_conflict(&source) && attempts < limits::METADATA_CHANGE_ATTEMPTS_MAX =>
                 {

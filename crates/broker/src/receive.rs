@@ -160,7 +160,8 @@ impl Shard {
             // Asked for before looking, so that an arrival in between is not missed.
             let mut woken = pin!(waiting.notify.notified());
             woken.as_mut().enable();
-            let found = self.receive_now(&request, &topic, &group).await;
+            // In a place of its own: many thousand polls wait here, and none of them is looking.
+            let found = Box::pin(self.receive_now(&request, &topic, &group)).await;
             if found.is_err() {
                 // It may have been woken for a message that another could take.
                 waiting.notify.notify_one();

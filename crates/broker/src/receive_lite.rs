@@ -71,7 +71,8 @@ impl Shard {
             // Asked for before looking, so that nothing in between is missed.
             let mut woken = pin!(notify.notified());
             woken.as_mut().enable();
-            let found = self.receive_lite_now(&request, topic, group, id).await;
+            // In a place of its own: many thousand polls wait here, and few of them are looking.
+            let found = Box::pin(self.receive_lite_now(&request, topic, group, id)).await;
             drop(look);
             // What is left is for another receive of the same client.
             let next_time = self.pass_on(id, &notify);

@@ -126,6 +126,16 @@ pub(crate) fn ack(bench: &Bench, group_name: &str, received: &[Received]) {
     }
 }
 
+/// Ten thousand clients wait at a time, and most of what a look needs is not needed to wait.
+#[test]
+fn a_long_poll_is_small() {
+    let bench = bench();
+    let lite = bench.shard.receive_lite(request("agents", 5_000), "one");
+    let any = bench.shard.receive(request("archive", 5_000));
+    let bytes = [size_of_val(&lite), size_of_val(&any)];
+    assert!(bytes.iter().all(|bytes| *bytes < 2_048), "{bytes:?} bytes");
+}
+
 #[test]
 fn a_client_gets_what_it_subscribed_to_and_nothing_else() {
     let bench = bench();

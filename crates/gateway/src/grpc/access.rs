@@ -101,7 +101,8 @@ pub(crate) async fn while_allowed<R: Guarded + Clone, T>(
         None => work(request).await,
         Some(instance) => {
             let check = || check(call, &request);
-            let work = work(request.clone());
+            // A future that is handed on is there twice: boxed, or every long poll has room for it.
+            let work = Box::pin(work(request.clone()));
             access::while_allowed(&call.front, &instance, check, work).await
         }
     }

@@ -337,6 +337,8 @@ impl MessagingService for Messaging {
     ) -> Result<Response<v2::SyncLiteSubscriptionResponse>, Status> {
         let (call, request) = self.call(request);
         let work = async { sync_lite_subscription::sync_lite_subscription(&call, request?).await };
+        // Boxed: what is handed on is there twice, and these may wait for long.
+        let work = Box::pin(work);
         self.answer("sync_lite_subscription", &call, work).await
     }
 

@@ -15,7 +15,7 @@ use super::{
 
 pub(super) async fn sync_lite_subscription(
     call: &Call,
-    request: v2::SyncLiteSubscriptionRequest,
+    mut request: v2::SyncLiteSubscriptionRequest,
 ) -> Result<v2::SyncLiteSubscriptionResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
@@ -25,10 +25,14 @@ pub(super) async fn sync_lite_subscription(
         let text = format!("request names {count} LiteTopics, expected at most {max}");
         return Err(Refusal::new(Code::LiteSubscriptionQuotaExceeded, text));
     }
-    let names = request.lite_topic_set.iter().map(|name| {
+    // Only the names are kept: ten thousand clients that come back at once wait for their turn
+    // with all of theirs.
+    let texts = std::mem::take(&mut request.lite_topic_set);
+    let names = texts.iter().map(|name| {
         LiteTopicName::new(name).map_err(|error| status::bad_name(Code::IllegalLiteTopic, &error))
     });
     let names: Vec<LiteTopicName> = names.collect::<Result<_, _>>()?;
+    drop(texts);
     let change = match request.action() {
         LiteSubscriptionAction::PartialAdd => LiteSubscriptionChange::Add {
             names,
