@@ -8,9 +8,11 @@
 //! the product are for the full size on a quiet machine, so only memory and the restart have limits
 //! here.
 
+mod punctuality;
 mod reconnect;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,6 +33,7 @@ use wire::grpc_v2::{
 use wire::message::properties;
 use wire::remoting::body::GroupConfig;
 
+use self::punctuality::Punctuality;
 use super::outlet;
 use super::server::Server;
 use super::{Options, runtime};
@@ -121,8 +124,15 @@ pub(crate) fn run(options: &Options, sizes: Sizes) -> Result<()> {
             let load = Arc::clone(&load);
             receiving.spawn(async move { load.receive(&client, number as u64).await });
         }
+        let punctuality = Punctuality::start()?;
         let sent = load.send(&address, &random).await;
         load.wait_for_all().await;
+        let late = Spread::of(punctuality.stop()?);
+        println!(
+            "meanwhile memory {} MiB with everybody waiting; a thread that only sleeps ran late by \
+             {late}",
+            server.resident_bytes()? >> 20
+        );
         load.ends.store(true, Ordering::Relaxed);
         receiving.abort_all();
         sent
@@ -395,24 +405,45 @@ impl Load {
     fn report(&self) -> Result<()> {
         self.check()?;
         let sent = self.sent.load(Ordering::Relaxed);
-        let mut arrived = self.arrived.lock();
-        arrived.latencies_us.sort_unstable();
-        let latencies = &arrived.latencies_us;
-        let at = |part: f64| {
-            let index = (latencies.len().saturating_sub(1)) as f64 * part;
-            latencies.get(index as usize).copied().unwrap_or(0) as f64 / 1_000.0
-        };
+        let latencies = std::mem::take(&mut self.arrived.lock().latencies_us);
         println!(
             "{sent} messages at {}/s to random LiteTopics, each received once by its consumer; {} \
-             receives without an answer in time; from send to receive: p50 {:.1} ms, p99 {:.1} ms, \
-             the longest {:.1} ms",
+             receives without an answer in time; from send to receive: {}",
             self.sizes.rate,
             self.timeouts.load(Ordering::Relaxed),
-            at(0.5),
-            at(0.99),
-            at(1.0)
+            Spread::of(latencies)
         );
         Ok(())
+    }
+}
+
+/// How times are spread.
+struct Spread {
+    sorted_us: Vec<u64>,
+}
+
+impl Spread {
+    fn of(mut times_us: Vec<u64>) -> Self {
+        times_us.sort_unstable();
+        Self {
+            sorted_us: times_us,
+        }
+    }
+
+    /// The time that this part of them does not exceed, in milliseconds.
+    fn at(&self, part: f64) -> f64 {
+        let index = (self.sorted_us.len().saturating_sub(1)) as f64 * part;
+        self.sorted_us.get(index as usize).copied().unwrap_or(0) as f64 / 1_000.0
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (half, slow, longest) = (self.at(0.5), self.at(0.99), self.at(1.0));
+        write!(
+            f,
+            "p50 {half:.1} ms, p99 {slow:.1} ms, the longest {longest:.1} ms"
+        )
     }
 }
 
