@@ -4,6 +4,7 @@
 mod builds;
 mod fleet;
 mod ledger;
+mod openapi;
 mod report;
 #[path = "../../crates/control/src/release/test_key.rs"]
 #[expect(dead_code, reason = "the tests of `control` sign in the old way too")]
@@ -34,7 +35,8 @@ pub(crate) struct Arguments {
     /// Messages per second of each of the four clients.
     #[arg(long, default_value_t = 40)]
     rate: u32,
-    /// Leave timeouts and polls of the clients at their libraries' defaults.
+    /// Leave timeouts of the clients, and how often they ask for routes, at their libraries'
+    /// defaults.
     #[arg(long)]
     library_times: bool,
     /// Take the two builds of the last run.
@@ -62,7 +64,8 @@ impl Arguments {
         results: None,
     };
 
-    /// What an operator has: clients and nodes with all their defaults.
+    /// What an operator has: clients and nodes with their defaults, but that consumers look for
+    /// queues that came back more often.
     pub(crate) const VERIFY: Self = Self {
         rate: 100,
         library_times: true,

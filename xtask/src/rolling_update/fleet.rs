@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use client::Credentials;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::builds::Builds;
+use super::openapi;
 use super::traffic::Kind;
 use crate::conformance::deadline::{Deadline, START};
 use crate::conformance::event::Session;
@@ -242,6 +244,11 @@ impl Fleet {
                 Err(error) => bail!("{server} refused a topic without naming the task: {error}"),
             }
         }
+        let credentials = Credentials {
+            access_key: ACCESS_KEY.to_owned(),
+            secret_key: SECRET_KEY.to_owned(),
+        };
+        openapi::expect_topic_refused(&self.address, &self.instance, credentials)?;
         self.ask(&["instance", "renew", &self.instance, "--months", "1"])?;
         Ok(())
     }

@@ -164,3 +164,51 @@ impl Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(ordered: bool, account: Account) -> usize {
+        let client = "client";
+        let row = Row {
+            client,
+            ordered,
+            account,
+        };
+        row.problems().len()
+    }
+
+    #[test]
+    fn what_must_not_be_is_a_problem_and_what_may_be_is_none() {
+        let good = Account {
+            acknowledged: 9,
+            duplicates: 3,
+            lane_gap_ms: ORDERED_GAP_MS_MAX,
+            ..Account::default()
+        };
+        let lost = Account {
+            lost: 1,
+            ..good.clone()
+        };
+        let failed = Account {
+            send_errors: 1,
+            ..good.clone()
+        };
+        let overtaken = Account {
+            overtaken: 1,
+            ..good.clone()
+        };
+        let late = Account {
+            lane_gap_ms: ORDERED_GAP_MS_MAX + 1,
+            ..good.clone()
+        };
+        let cases = [good, lost, failed, overtaken, late, Account::default()];
+        // A group waits for its own node, and messages without one have no order.
+        assert_eq!(
+            cases.clone().map(|it| problems(false, it)),
+            [0, 1, 1, 0, 0, 1]
+        );
+        assert_eq!(cases.map(|it| problems(true, it)), [0, 1, 0, 1, 1, 1]);
+    }
+}
