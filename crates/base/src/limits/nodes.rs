@@ -28,3 +28,7 @@ pub const NODE_NAME_BYTES_MAX: usize = 64;
 /// choose the queue of a message group by the number of queues, which must not change while a node
 /// restarts.
 pub const NODE_AWAY_MS_MAX: u64 = 10 * 60 * 1_000;
+
+/// How long a fleet waits for a node that it asks on behalf of a client, in milliseconds: as long
+/// as nodes wait for consumers that they ask, and some more. SDKs wait ten seconds.
+pub const FORWARD_MS_MAX: u64 = 9_000;

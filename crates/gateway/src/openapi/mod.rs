@@ -12,6 +12,7 @@ mod acl;
 mod call;
 mod client;
 mod document;
+mod forward;
 mod group;
 mod instance;
 mod ip_whitelist;
@@ -52,6 +53,7 @@ use wire::openapi::{
 pub use self::document::openapi_document;
 use self::{
     call::Call,
+    forward::Told,
     operations::{Answers, Operation},
     status::{Code, Refusal},
 };
@@ -86,11 +88,22 @@ where
     let request_id = request_id(front, connection);
     let mut operation = None;
     let result = work(front, connection, &head, body, &mut operation).await;
-    let refused_with = result.as_ref().err().map(|refusal| refusal.code().name());
+    let refused_with = match &result {
+        Ok(Outcome::Relayed(told)) if !told.status.is_success() => Some("refused by a node"),
+        Ok(_) => None,
+        Err(refusal) => Some(refusal.code().name()),
+    };
     let name = operation.map(|operation: &Operation| operation.name);
     observe(front, begun, "openapi", name, refused_with);
     let (status, document) = match result {
-        Ok(answer) => {
+        Ok(Outcome::Relayed(Told {
+            status,
+            mut document,
+        })) => {
+            document["requestId"] = request_id.as_str().into();
+            (status, document)
+        }
+        Ok(Outcome::Done(answer)) => {
             let answers = operation.map_or(Answers::Nothing, |operation| operation.answers);
             (StatusCode::OK, enveloped(answers, answer, &request_id))
         }
@@ -98,6 +111,12 @@ where
     };
     let kind = "application/json;charset=utf-8";
     response(status, kind, &request_id, document.to_string())
+}
+
+/// An answer, without its envelope or as nodes gave it.
+enum Outcome {
+    Done(Value),
+    Relayed(Told),
 }
 
 fn enveloped(answers: Answers, answer: Value, request_id: &str) -> Value {
@@ -137,7 +156,7 @@ async fn work<B>(
     head: &Parts,
     body: B,
     seen: &mut Option<&'static Operation>,
-) -> Result<Value, Refusal>
+) -> Result<Outcome, Refusal>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: std::error::Error + Send + Sync + 'static,
@@ -168,11 +187,17 @@ where
     let call = Call::new(front, connection, route.operation, values, user);
     access::check(&call)?;
     call.check_instance()?;
+    if let Some(ask) = route.operation.on_nodes
+        && let Some(nodes) = forward::nodes(&call)?
+    {
+        let told = forward::ask(&call, (head, &body), ask, &nodes).await?;
+        return Ok(Outcome::Relayed(told));
+    }
     let _permit = match route.operation.blocked_as {
         Some(change) => call.permit(change).await?,
         None => None,
     };
-    (route.operation.run)(&call).await
+    Ok(Outcome::Done((route.operation.run)(&call).await?))
 }
 
 /// Headers may repeat what path and method say.

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::{
     account, acl,
     call::Call,
-    client, group, instance, ip_whitelist, lag, message_query, metric,
+    client,
+    forward::{self, Ask},
+    group, instance, ip_whitelist, lag, message_query, metric,
     parameter::{Kind, Parameter, Place},
     region, release,
     status::Refusal,
@@ -68,13 +70,17 @@ pub(super) struct Operation {
     pub(super) parameters: &'static [Parameter],
     /// What an update of the instance takes it for and has refused; `None` if it may go on.
     pub(super) blocked_as: Option<Change>,
+    /// Which nodes have what it is about, where this process has no messages; `None` if it is
+    /// about metadata alone.
+    pub(super) on_nodes: Option<Ask>,
     pub(super) run: fn(&Call) -> BoxFuture<'_, Result<Value, Refusal>>,
 }
 
 macro_rules! operations {
     ($($about:literal { $($name:ident: $method:ident $path:literal
         ($($place:ident $parameter:literal: $kind:ident $($required:ident)?),* $(,)?)
-        $subject:ident $answers:ident => $run:path $(, blocked as $change:ident)?;)* })*) => {
+        $subject:ident $answers:ident => $run:path
+            $(, blocked as $change:ident)? $(, from $nodes:expr)?;)* })*) => {
         /// All operations.
         pub(super) static OPERATIONS: &[Operation] = &[$($(Operation {
             name: stringify!($name),
@@ -90,9 +96,12 @@ macro_rules! operations {
                 is_required: operations!(@required $($required)?),
             }),*],
             blocked_as: operations!(@change $($change)?),
+            on_nodes: operations!(@nodes $($nodes)?),
             run: |call| Box::pin($run(call)),
         },)*)*];
     };
+    (@nodes) => { None };
+    (@nodes $nodes:expr) => { Some($nodes) };
     (@change) => { None };
     (@change $change:ident) => { Some(Change::$change) };
     (@required) => { false };
@@ -168,7 +177,8 @@ operations! {
         DeleteTopic: DELETE "/instances/{instanceId}/topics/{topicName}" ()
             Topic Done => topic::delete, blocked as DeleteTopic;
         ListTopicSubscriptions: GET "/instances/{instanceId}/topics/{topicName}/subscriptions" ()
-            Topic List => subscription::of_topic;
+            Topic List => subscription::of_topic,
+            from Ask::Each(forward::subscriptions);
     }
     "Consumer groups" {
         CreateConsumerGroup: POST "/instances/{instanceId}/consumerGroups/{consumerGroupId}" (
@@ -196,56 +206,70 @@ operations! {
             Group Done => group::delete, blocked as DeleteGroup;
         GetConsumerGroupLag: GET "/instances/{instanceId}/consumerGroups/{consumerGroupId}/lag" (
             query "liteTopicName": Text, query "topicName": Text,
-        ) Group Object => lag::get;
+        ) Group Object => lag::get,
+            from Ask::Each(forward::lags);
         GetConsumeTimespan: GET
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/consumeTimespan/{topicName}"
-            () Group Object => lag::time_span;
+            () Group Object => lag::time_span,
+            from Ask::Each(forward::time_spans);
         ResetConsumeOffset: PATCH
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/consumeOffsets/{topicName}"
-            (body "resetTime": Text, body "resetType": Text) Group Nothing => lag::reset;
+            (body "resetTime": Text, body "resetType": Text) Group Nothing => lag::reset,
+            from Ask::Each(forward::nothing);
         ListConsumerConnections: GET
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/connections" (
             query "liteTopicName": Text, query "topicName": Text,
-        ) Group Object => client::connections;
+        ) Group Object => client::connections,
+            from Ask::Each(forward::connections);
         GetConsumerStack: GET "/instances/{instanceId}/consumerGroups/{consumerGroupId}/stack"
-            (query "clientId": Text required) Group Object => client::stack;
+            (query "clientId": Text required) Group Object => client::stack,
+            from Ask::Finder;
         ListConsumerGroupSubscriptions: GET
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/subscriptions"
-            (query "topicName": Text) Group List => subscription::of_group;
+            (query "topicName": Text) Group List => subscription::of_group,
+            from Ask::Each(forward::subscriptions);
         GetConsumerGroupSubscription: GET
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/subscriptions/{topicName}"
-            () Group List => subscription::get;
+            () Group List => subscription::get,
+            from Ask::Each(forward::said);
         DeleteConsumerGroupSubscription: DELETE
             "/instances/{instanceId}/consumerGroups/{consumerGroupId}/subscriptions" (
             query "filterExpression": Text required, query "filterType": Text required,
             query "topicName": Text required,
-        ) Group Done => subscription::delete;
+        ) Group Done => subscription::delete,
+            from Ask::Each(forward::nothing);
     }
     "Messages and traces" {
         ListMessages: GET "/instances/{instanceId}/topics/{topicName}/messages" (
             query "endTime": Text, query "liteTopicName": Text, query "messageId": Text,
             query "messageKey": Text, query "pageNumber": Integer, query "pageSize": Integer,
             query "scrollId": Text, query "startTime": Text,
-        ) Topic Page => message_query::list;
+        ) Topic Page => message_query::list,
+            from Ask::Each(forward::pages);
         GetMessageDetail: GET "/instances/{instanceId}/topics/{topicName}/messages/{messageId}" ()
-            Topic Object => message_query::detail;
+            Topic Object => message_query::detail,
+            from Ask::Finder;
         VerifySendMessage: POST "/instances/{instanceId}/topics/{topicName}/messages" (
             body "deliveryTimeStamp": Integer, body "liteTopicName": Text, body "message": Text,
             body "messageGroup": Text, body "messageKey": Text, body "messageTag": Text,
             body "userProperties": Map,
-        ) Topic Text => verify::send;
+        ) Topic Text => verify::send,
+            from Ask::One;
         VerifyConsumeMessage: POST
             "/instances/{instanceId}/topics/{topicName}/messages/{messageId}/action/verifyConsume"
             (query "clientId": Text required, query "consumerGroupId": Text required)
-            Topic Done => verify::consume;
+            Topic Done => verify::consume,
+            from Ask::Finder;
         ListTraces: GET "/instances/{instanceId}/topics/{topicName}/traces" (
             query "endTime": Text required, query "liteTopicName": Text, query "messageId": Text,
             query "messageKey": Text, query "pageNumber": Integer required,
             query "pageSize": Integer required, query "queryType": Text required,
             query "startTime": Text required,
-        ) Topic Page => trace::list;
+        ) Topic Page => trace::list,
+            from Ask::Each(forward::pages);
         GetTrace: GET "/instances/{instanceId}/topics/{topicName}/traces/{messageId}"
-            (query "endTime": Text, query "startTime": Text) Topic Object => trace::get;
+            (query "endTime": Text, query "startTime": Text) Topic Object => trace::get,
+            from Ask::Finder;
     }
     "Accounts" {
         CreateInstanceAccount: POST "/instances/{instanceId}/accounts" (

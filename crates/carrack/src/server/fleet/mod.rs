@@ -128,6 +128,7 @@ impl Fleet {
         let front = Front::new(Arc::clone(&core.router), Arc::clone(&clock), front_settings);
         let front = front.with_instances(Arc::clone(&core.instances));
         let front = front.with_nodes(Some(Arc::clone(&core.nodes)));
+        let front = front.with_version(version::VERSION);
         let front = front.with_surroundings(surroundings(settings));
         let front = Arc::new(front.with_control(Arc::new(Control {
             catalogue: Arc::clone(&runner.catalogue),

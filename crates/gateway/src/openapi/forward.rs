@@ -1,0 +1,273 @@
+//! Operations on what nodes have, asked of a fleet: messages, and how far groups have come with
+//! them.
+//!
+//! A fleet has checked who asks, that it is asked once, and that it is allowed. It sends the
+//! request as it came to nodes of the instance, which check the signature again: they have the same
+//! users, and nonces of their own. What several nodes answer is put together here; a signed request
+//! cannot be changed, so a page has what each node has on it.
+
+use std::time::Duration;
+
+use base::limits;
+use broker::Peer;
+use bytes::Bytes;
+use client::{ClientError, http::exchange};
+use futures::future::join_all;
+use http::{Request, StatusCode, header, request::Parts};
+use serde_json::Value;
+
+use super::{
+    call::Call,
+    status::{Code, Refusal},
+};
+
+/// Headers that are about a connection and not about the request.
+const OF_CONNECTION: [header::HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Which nodes are asked, and what becomes of their answers.
+#[derive(Clone, Copy)]
+pub(super) enum Ask {
+    /// Any one that is there.
+    One,
+    /// One after the other, until one has what is asked for.
+    Finder,
+    /// All of them; the `data` of each but the first is put into that of the first.
+    Each(fn(&mut Value, Value)),
+}
+
+/// What a node answered.
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) document: Value,
+}
+
+impl Told {
+    fn is_found(&self) -> bool {
+        self.status != StatusCode::NOT_FOUND
+    }
+}
+
+/// The nodes that have what the request is about; `None` if it is here.
+pub(super) fn nodes(call: &Call) -> Result<Option<Vec<Peer>>, Refusal> {
+    let instance = call.instance()?;
+    let Some(nodes) = &call.front.nodes else {
+        return Ok(None);
+    };
+    if !instance.shards().is_empty() {
+        return Ok(None);
+    }
+    let of = instance.settings().has_own_nodes.then(|| instance.id());
+    let peers = nodes.peers(of, false);
+    if peers.is_empty() {
+        let text = format!("no node of instance `{}` is there", instance.id());
+        return Err(Refusal::new(Code::ServiceUnavailable, text));
+    }
+    Ok(Some(peers))
+}
+
+/// Asks nodes, and gives the one answer that theirs amount to.
+pub(super) async fn ask(
+    call: &Call,
+    (head, body): (&Parts, &Bytes),
+    ask: Ask,
+    nodes: &[Peer],
+) -> Result<Told, Refusal> {
+    let to = |node| one(call, head, body, node);
+    let mut last = None;
+    match ask {
+        Ask::One => {
+            for node in nodes {
+                match to(node).await {
+                    // It never came there, so another one may do it.
+                    Err(
+                        error @ (ClientError::Connect { .. } | ClientError::ConnectTimeout { .. }),
+                    ) => last = Some(Err(unreachable(&error))),
+                    told => return told.map_err(|error| unreachable(&error)),
+                }
+            }
+        }
+        Ask::Finder => {
+            for node in nodes {
+                match to(node).await {
+                    Ok(told) if told.is_found() => return Ok(told),
+                    // That a node did not answer weighs more than that others have nothing.
+                    Ok(told) => last = last.or(Some(Ok(told))),
+                    Err(error) => last = Some(Err(unreachable(&error))),
+                }
+            }
+        }
+        Ask::Each(put) => return each(join_all(nodes.iter().map(to)).await, put),
+    }
+    last.unwrap_or_else(|| {
+        let text = "no node was asked";
+        Err(Refusal::new(Code::InternalError, text))
+    })
+}
+
+/// Puts the answers of all nodes together. One that has nothing adds nothing; one that refuses or
+/// does not answer leaves no answer at all, as it would be wrong.
+fn each(
+    answers: Vec<Result<Told, ClientError>>,
+    put: fn(&mut Value, Value),
+) -> Result<Told, Refusal> {
+    let mut whole: Option<Told> = None;
+    for answer in answers {
+        let mut told = answer.map_err(|error| unreachable(&error))?;
+        whole = Some(match whole {
+            None => told,
+            Some(whole) if !whole.status.is_success() && whole.is_found() => whole,
+            Some(_) if !told.status.is_success() && told.is_found() => told,
+            Some(whole) if !told.is_found() => whole,
+            Some(whole) if !whole.is_found() => told,
+            Some(mut whole) => {
+                put(&mut whole.document["data"], told.document["data"].take());
+                whole
+            }
+        });
+    }
+    whole.ok_or_else(|| Refusal::new(Code::InternalError, "no node was asked"))
+}
+
+fn unreachable(error: &ClientError) -> Refusal {
+    Refusal::of(Code::ServiceUnavailable, error)
+}
+
+async fn one(call: &Call, head: &Parts, body: &Bytes, node: &Peer) -> Result<Told, ClientError> {
+    let address = node.record.addresses.first();
+    let address = address.map(String::as_str).unwrap_or_default();
+    let request = call.operation.name;
+    let wrong = |reason: String| ClientError::Answer {
+        address: address.to_owned(),
+        request,
+        reason,
+    };
+    let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
+    let mut forwarded = Request::builder().method(&head.method).uri(target);
+    for (name, value) in &head.headers {
+        if !OF_CONNECTION.contains(name) {
+            forwarded = forwarded.header(name, value);
+        }
+    }
+    if let (false, Some(host)) = (
+        head.headers.contains_key(header::HOST),
+        head.uri.authority(),
+    ) {
+        forwarded = forwarded.header(header::HOST, host.as_str());
+    }
+    let forwarded = forwarded.body(body.clone());
+    let forwarded = forwarded.map_err(|error| wrong(error.to_string()))?;
+    let wait = Duration::from_millis(limits::FORWARD_MS_MAX);
+    let answer = exchange(address, forwarded, request, wait).await?;
+    let document = serde_json::from_slice(answer.body());
+    Ok(Told {
+        status: answer.status(),
+        document: document.map_err(|error| wrong(error.to_string()))?,
+    })
+}
+
+/// Pages: what each node has on its page.
+pub(super) fn pages(all: &mut Value, mut more: Value) {
+    let total = [&*all, &more].map(|page| page["totalCount"].as_u64().unwrap_or(0));
+    all["totalCount"] = total[0].saturating_add(total[1]).into();
+    append(&mut all["list"], more["list"].take(), |_, _| false);
+}
+
+/// How far a group is behind, for each topic and in all.
+pub(super) fn lags(all: &mut Value, mut more: Value) {
+    lag(&mut all["totalLag"], &more["totalLag"]);
+    for map in ["topicLagMap", "liteTopicLagMap"] {
+        let Value::Object(more) = more[map].take() else {
+            continue;
+        };
+        for (name, told) in more {
+            match all[map].get_mut(&name) {
+                Some(known) => lag(known, &told),
+                None => all[map][name] = told,
+            }
+        }
+    }
+}
+
+fn lag(all: &mut Value, more: &Value) {
+    for name in ["inflightCount", "readyCount"] {
+        combine(all, more, name, i64::saturating_add);
+    }
+    for name in ["deliveryDuration", "lastConsumeTimestamp"] {
+        combine(all, more, name, i64::max);
+    }
+}
+
+/// The times between which there are messages, and until which they are consumed.
+pub(super) fn time_spans(all: &mut Value, more: Value) {
+    for name in ["consumeTimestamp", "maxTimestamp"] {
+        combine(all, &more, name, i64::max);
+    }
+    // None is told as 0.
+    combine(all, &more, "minTimestamp", |one, other| {
+        match (one, other) {
+            (0, time) | (time, 0) => time,
+            (one, other) => one.min(other),
+        }
+    });
+}
+
+fn combine(all: &mut Value, more: &Value, name: &str, of: fn(i64, i64) -> i64) {
+    let number = |value: &Value| value[name].as_i64().unwrap_or(0);
+    let combined = of(number(all), number(more));
+    all[name] = combined.into();
+}
+
+/// Clients: one that is connected to several nodes is there once.
+pub(super) fn connections(all: &mut Value, mut more: Value) {
+    let more = more["connections"].take();
+    let same = |one: &Value, other: &Value| one["clientId"] == other["clientId"];
+    append(&mut all["connections"], more, same);
+}
+
+/// What clients say that they subscribe to.
+pub(super) fn said(all: &mut Value, more: Value) {
+    append(all, more, |one, other| {
+        one["connectionDTO"]["clientId"] == other["connectionDTO"]["clientId"]
+    });
+}
+
+/// Subscriptions of groups to topics: online where they are on any node.
+pub(super) fn subscriptions(all: &mut Value, mut more: Value) {
+    let same = |one: &Value, other: &Value| {
+        ["consumerGroupId", "topicName"]
+            .iter()
+            .all(|name| one[name] == other[name])
+    };
+    let known = all.as_array_mut().into_iter().flatten();
+    for known in known.filter(|known| known["subscriptionStatus"] != "ONLINE") {
+        let mut more = more.as_array_mut().into_iter().flatten();
+        let told = more.find(|told| same(told, known)).map(Value::take);
+        *known = told.unwrap_or_else(|| known.take());
+    }
+    append(all, more, same);
+}
+
+/// Every node does it; what one answers is what all answer.
+pub(super) fn nothing(_: &mut Value, _: Value) {}
+
+/// Adds what is not there yet.
+fn append(all: &mut Value, more: Value, same: fn(&Value, &Value) -> bool) {
+    let (Some(all), Value::Array(more)) = (all.as_array_mut(), more) else {
+        return;
+    };
+    for told in more {
+        if !told.is_null() && !all.iter().any(|known| same(known, &told)) {
+            all.push(told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
