@@ -54,7 +54,7 @@ class Checks:
 
     def __init__(self, api, make_api, arguments):
         self.api, self._make_api = api, make_api
-        self._keys = f"http://{arguments.endpoint}", arguments.access_key, arguments.secret_key
+        self._keys = f"http://{arguments.messages or arguments.endpoint}", arguments.access_key, arguments.secret_key
 
     def call(self, operation, *names, **parameters):
         return self.api.call(operation, *names, **parameters)
@@ -417,6 +417,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--client")
     parser.add_argument("--endpoint", required=True)
+    # Where messages of the default instance are taken, if elsewhere.
+    parser.add_argument("--messages")
     parser.add_argument("--access-key", required=True)
     parser.add_argument("--secret-key", required=True)
     parser.add_argument("checks", nargs="*", default=NAMES)

@@ -168,13 +168,8 @@ async fn newest(fleet: &Fleet, id: &str) -> Result<Value, Failure> {
     let mut call = tasks(Some(id), &[], false);
     call.query.push(("pageSize", "1".to_owned()));
     let mut page = fleet.ask(&call).await?;
-    match page["list"][0].take() {
-        Value::Null => {
-            let error = anyhow::anyhow!("instance `{id}` has no update tasks");
-            Err(Failure::Refused(error))
-        }
-        task => Ok(task),
-    }
+    let newest = page["list"].get_mut(0).map(Value::take);
+    newest.ok_or_else(|| Failure::Refused(anyhow::anyhow!("instance `{id}` has no update tasks")))
 }
 
 async fn describe(

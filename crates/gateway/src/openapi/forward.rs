@@ -17,9 +17,10 @@ use http::{Request, StatusCode, header, request::Parts};
 use serde_json::Value;
 
 use super::{
-    call::Call,
+    call::{Call, GROUP, TOPIC},
     status::{Code, Refusal},
 };
+use crate::http::header_text;
 
 /// Headers that are about a connection and not about the request.
 const OF_CONNECTION: [header::HeaderName; 6] = [
@@ -30,6 +31,58 @@ const OF_CONNECTION: [header::HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// The header of a request that a fleet has sent on: what of [`Known`] the fleet has, which a node
+/// that does not have it yet is about to hear of.
+const FORWARDED: &str = "x-carrack-forwarded";
+
+/// Between two looks for what a node is about to hear of.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// What the path of a request names.
+#[derive(Clone, Copy)]
+enum Known {
+    Instance,
+    Topic,
+    Group,
+}
+
+impl Known {
+    const ALL: [Self; 3] = [Self::Instance, Self::Topic, Self::Group];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Topic => "topic",
+            Self::Group => "group",
+        }
+    }
+
+    /// Whether it is named and there.
+    fn is_here(self, call: &Call) -> bool {
+        match self {
+            Self::Instance => call.instance().is_ok(),
+            Self::Topic => call.text(TOPIC).is_some() && call.topic().is_ok(),
+            Self::Group => call.text(GROUP).is_some() && call.group().is_ok(),
+        }
+    }
+}
+
+/// Waits, for a bounded time, until what a fleet knows has come here too: who has just made a topic
+/// there may send to it at once.
+pub(super) async fn await_known(call: &Call, head: &Parts) {
+    let known = header_text(head, FORWARDED);
+    if known.is_empty() {
+        return;
+    }
+    let clock = &call.front.clock;
+    let end = clock.elapsed() + Duration::from_millis(limits::FORWARDED_WAIT_MS_MAX);
+    let is_missing =
+        |it: &Known| known.split(' ').any(|word| word == it.word()) && !it.is_here(call);
+    while Known::ALL.iter().any(is_missing) && clock.elapsed() < end {
+        clock.sleep(LOOK_PAUSE).await;
+    }
+}
 
 /// Which nodes are asked, and what becomes of their answers.
 #[derive(Clone, Copy)]
@@ -151,7 +204,7 @@ async fn one(call: &Call, head: &Parts, body: &Bytes, node: &Peer) -> Result<Tol
     let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
     let mut forwarded = Request::builder().method(&head.method).uri(target);
     for (name, value) in &head.headers {
-        if !OF_CONNECTION.contains(name) {
+        if !OF_CONNECTION.contains(name) && name != FORWARDED {
             forwarded = forwarded.header(name, value);
         }
     }
@@ -161,6 +214,9 @@ async fn one(call: &Call, head: &Parts, body: &Bytes, node: &Peer) -> Result<Tol
     ) {
         forwarded = forwarded.header(header::HOST, host.as_str());
     }
+    let known = Known::ALL.iter().filter(|it| it.is_here(call));
+    let known: Vec<&str> = known.map(|it| it.word()).collect();
+    let forwarded = forwarded.header(FORWARDED, known.join(" "));
     let forwarded = forwarded.body(body.clone());
     let forwarded = forwarded.map_err(|error| wrong(error.to_string()))?;
     let wait = Duration::from_millis(limits::FORWARD_MS_MAX);

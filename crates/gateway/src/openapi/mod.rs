@@ -185,6 +185,7 @@ where
     let user = authenticate(front, connection, &request, Taken::Acs3)?;
     let values = parameter::values(&route, &parameters, &body)?;
     let call = Call::new(front, connection, route.operation, values, user);
+    forward::await_known(&call, head).await;
     access::check(&call)?;
     call.check_instance()?;
     if let Some(ask) = route.operation.on_nodes
