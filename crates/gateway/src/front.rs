@@ -275,6 +275,13 @@ impl Front {
         self
     }
 
+    /// Whether nodes of the instance are restarted with a newer version now.
+    pub(crate) fn is_updating(&self, instance: &InstanceId) -> bool {
+        let updates = self.control.as_ref().map(|control| control.updates());
+        let record = updates.and_then(|updates| updates.describe(instance).ok());
+        record.is_some_and(|record| record.running().is_some())
+    }
+
     /// The number of this node's shard in every instance.
     pub(crate) fn own_shard(&self) -> ShardId {
         let number = self.nodes.as_ref().and_then(|nodes| nodes.number());

@@ -107,20 +107,13 @@ fn listed(call: &Call, instance: &Instance, record: &InstanceRecord) -> Value {
         "userId": call.account(),
     });
     shown["software"] = release::software(call, instance);
-    if is_updating(call, record) {
+    if call.front.is_updating(&record.id) {
         shown["status"] = "CHANGING".into();
     }
     if let Some(plan) = &record.plan {
         put(&mut shown, plan::listed(plan));
     }
     shown
-}
-
-/// Whether nodes of the instance are restarted with a newer version now.
-fn is_updating(call: &Call, record: &InstanceRecord) -> bool {
-    let control = call.front.control.as_ref();
-    let updates = control.and_then(|control| control.updates().describe(&record.id).ok());
-    updates.is_some_and(|updates| updates.running().is_some())
 }
 
 /// GetInstance.

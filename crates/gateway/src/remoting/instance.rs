@@ -168,7 +168,10 @@ fn info(connection: &Connection, record: &InstanceRecord) -> InstanceInfo {
         created_at_ms: Some(record.created_at.ms()),
         topic_count: counts.map(|(topics, _)| topics as u64),
         group_count: counts.map(|(_, groups)| groups as u64),
-        status: Some(record.status.to_string()),
+        status: Some(match connection.front.is_updating(&record.id) {
+            true => "CHANGING".to_owned(),
+            false => record.status.to_string(),
+        }),
         plan: record.plan.as_ref().map(|plan| PlanInfo {
             node_count: (record.nodes > 0).then_some(record.nodes),
             ..plan::info(plan)
