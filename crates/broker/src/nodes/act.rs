@@ -15,21 +15,28 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// A node to which nobody has sent for so long is one to which nobody sends.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How often it is counted what is not consumed, which reads the state of all groups.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What was seen of sends.
 struct Sends {
     count: u64,
     /// When the count last changed, on the monotonic clock.
     since: Duration,
+    /// Messages that were not consumed, and when that was looked at.
+    unconsumed: Option<(Option<u64>, Duration)>,
 }
 
 impl Nodes {
     /// Has the instances in the router do as is wished, once: to be called before anybody reaches
     /// them.
     pub fn apply(&self, router: &Router) {
+        // Hardly ever any, of many instances.
+        let locks = self.locks();
         for instance in router.instances() {
             let has_own_nodes = instance.settings().has_own_nodes;
-            let of = has_own_nodes.then(|| instance.id());
-            instance.lock(self.lock_of(of));
+            let of = has_own_nodes.then(|| instance.id().clone());
+            instance.lock(locks.get(&of).cloned());
         }
     }
 
@@ -40,6 +47,7 @@ impl Nodes {
         let mut sends = Sends {
             count: 0,
             since: self.parts.clock.elapsed(),
+            unconsumed: None,
         };
         loop {
             // Before it is done: what is told must not be ahead of that.
@@ -104,15 +112,21 @@ impl Nodes {
         let now = self.parts.clock.elapsed();
         let count = shards.iter().map(|(instance, _)| sent(instance)).sum();
         if count != sends.count {
-            *sends = Sends { count, since: now };
+            (sends.count, sends.since) = (count, now);
         }
         state.quiet = now.saturating_sub(sends.since) >= QUIET;
-        // Only then is it of any use, and costs nobody anything.
+        // Only then is it of any use.
         if state.quiet {
-            let counts = shards
-                .iter()
-                .map(|(instance, shard)| unconsumed(instance, shard));
-            state.unconsumed = counts.sum();
+            let known = sends.unconsumed;
+            let known = known.filter(|(_, at)| now.saturating_sub(*at) < COUNT_INTERVAL);
+            let (count, at) = known.unwrap_or_else(|| {
+                let counts = shards
+                    .iter()
+                    .map(|(instance, shard)| unconsumed(instance, shard));
+                (counts.sum(), now)
+            });
+            state.unconsumed = count;
+            sends.unconsumed = Some((count, at));
         }
         state
     }

@@ -1,6 +1,8 @@
 //! What nodes are wished to do, and what they say of themselves. Fields are only ever added, with a
 //! default.
 
+use std::collections::BTreeMap;
+
 use base::{InstanceId, limits};
 use serde::{Deserialize, Serialize};
 use store::meta::{Entry, Expected, MetadataError, MetadataStore};
@@ -129,14 +131,15 @@ impl Nodes {
         own.map(|known| known.wish.clone()).unwrap_or_default()
     }
 
-    /// Why topics and groups of an instance stay as they are now, if they do; with `None` of those
-    /// that share nodes.
-    pub fn lock_of(&self, instance: Option<&InstanceId>) -> Option<String> {
+    /// Why topics and groups stay as they are now: of instances with nodes of their own, and with
+    /// `None` of those that share nodes.
+    pub(super) fn locks(&self) -> BTreeMap<Option<InstanceId>, String> {
         let table = self.table.read();
-        let mut nodes = table
-            .values()
-            .filter(|known| known.record.instance.as_ref() == instance);
-        nodes.find_map(|known| known.wish.lock.clone())
+        let locks = table.values().filter_map(|known| {
+            let lock = known.wish.lock.clone()?;
+            Some((known.record.instance.clone(), lock))
+        });
+        locks.collect()
     }
 
     /// Takes a node out for good: it must be out of the routes for sends, and groups must have

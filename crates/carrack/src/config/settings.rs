@@ -31,6 +31,32 @@ settings! {
         flag: ("etcd", "URL[,URL]"),
         restart: true,
     }
+    /// PEM file with the certificates of those who vouch for the members of etcd, whose addresses
+    /// begin with `https://` then.
+    etcd_ca_file: Option<PathBuf> {
+        default: None,
+        shown: "none: etcd is reached without TLS",
+        example: "\"/etc/carrack/etcd-ca.pem\"",
+        flag: ("etcd-ca-file", "FILE"),
+        restart: true,
+    }
+    /// PEM file with the certificate chain that this server shows to etcd. Where etcd has users,
+    /// its common name is the user.
+    etcd_certificate_file: Option<PathBuf> {
+        default: None,
+        shown: "none: etcd is shown no certificate",
+        example: "\"/etc/carrack/etcd-client.pem\"",
+        flag: ("etcd-certificate-file", "FILE"),
+        restart: true,
+    }
+    /// PEM file with the private key of that certificate.
+    etcd_key_file: Option<PathBuf> {
+        default: None,
+        shown: "none: etcd is shown no certificate",
+        example: "\"/etc/carrack/etcd-client-key.pem\"",
+        flag: ("etcd-key-file", "FILE"),
+        restart: true,
+    }
     /// What all keys in etcd begin with, for several clusters in one etcd.
     etcd_prefix: String {
         default: "carrack/".into(),

@@ -8,7 +8,7 @@ use base::{Clock, InstanceId, ShardId};
 use broker::{Instances, NodeIdentity, Nodes, NodesParts, Router, Serves};
 use gateway::ListenAddress;
 use serde::{Deserialize, Serialize};
-use store::meta::{EtcdMetadata, EtcdOptions, MetadataStore};
+use store::meta::{EtcdMetadata, EtcdOptions, EtcdTls, MetadataStore};
 
 use super::{addresses::Addresses, data::DataFolder};
 use crate::{admin, config::Settings};
@@ -129,11 +129,32 @@ pub(super) fn shared_metadata(
 ) -> anyhow::Result<Arc<dyn MetadataStore>> {
     let options = EtcdOptions {
         endpoints: etcd.split(',').map(|it| it.trim().to_owned()).collect(),
+        tls: tls(settings)?,
         prefix: settings.etcd_prefix.clone(),
         request_time_max: REQUEST_TIME_MAX,
     };
     let metadata = EtcdMetadata::open(options, Arc::clone(clock)).context("setting `etcd`")?;
     Ok(metadata)
+}
+
+/// What TLS to etcd needs; `None` where the settings have none.
+fn tls(settings: &Settings) -> anyhow::Result<Option<EtcdTls>> {
+    let files = (&settings.etcd_certificate_file, &settings.etcd_key_file);
+    let own = match files {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        _ => anyhow::bail!("settings `etcd_certificate_file` and `etcd_key_file` go together"),
+    };
+    match &settings.etcd_ca_file {
+        Some(authorities) => Ok(Some(EtcdTls {
+            authorities: authorities.clone(),
+            own,
+        })),
+        None if own.is_some() => {
+            anyhow::bail!("setting `etcd_certificate_file` needs `etcd_ca_file` with it")
+        }
+        None => Ok(None),
+    }
 }
 
 /// The one instance that this server is a node of; `None` where it is one of those that others

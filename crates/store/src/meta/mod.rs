@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use embedded::EmbeddedMetadata;
-pub use etcd::{EtcdMetadata, EtcdOptions};
+pub use etcd::{EtcdMetadata, EtcdOptions, EtcdTls};
 
 /// Orders all changes of the store: each change has a larger revision than those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,13 +4,17 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use store::meta::{EtcdMetadata, EtcdOptions, Expected, MetadataError, MetadataStore, Revision};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use store::meta::{
+    EtcdMetadata, EtcdOptions, EtcdTls, Expected, MetadataError, MetadataStore, Revision,
+};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -29,12 +33,21 @@ fn runtime() -> Runtime {
 }
 
 fn open_at(endpoints: Vec<String>, prefix: &str) -> Arc<EtcdMetadata> {
+    open_with(endpoints, prefix, None).unwrap()
+}
+
+fn open_with(
+    endpoints: Vec<String>,
+    prefix: &str,
+    tls: Option<EtcdTls>,
+) -> Result<Arc<EtcdMetadata>, MetadataError> {
     let options = EtcdOptions {
         endpoints,
         prefix: prefix.to_owned(),
+        tls,
         request_time_max: Duration::from_secs(5),
     };
-    EtcdMetadata::open(options, RealClock::new()).unwrap()
+    EtcdMetadata::open(options, RealClock::new())
 }
 
 fn open(etcd: &Etcd) -> Arc<EtcdMetadata> {
@@ -212,4 +225,70 @@ fn a_member_that_is_not_there_is_left_for_the_next_one() {
     assert_eq!(value(&*store, "a").as_deref(), Some("1"));
     let mut watch = store.watch("", Revision(0));
     assert_eq!(awaited(&mut watch).unwrap().revision, revision);
+}
+
+/// Files of an authority, of etcd and of a client, both vouched for by it.
+fn certificates(folder: &Path) -> (PathBuf, (PathBuf, PathBuf), (PathBuf, PathBuf)) {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let issued = authority.self_signed(&key).unwrap();
+    let authorities = write("ca.pem", issued.pem());
+    let issuer = Issuer::new(authority, key);
+    let make = |name: &str, usage: ExtendedKeyUsagePurpose| {
+        let mut parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        parameters.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let issued = parameters.signed_by(&key, &issuer).unwrap();
+        (
+            write(&format!("{name}.pem"), issued.pem()),
+            write(&format!("{name}-key.pem"), key.serialize_pem()),
+        )
+    };
+    let member = make("etcd", ExtendedKeyUsagePurpose::ServerAuth);
+    let client = make("client", ExtendedKeyUsagePurpose::ClientAuth);
+    (authorities, member, client)
+}
+
+#[test]
+fn members_are_reached_over_tls_with_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authorities, member, client) = certificates(folder.path());
+    let files = [
+        ("--cert-file", &member.0),
+        ("--key-file", &member.1),
+        ("--trusted-ca-file", &authorities),
+    ];
+    let mut arguments = vec!["--client-cert-auth".to_owned()];
+    for (name, file) in files {
+        arguments.extend([name.to_owned(), file.display().to_string()]);
+    }
+    let (runtime, etcd) = (runtime(), Etcd::start_with(arguments));
+    let _entered = runtime.enter();
+    let endpoints = || vec![etcd.endpoint()];
+    let tls = |authorities: &PathBuf, own| EtcdTls {
+        authorities: authorities.clone(),
+        own,
+    };
+    let with = |tls| open_with(endpoints(), "test/", Some(tls)).unwrap();
+    let store = with(tls(&authorities, Some(client.clone())));
+    set(&*store, "a", Expected::Absent, "1").unwrap();
+    let mut watch = store.watch("", Revision(0));
+    assert_eq!(awaited(&mut watch).unwrap().key, "a");
+
+    // Nobody without a certificate, and no etcd that nobody vouches for.
+    let nobody = with(tls(&authorities, None));
+    assert!(block_on(nobody.get("a")).is_err());
+    let (strangers, ..) = certificates(tempfile::tempdir().unwrap().path());
+    assert!(open_with(endpoints(), "test/", Some(tls(&strangers, None))).is_err());
+    let other = tempfile::tempdir().unwrap();
+    let (strangers, ..) = certificates(other.path());
+    let doubting = with(tls(&strangers, Some(client)));
+    assert!(block_on(doubting.get("a")).is_err());
+    assert!(open_with(endpoints(), "test/", None).is_err());
 }

@@ -11,7 +11,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::unavailable;
+use super::{
+    tls::{self, EtcdTls},
+    unavailable,
+};
 use crate::meta::MetadataError;
 
 /// How long a connection may take to come about.
@@ -43,8 +46,12 @@ impl Member {
 
 impl Endpoints {
     /// Reads addresses; connections come about when they are needed.
-    pub(super) fn read(addresses: &[String]) -> Result<Self, MetadataError> {
-        let expected = "expected http://HOST:PORT of at least one member";
+    pub(super) fn read(addresses: &[String], tls: Option<&EtcdTls>) -> Result<Self, MetadataError> {
+        let connector = tls.map(EtcdTls::connector).transpose()?;
+        let expected = match connector {
+            Some(_) => "expected https://HOST:PORT of at least one member",
+            None => "expected http://HOST:PORT of at least one member",
+        };
         if addresses.is_empty() {
             return Err(unavailable(
                 "open",
@@ -53,7 +60,11 @@ impl Endpoints {
         }
         let read = |address: &String| {
             let wrong = || unavailable("open", format!("etcd address `{address}`, {expected}"));
-            let authority = address.strip_prefix("http://").ok_or_else(wrong)?;
+            let scheme = match connector {
+                Some(_) => "https://",
+                None => "http://",
+            };
+            let authority = address.strip_prefix(scheme).ok_or_else(wrong)?;
             if authority.trim_end_matches('/').contains('/') || authority.is_empty() {
                 return Err(wrong());
             }
@@ -62,7 +73,10 @@ impl Endpoints {
                 .connect_timeout(CONNECT_TIME_MAX)
                 .http2_keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIME_MAX);
-            Ok(endpoint.connect_lazy())
+            Ok(match &connector {
+                Some(connector) => tls::channel(&endpoint, connector),
+                None => endpoint.connect_lazy(),
+            })
         };
         let channels: Result<Vec<Channel>, MetadataError> = addresses.iter().map(read).collect();
         Ok(Self {
@@ -129,7 +143,7 @@ mod tests {
     async fn addresses_are_of_plain_http() {
         let read = |addresses: &[&str]| {
             let addresses: Vec<String> = addresses.iter().map(|it| (*it).to_owned()).collect();
-            Endpoints::read(&addresses).map(|read| read.len())
+            Endpoints::read(&addresses, None).map(|read| read.len())
         };
         assert_eq!(
             read(&["http://127.0.0.1:2379", "http://etcd-2:2379/"]).unwrap(),

@@ -8,6 +8,7 @@
 //! Revisions are etcd's own, of the whole store.
 
 mod endpoints;
+mod tls;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tonic::{Code, Status, transport::Channel};
 
+pub use self::tls::EtcdTls;
 use self::{
     endpoints::Endpoints,
     proto::{
@@ -52,8 +54,11 @@ const ANSWER_BYTES_MAX: usize = (PAGE_ENTRIES as usize + 1) * limits::METADATA_E
 /// Where etcd is and which part of it is used.
 #[derive(Clone, Debug)]
 pub struct EtcdOptions {
-    /// Client addresses of its members, `http://HOST:PORT` each. There is at least one.
+    /// Client addresses of its members, `http://HOST:PORT` each, or `https://HOST:PORT` with
+    /// `tls`. There is at least one.
     pub endpoints: Vec<String>,
+    /// What is needed to reach members over TLS.
+    pub tls: Option<EtcdTls>,
     /// What all keys begin with.
     pub prefix: String,
     /// How long a request may take, in which a member that does not answer may be left for the
@@ -78,9 +83,9 @@ impl EtcdMetadata {
     /// connections are kept.
     ///
     /// # Errors
-    /// When an address cannot be read.
+    /// When an address or a file cannot be read.
     pub fn open(options: EtcdOptions, clock: Arc<dyn Clock>) -> Result<Arc<Self>, MetadataError> {
-        let endpoints = Endpoints::read(&options.endpoints)?;
+        let endpoints = Endpoints::read(&options.endpoints, options.tls.as_ref())?;
         Ok(Arc::new(Self {
             inner: Arc::new(Inner {
                 endpoints,
