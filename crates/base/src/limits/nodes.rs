@@ -33,6 +33,6 @@ pub const NODE_AWAY_MS_MAX: u64 = 10 * 60 * 1_000;
 /// as nodes wait for consumers that they ask, and some more. SDKs wait ten seconds.
 pub const FORWARD_MS_MAX: u64 = 9_000;
 
-/// How long a node waits for what a fleet knew when it sent a request on, in milliseconds: changes of
-/// metadata come to nodes within some ten milliseconds.
+/// How long a node waits for what a fleet knew when it sent a request on, in milliseconds: changes
+/// of metadata come to nodes within some ten milliseconds.
 pub const FORWARDED_WAIT_MS_MAX: u64 = 2_000;

@@ -14,7 +14,8 @@ use super::{
 
 const SCHEDULED: &str = "scheduledTime";
 
-/// A task that is to begin now begins this much later: a time that has passed is none to move it to.
+/// A task that is to begin now begins this much later: a time that has passed is none to move it
+/// to.
 const SOON: Duration = Duration::from_secs(1);
 
 const STATES: [(&str, TaskState); 4] = [
