@@ -3,8 +3,8 @@
 //! What is to be done is in the record of the instance ([`Order`]), which whoever asked for it has
 //! written before he had an answer. What was done is a durable workflow (`workflow.rs`), begun as
 //! soon as somebody looks at the records. So nothing is lost between the two, and nothing is ever
-//! taken back: a step that keeps failing is tried again after a pause, until the operator has mended
-//! what is wrong or the instance is released.
+//! taken back: a step that keeps failing is tried again after a pause, until the operator has
+//! mended what is wrong or the instance is released.
 //!
 //! | order | steps |
 //! | --- | --- |

@@ -188,6 +188,8 @@ pub struct Front {
     pub nodes: Option<Arc<Nodes>>,
     /// Releases and updates; `None` where nodes are not run from here.
     pub control: Option<Arc<Control>>,
+    /// Whether requests of the OpenAPIs must be signed even without access control.
+    pub(crate) openapi_is_always_signed: bool,
     /// What operators are told that this process is.
     pub(crate) version: String,
     /// Which requests of the OpenAPI have been made.
@@ -223,6 +225,7 @@ impl Front {
             instances: None,
             nodes: None,
             control: None,
+            openapi_is_always_signed: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             openapi_nonces: Nonces::default(),
             openapi_trace_queries: TraceQueries::default(),
@@ -272,6 +275,14 @@ impl Front {
     #[must_use]
     pub fn with_control(mut self, control: Arc<Control>) -> Self {
         self.control = Some(control);
+        self
+    }
+
+    /// Has requests of the OpenAPIs signed even without access control: whoever comes along would
+    /// command a fleet's nodes otherwise.
+    #[must_use]
+    pub fn with_signed_openapi(mut self) -> Self {
+        self.openapi_is_always_signed = true;
         self
     }
 

@@ -182,6 +182,13 @@ fn a_fleet_runs_nodes_that_outlive_it() {
         });
     }
 
+    // Nodes are commanded only by who signs, access control or not.
+    let unsigned = fleet.server().run(&["release", "list"]).fails(1);
+    assert!(unsigned.contains("Authorization"), "{unsigned}");
+    let keys = ["--access-key", "admin", "--secret-key", "secret-of-admin"];
+    let signed = [&["release", "list"][..], &keys].concat();
+    fleet.server().run(&signed).ok();
+
     fleet.end(Signal::TERM);
     assert_eq!(fleet.processes(), before);
     fleet.start();

@@ -285,8 +285,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Waits until all that `nodes` have was consumed. A sender who has not looked at its routes anew
-    /// may still send there, and what it sends would be lost.
+    /// Waits until all that `nodes` have was consumed. A sender who has not looked at its routes
+    /// anew may still send there, and what it sends would be lost.
     async fn await_empty(&self, nodes: &[NodeName]) -> Result<(), StepError> {
         let clock = &self.provision.clock;
         clock.sleep(self.provision.routes_kept).await;

@@ -42,8 +42,8 @@ fn one(entry: &Entry) -> Result<(Version, String), MetadataError> {
 }
 
 impl Catalogue {
-    /// Keeps the binary at `path`, which is trusted as it is, as what `version` means where there is
-    /// no release of that version.
+    /// Keeps the binary at `path`, which is trusted as it is, as what `version` means where there
+    /// is no release of that version.
     pub async fn keep_own(&self, version: Version, path: &Path) -> Result<(), PublishError> {
         let _one = self.publishing.lock().await;
         let (folder, source) = (self.folder.clone(), path.to_owned());

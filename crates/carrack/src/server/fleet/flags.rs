@@ -68,8 +68,8 @@ pub(crate) struct FleetOptions {
         default_value = "1"
     )]
     pub(crate) nodes_updated_at_once: NonZeroUsize,
-    /// Seconds that senders are given to go to other nodes before a node is stopped: clients look at
-    /// their routes every 30 s
+    /// Seconds that senders are given to go to other nodes before a node is stopped: clients look
+    /// at their routes every 30 s
     #[arg(
         long,
         value_name = "SECONDS",

@@ -130,6 +130,7 @@ impl Fleet {
         let front = front.with_nodes(Some(Arc::clone(&core.nodes)));
         let front = front.with_version(version::VERSION);
         let front = front.with_surroundings(surroundings(settings));
+        let front = front.with_signed_openapi();
         let front = Arc::new(front.with_control(Arc::new(Control {
             catalogue: Arc::clone(&runner.catalogue),
             rollout: Arc::clone(&runner.rollout),
