@@ -29,11 +29,19 @@ impl Catalogue {
         Ok(Box::pin(created).await?)
     }
 
-    /// The topic of a group's dead letters, created with the first of them.
+    /// The topic of a group's dead letters: the one that the group names, as long as it is there
+    /// and has queues for them, or its own, created with the first of them.
     pub(crate) async fn dead_letter_topic(
         &self,
         group: &GroupName,
     ) -> Result<Arc<Topic>, CreateTopicError> {
+        let known = self.group(group);
+        let target = known.and_then(|group| group.spec.dead_letter_target());
+        if let Some(target) = target.and_then(|target| self.topic(&target))
+            && !target.spec.is_lite()
+        {
+            return Ok(target);
+        }
         self.system_topic(TopicName::dead_letter_of(group).as_str())
             .await
     }

@@ -1,7 +1,7 @@
 //! What the plan of an instance means for it: limits of topics, groups, delays and clients, and how
 //! long messages are kept.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use base::{GroupName, TopicName, limits};
 
@@ -9,6 +9,7 @@ use crate::{
     CreateGroupError, CreateTopicError, Instance, InstanceMetrics, UsageRecord,
     metadata::{Catalogue, is_application_topic},
     plan::{InstanceStatus, Plan, PlanError},
+    quota::QuotaCounts,
     system_names::is_system_group,
 };
 
@@ -23,6 +24,9 @@ impl Instance {
         let is_stopped = matches!(status, InstanceStatus::Stopped | InstanceStatus::Released);
         let quota = &self.catalogue.quota;
         quota.set(entitlement, is_stopped, self.clock.now());
+        self.access().planned.set(plan);
+        let untraced = plan.is_some_and(|plan| !plan.trace);
+        self.untraced.store(untraced, Ordering::Relaxed);
         Ok(())
     }
 
@@ -53,6 +57,16 @@ impl Instance {
     /// Goes on with an hour from what is known of it, unless it has used something already.
     pub(crate) fn restore_usage(&self, record: UsageRecord) {
         self.catalogue.quota.restore(record);
+    }
+
+    /// What it has used, and how often it was refused, since the start.
+    pub(crate) fn quota_counts(&self) -> QuotaCounts {
+        self.catalogue.quota.counts()
+    }
+
+    /// By how much the busiest second of this hour was above the TPS that are paid for.
+    pub(crate) fn elastic_tps(&self) -> u64 {
+        self.catalogue.quota.elastic_tps()
     }
 
     pub(crate) fn add_quota_metrics(&self, metrics: &mut InstanceMetrics) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use base::{ErrorKind, GroupName, QueueId, StreamKey, Timestamp, TopicName, limits};
+use base::{ErrorKind, GroupName, StreamKey, Timestamp, TopicName, limits};
 use store::log::AppendError;
 use wire::message::{StoredMessage, properties};
 
@@ -41,8 +41,16 @@ impl ForwardToDeadLetterError {
 }
 
 impl Shard {
-    /// Stores a copy of the message of `handle` in `%DLQ%group`, durable on return, and settles the
-    /// receipt.
+    /// Messages of a group that became dead letters since the start.
+    pub(crate) fn dead_letters_since_start(&self, group: &Group) -> u64 {
+        let state = self.state.lock();
+        let counts = state.dead_letter_counts.iter();
+        let of_group = counts.filter(|((of, _), _)| *of == group.id);
+        of_group.map(|(_, count)| count).sum()
+    }
+
+    /// Stores a copy of the message of `handle` in the topic of the group's dead letters, durable
+    /// on return, and settles the receipt.
     pub async fn forward_to_dead_letter(
         &self,
         group: &GroupName,
@@ -117,7 +125,7 @@ impl Shard {
         let letter = dead_letter(&original, topic, group, place);
         let placing = Placing {
             topic: &grave,
-            queue: QueueChoice::Queue(QueueId::new(0)),
+            queue: QueueChoice::Any,
             messages: &[letter],
             how: &[],
             store_host: original.view().store_host(),

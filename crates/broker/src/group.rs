@@ -72,8 +72,15 @@ impl GroupSpec {
     /// The setting that switches a group off where it is `false`, as Apache calls it.
     pub const CONSUME_ENABLE: &str = "consumeEnable";
 
-    /// The setting that names the topic of the group's dead letters, where it is not its own.
+    /// The setting that names the topic of the group's dead letters, where it is not its own. Where
+    /// there is no such topic, they go to its own.
     pub const DEAD_LETTER_TARGET_TOPIC: &str = "deadLetterTargetTopic";
+
+    /// The topic of the group's dead letters, where it is not its own.
+    pub fn dead_letter_target(&self) -> Option<TopicName> {
+        let name = self.settings.get(Self::DEAD_LETTER_TARGET_TOPIC)?;
+        TopicName::new(name).ok()
+    }
 
     /// The setting that limits deliveries to the group, in units a second.
     pub const MAX_RECEIVE_TPS: &str = "maxReceiveTps";

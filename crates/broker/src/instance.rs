@@ -85,6 +85,8 @@ pub struct Instance {
     writes_offered: AtomicBool,
     /// Why topics and groups stay as they are, if they do.
     lock: RwLock<Option<String>>,
+    /// Whether its plan has no traces.
+    pub(crate) untraced: AtomicBool,
 }
 
 impl Instance {
@@ -109,6 +111,7 @@ impl Instance {
             shards,
             writes_offered: AtomicBool::new(true),
             lock: RwLock::default(),
+            untraced: AtomicBool::new(false),
         }))
     }
 
@@ -418,6 +421,12 @@ impl Instance {
         self.writes_offered.load(Ordering::Relaxed)
     }
 
+    /// Whether what happens to its messages is kept for traces, where the server keeps that: the
+    /// plan of a serverless instance may say that it is not.
+    pub fn is_traced(&self) -> bool {
+        !self.untraced.load(Ordering::Relaxed)
+    }
+
     /// Makes routes offer queues to write to, or not.
     pub fn offer_writes(&self, offered: bool) {
         self.writes_offered.store(offered, Ordering::Relaxed);
@@ -439,6 +448,11 @@ impl Instance {
                 reason: reason.clone(),
             }),
         }
+    }
+
+    /// Connected clients.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.count()
     }
 
     /// What the instance counts.

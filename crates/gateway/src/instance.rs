@@ -28,7 +28,10 @@ pub(crate) enum InstanceError {
         second: InstanceId,
     },
     /// The address of the client is not among those that the instance lets in.
-    #[error("instance `{instance}` lets nobody in from {from}: it is not in its IP whitelist")]
+    #[error(
+        "instance `{instance}` lets nobody in from {from}: it is not in its IP whitelist, or of \
+         the Internet, to which the instance is not open"
+    )]
     NotLetIn {
         /// The instance.
         instance: InstanceId,

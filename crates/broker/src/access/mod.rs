@@ -20,6 +20,7 @@
 mod action;
 mod attach;
 mod follow;
+mod planned;
 mod policy;
 mod ram;
 mod resource;
@@ -46,7 +47,7 @@ pub use self::{
         UserStatus, UserType,
     },
 };
-use self::{attach::RamPolicies, whitelist::Whitelist};
+use self::{attach::RamPolicies, planned::Planned, whitelist::Whitelist};
 use crate::{known::Known, metadata::unreadable};
 
 /// Why a request's sender is not believed.
@@ -72,6 +73,16 @@ pub enum NotAuthenticated {
     /// The signature is missing, or not of this request and this user.
     #[error("check signature failed.")]
     Signature,
+    /// The instance does not know its users by that kind of user.
+    #[error("User:{user} is of type {found}, which instance `{instance}` does not authenticate by")]
+    Method {
+        /// The name.
+        user: String,
+        /// What the user is.
+        found: &'static str,
+        /// The instance.
+        instance: InstanceId,
+    },
     /// The request bears a session token, which nothing here issues.
     #[error(
         "session token sent for user `{user}` is not known: this server issues none, expected the \
@@ -234,6 +245,8 @@ pub struct Access {
     users: RwLock<BTreeMap<String, Arc<User>>>,
     ram: RwLock<RamPolicies>,
     whitelist: Whitelist,
+    /// What the plan says of who comes in.
+    pub(crate) planned: Planned,
     known: Known,
     /// How often anything has changed.
     revision: watch::Sender<u64>,
@@ -268,6 +281,7 @@ impl Access {
             users: RwLock::new(users),
             ram: RwLock::new(ram),
             whitelist,
+            planned: Planned::default(),
             known,
             revision: watch::Sender::new(0),
             changes: tokio::sync::Mutex::default(),
@@ -316,6 +330,7 @@ impl Access {
         if !user.secret.signed_by(method, content, signature) {
             return Err(NotAuthenticated::Signature);
         }
+        self.planned.check(&user, &self.instance)?;
         Ok(user)
     }
 

@@ -60,8 +60,12 @@ impl Access {
         self.whitelist.sources.read().clone()
     }
 
-    /// Whether requests from there are let in.
+    /// Whether requests from there are let in: by the whitelist, and by the plan, which may have no
+    /// way from the Internet.
     pub fn lets_in(&self, source: IpAddr) -> bool {
+        if !self.planned.lets_in(source) {
+            return false;
+        }
         // A change counts for requests that begin after it has returned.
         if !self.whitelist.is_there.load(Ordering::Acquire) {
             return true;

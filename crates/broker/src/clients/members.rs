@@ -469,6 +469,11 @@ impl Clients {
             .collect()
     }
 
+    /// Connected clients, counted.
+    pub(crate) fn count(&self) -> usize {
+        self.tables.lock().clients.len()
+    }
+
     /// Connected producers and consumers, counted.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let tables = self.tables.lock();

@@ -66,6 +66,8 @@ pub struct ServerlessOffer {
     pub provisioned_tps_min: u64,
     /// Most TPS that can be reserved.
     pub provisioned_tps_max: u64,
+    /// Most messaging TPS that the limit grows to by itself.
+    pub adaptive_tps_max: u64,
     /// Connected clients.
     pub connections: usize,
     /// Topics that there may be.

@@ -1,6 +1,6 @@
 //! What a plan entitles its instance to, in numbers.
 
-use super::{Capacity, Plan, PlanError};
+use super::{Capacity, Plan, PlanError, SendRatio};
 
 /// What a plan entitles its instance to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +27,40 @@ pub struct Entitlement {
     pub topic_name_bytes: usize,
     /// Longest name of a group, in bytes.
     pub group_name_bytes: usize,
+    /// The part of the TPS that sends have.
+    pub send_ratio: SendRatio,
+    /// How the limit follows the traffic; `None` where it stays.
+    pub growth: Option<Growth>,
+}
+
+/// How the limit of a serverless instance follows its traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// By how many TPS it grows and shrinks at a time.
+    pub step_tps: u64,
+    /// TPS that it never grows beyond.
+    pub tps_max: u64,
+    /// Whether what it has grown by is charged for as elastic TPS; otherwise it is paid for by the
+    /// message, as all else.
+    pub is_charged: bool,
 }
 
 impl Entitlement {
     /// Most units in a second, of sends and deliveries together.
     pub fn tps(&self) -> u64 {
         self.base_tps + self.burst_tps
+    }
+
+    /// The same where the limit has grown by so many TPS.
+    #[must_use]
+    pub fn grown(mut self, extra_tps: u64) -> Self {
+        match self.growth {
+            Some(growth) if growth.is_charged => self.burst_tps += extra_tps,
+            _ => self.base_tps += extra_tps,
+        }
+        self.send_tps = self.send_ratio.of(self.tps());
+        self.receive_tps = self.tps() - self.send_tps;
+        self
     }
 }
 
@@ -62,6 +90,18 @@ impl Plan {
             // A plan that passes its check has one of them.
             (None, None) => return Err(PlanError::None),
         };
+        let growth = offer.serverless.as_ref().filter(|_| self.adaptive);
+        let growth = growth.map(|serverless| {
+            let reserved = match self.capacity {
+                Some(Capacity::Provisioned { tps }) => Some(tps),
+                Some(Capacity::OnDemand) | None => None,
+            };
+            Growth {
+                step_tps: reserved.unwrap_or(serverless.on_demand_tps),
+                tps_max: serverless.adaptive_tps_max,
+                is_charged: reserved.is_some(),
+            }
+        });
         let tps = base_tps + burst_tps;
         let send_tps = self.send_ratio.of(tps);
         Ok(Entitlement {
@@ -76,6 +116,8 @@ impl Plan {
             retention_ms: u64::from(self.retention_hours) * HOUR_MS,
             topic_name_bytes: offer.topic_name_bytes,
             group_name_bytes: offer.group_name_bytes,
+            send_ratio: self.send_ratio,
+            growth,
         })
     }
 }

@@ -19,7 +19,7 @@ pub use self::{
     change::PlanChange,
     check::PlanError,
     editions::{Offer, ServerlessOffer, Specification, offer, offers},
-    entitlement::Entitlement,
+    entitlement::{Entitlement, Growth},
     term::{Payment, Period, PeriodUnit, Subscription},
 };
 
@@ -256,8 +256,8 @@ impl Plan {
             trace: !serverless,
             network: Network::default(),
             acl: AclPlan {
-                types: vec![AclType::Intelligent],
-                default_vpc_auth_free: true,
+                types: AclType::ALL.to_vec(),
+                default_vpc_auth_free: false,
             },
             storage_secret_key: None,
         }

@@ -6,9 +6,12 @@
 //! is too large for a whole budget passes when nothing else has come, and is paid for by the next
 //! seconds; so are deliveries, whose size is known only when they are made.
 //!
+//! The limits of a serverless instance may follow its traffic (`elasticity.rs`).
+//!
 //! An instance without a plan costs one look at a flag.
 
 mod budget;
+mod elasticity;
 mod usage;
 
 use std::{
@@ -20,7 +23,7 @@ use base::{ErrorKind, GroupName, InstanceId, Timestamp, TopicName};
 use parking_lot::Mutex;
 
 pub use self::usage::UsageRecord;
-use self::{budget::Budget, usage::Usage};
+use self::{budget::Budget, elasticity::Elasticity, usage::Usage};
 use crate::{Message, MessageType, Series, plan::Entitlement};
 
 /// By how much the units of a send of an advanced message (FIFO, timed, half) are multiplied.
@@ -111,7 +114,11 @@ pub(crate) struct Quota {
 
 #[derive(Default)]
 struct State {
+    /// What the plan says.
+    planned: Option<Entitlement>,
+    /// The same, grown with the traffic where it does.
     entitlement: Option<Entitlement>,
+    elasticity: Elasticity,
     is_stopped: bool,
     sends: Budget,
     deliveries: Budget,
@@ -119,6 +126,28 @@ struct State {
     groups: HashMap<GroupName, Budget>,
     counts: QuotaCounts,
     usage: Usage,
+}
+
+impl State {
+    /// Lets the limits follow the traffic where the plan says so.
+    fn turn(&mut self, now: Timestamp) {
+        let Some(planned) = self.planned.filter(|planned| planned.growth.is_some()) else {
+            return;
+        };
+        if let Some(extra_tps) = self.elasticity.turn(&planned, now) {
+            if let Some(before) = self.entitlement {
+                self.usage.settle(&before, now);
+            }
+            self.entitlement = Some(planned.grown(extra_tps));
+        }
+    }
+
+    /// Counts what the limits are to follow.
+    fn note(&mut self, units: u64, is_refused: bool, now: Timestamp) {
+        if self.planned.is_some_and(|planned| planned.growth.is_some()) {
+            self.elasticity.note(units, is_refused, now);
+        }
+    }
 }
 
 /// A limit of a topic or a group, of so many units a second.
@@ -142,7 +171,11 @@ impl Quota {
         if let Some(before) = state.entitlement {
             state.usage.settle(&before, now);
         }
-        state.entitlement = entitlement;
+        if state.planned != entitlement {
+            state.planned = entitlement;
+            state.entitlement = entitlement;
+            state.elasticity = Elasticity::default();
+        }
         state.is_stopped = is_stopped;
         let is_on = entitlement.is_some() || is_stopped;
         self.is_on.store(is_on, Ordering::Release);
@@ -196,6 +229,7 @@ impl Quota {
         if state.is_stopped {
             return Err(self.stopped());
         }
+        state.turn(now);
         let limit = state.entitlement.map(|entitlement| entitlement.send_tps);
         let full = if limit.is_some_and(|limit| !state.sends.fits(limit, units, now)) {
             Some((Budgeted::Sends, limit.unwrap_or_default()))
@@ -211,9 +245,13 @@ impl Quota {
         };
         if let Some((budget, limit)) = full {
             state.counts.throttled_sends += 1;
+            if budget == Budgeted::Sends {
+                state.note(units, true, now);
+            }
             return Err(self.throttled(budget, limit));
         }
         state.counts.send_units += units;
+        state.note(units, false, now);
         if let Some(entitlement) = &state.entitlement {
             state.sends.take(entitlement.send_tps, units, now);
             state.usage.add_sends(entitlement, units, now);
@@ -245,6 +283,7 @@ impl Quota {
         if state.is_stopped {
             return Err(self.stopped());
         }
+        state.turn(now);
         let limit = state.entitlement.map(|entitlement| entitlement.receive_tps);
         let full = if limit.is_some_and(|limit| !state.deliveries.fits(limit, 1, now)) {
             Some((Budgeted::Deliveries, limit.unwrap_or_default()))
@@ -259,6 +298,9 @@ impl Quota {
             return Ok(());
         };
         state.counts.throttled_receives += 1;
+        if budget == Budgeted::Deliveries {
+            state.note(1, true, now);
+        }
         Err(self.throttled(budget, limit))
     }
 
@@ -279,6 +321,7 @@ impl Quota {
             named(&mut state.groups, name).take(limit, units, now);
         }
         state.counts.receive_units += units;
+        state.note(units, false, now);
         if let Some(entitlement) = &state.entitlement {
             state.deliveries.take(entitlement.receive_tps, units, now);
             state.usage.add_deliveries(entitlement, units, now);
@@ -288,6 +331,11 @@ impl Quota {
     /// What it has used since the start.
     pub(crate) fn counts(&self) -> QuotaCounts {
         self.state.lock().counts
+    }
+
+    /// By how much the busiest second of the hour that runs was above the TPS that are paid for.
+    pub(crate) fn elastic_tps(&self) -> u64 {
+        self.state.lock().usage.elastic_tps()
     }
 
     /// Goes on with an hour from what is known of it.
@@ -302,6 +350,7 @@ impl Quota {
         }
         let mut state = self.state.lock();
         let state = &mut *state;
+        state.turn(now);
         if let Some(entitlement) = &state.entitlement {
             state.usage.look_at_storage(entitlement, now, bytes);
         }

@@ -100,6 +100,11 @@ impl Usage {
         records
     }
 
+    /// By how much the busiest second of the hour that runs was above the TPS that are paid for.
+    pub(super) fn elastic_tps(&self) -> u64 {
+        self.hour.elastic_tps
+    }
+
     /// Goes on with an hour from what is known of it.
     pub(super) fn restore(&mut self, record: UsageRecord) {
         if self.hour == UsageRecord::default() {

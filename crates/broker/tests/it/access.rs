@@ -7,6 +7,11 @@ use broker::access::{
     UserStatus, UserType,
 };
 
+use broker::{
+    Series,
+    plan::{AclType, Edition, InstanceStatus, Plan, SubSeries},
+};
+
 use crate::support::Bench;
 
 fn a_user(secret: &str) -> UserChange {
@@ -296,4 +301,53 @@ fn ram_policies_are_kept_with_those_who_have_them() {
     // Who goes takes nothing along.
     bench.run(access.delete_user("alice")).unwrap();
     assert!(access.users_with("AliyunMQPubOnlyAccess").is_empty());
+}
+
+#[test]
+fn a_plan_says_by_which_kind_of_user_an_instance_is_entered() {
+    let bench = Bench::of(Series::V5);
+    let access = bench.instance.access();
+    bench
+        .run(access.create_user("root", an_administrator("1")))
+        .unwrap();
+    bench.run(access.create_user("alice", a_user("2"))).unwrap();
+    let ask = |name: &str, secret: &str| {
+        let key =
+            ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
+        let signature = ring::hmac::sign(&key, b"content");
+        let user = access.authenticate(name, [b"content".as_slice()], signature.as_ref());
+        user.map(|user| user.name().to_owned())
+    };
+    let go_by = |types: &[AclType]| {
+        let mut plan = Plan::new(Edition::Shared, SubSeries::Serverless, None);
+        plan.acl.types = types.to_vec();
+        let running = InstanceStatus::Running;
+        bench.instance.go_by(Some(&plan), running).unwrap();
+    };
+    let refused = |user: &str, found| {
+        Err(NotAuthenticated::Method {
+            user: user.to_owned(),
+            found,
+            instance: bench.instance.id().clone(),
+        })
+    };
+    let (root, alice) = (Ok("root".to_owned()), Ok("alice".to_owned()));
+    assert_eq!(
+        (ask("root", "1"), ask("alice", "2")),
+        (root.clone(), alice.clone())
+    );
+    go_by(&[AclType::Intelligent]);
+    assert_eq!(
+        (ask("root", "1"), ask("alice", "2")),
+        (root.clone(), refused("alice", "APACHE"))
+    );
+    // Who cannot sign hears nothing of it.
+    assert_eq!(ask("alice", "1"), Err(NotAuthenticated::Signature));
+    go_by(&[AclType::Apache]);
+    assert_eq!(
+        (ask("root", "1"), ask("alice", "2")),
+        (refused("root", "DEFAULT"), alice.clone())
+    );
+    go_by(&[AclType::Intelligent, AclType::Apache]);
+    assert_eq!((ask("root", "1"), ask("alice", "2")), (root, alice));
 }

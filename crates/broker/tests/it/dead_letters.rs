@@ -257,3 +257,50 @@ fn an_origin_that_cannot_be_is_refused_or_harmless() {
     let offset = PhysicalOffset::from_wire(received.message.physical_offset());
     assert!(offset.position().get() > 0);
 }
+
+#[test]
+fn dead_letters_go_to_the_topic_that_the_group_names_as_long_as_there_is_one() {
+    let bench = Bench::new();
+    let billing = group("billing");
+    let mut spec = bench.instance.group(&billing).unwrap().spec.clone();
+    spec.settings.insert(
+        GroupSpec::DEAD_LETTER_TARGET_TOPIC.to_owned(),
+        "grave".to_owned(),
+    );
+    bench.run(bench.instance.create_group(spec)).unwrap();
+    bench.create_topic("grave");
+    bench.send_with(&[("UNIQ_KEY", "id-1")]);
+    kill(&bench);
+    let letters = bench.pull("grave");
+    assert_eq!(letters.len(), 1);
+    let property = |name: &str| letters[0].property(name).map(str::to_owned);
+    assert_eq!(
+        property(properties::DLQ_ORIGIN_TOPIC).as_deref(),
+        Some("orders")
+    );
+    assert_eq!(
+        property(properties::DLQ_ORIGIN_MESSAGE_ID).as_deref(),
+        Some("id-1")
+    );
+    let own = TopicName::dead_letter_of(&billing);
+    assert!(bench.instance.topic(&own).is_none());
+    // So do those that a consumer gives back for good.
+    let sent = bench.send(0, &["again"]);
+    let request = SendBackRequest {
+        group: billing.clone(),
+        message: sent[0].physical_offset,
+        delay_level: -1,
+        retries_max: None,
+    };
+    bench.run(bench.shard.send_back(request)).unwrap();
+    assert_eq!(bench.pull("grave").len(), 2);
+    // Without it they have a place all the same.
+    bench
+        .run(bench.instance.delete_topic(&topic("grave")))
+        .unwrap();
+    bench.receive(1_000).unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    bench.send(0, &["late"]);
+    kill(&bench);
+    assert!(!bench.pull(own.as_str()).is_empty());
+}

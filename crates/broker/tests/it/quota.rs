@@ -6,7 +6,7 @@ use base::{Clock, InstanceId, Random, SeededRandom};
 use broker::{
     Budgeted, CreateGroupError, CreateTopicError, DueTimeError, Group, GroupSpec, PullError,
     QuotaError, ReceiveError, SendError, SendRequest, Series, TopicSpec, UsageRecord,
-    plan::{Edition, InstanceStatus, Plan, SendRatio, SubSeries},
+    plan::{Capacity, Edition, InstanceStatus, Plan, SendRatio, SubSeries},
 };
 
 use crate::support::{Bench, group, receive_request, request, topic};
@@ -362,4 +362,78 @@ fn what_is_stored_is_that_at_the_start_of_the_hour() {
     assert_eq!(records[0], before);
     assert!(records[1].storage_bytes > before.storage_bytes);
     assert_eq!((records[0].send_units, records[1].send_units), (2, 0));
+}
+
+/// Presses against the limit for a second in each of so many minutes; says how many sends of 500
+/// units the last of them had.
+fn press(bench: &Bench, minutes: usize) -> usize {
+    let mut taken = 0;
+    for _ in 0..minutes {
+        bench.clock.advance(60 * SECOND);
+        let sends = (0..12).map(|_| bench.run(bench.shard.send(messages(100, 1, &FIFO))));
+        taken = sends.filter(Result::is_ok).count();
+    }
+    taken
+}
+
+fn serverless(capacity: Capacity, adaptive: bool) -> Plan {
+    Plan {
+        capacity: Some(capacity),
+        adaptive,
+        send_ratio: SendRatio::new(0.95).expect("the test's ratio is one"),
+        ..Plan::new(Edition::Standard, SubSeries::Serverless, None)
+    }
+}
+
+#[test]
+fn a_limit_follows_the_traffic_where_the_plan_says_so_and_is_charged_for() {
+    let reserved = Capacity::Provisioned { tps: 1_000 };
+    let fixed = with(&serverless(reserved, false));
+    assert_eq!(press(&fixed, 8), 3);
+
+    let bench = with(&serverless(reserved, true));
+    assert_eq!(press(&bench, 3), 3);
+    // The fourth minute begins with a step more, as much as is reserved.
+    assert_eq!(press(&bench, 1), 5);
+    let hour = bench.instance.usage();
+    assert_eq!(hour.last().map(|hour| hour.elastic_tps), Some(1_500));
+    // The next step takes as long again.
+    assert_eq!(press(&bench, 2), 5);
+    assert_eq!(press(&bench, 1), 7);
+    // What the plan says of something else leaves what has grown.
+    let (same, running) = (serverless(reserved, true), InstanceStatus::Running);
+    bench.instance.go_by(Some(&same), running).unwrap();
+    assert_eq!(press(&bench, 1), 7);
+    // Nobody sends for ten minutes, twice.
+    for expected in [5, 3] {
+        for _ in 0..10 {
+            bench.clock.advance(60 * SECOND);
+            bench.instance.look_at_storage();
+        }
+        assert_eq!(press(&bench, 1), expected);
+    }
+}
+
+#[test]
+fn a_limit_that_nobody_presses_against_stays_and_never_grows_beyond_the_largest() {
+    let bench = with(&serverless(Capacity::Provisioned { tps: 1_000 }, true));
+    for _ in 0..30 {
+        bench.clock.advance(60 * SECOND);
+        bench
+            .run(bench.shard.send(messages(100, 1, &FIFO)))
+            .unwrap();
+    }
+    assert_eq!(press(&bench, 1), 3);
+    let most = serverless(Capacity::Provisioned { tps: 1_000_000 }, true);
+    let entitlement = most.entitlement().unwrap();
+    let growth = entitlement.growth.unwrap();
+    assert_eq!((growth.step_tps, growth.tps_max), (1_000_000, 2_000_000));
+    assert_eq!(entitlement.tps(), growth.tps_max);
+    // What nobody reserved is paid for by the message, whatever it grows to.
+    let on_demand = serverless(Capacity::OnDemand, true).entitlement().unwrap();
+    let grown = on_demand.grown(25_000);
+    assert_eq!(
+        (grown.base_tps, grown.burst_tps, grown.send_tps),
+        (50_000, 0, 47_500)
+    );
 }

@@ -116,6 +116,7 @@ impl From<NotAuthenticated> for Refusal {
             | NotAuthenticated::Unknown { .. }
             | NotAuthenticated::Disabled { .. }
             | NotAuthenticated::Signature
+            | NotAuthenticated::Method { .. }
             | NotAuthenticated::SessionToken { .. } => Code::Unauthorized,
         };
         Self::of(code, &error)

@@ -59,8 +59,9 @@ async fn record(front: Arc<Front>, mut queue: mpsc::Receiver<Event>) {
         let happened = events
             .drain(..)
             .map(|event| remember(&mut deliveries, event));
-        let happened: Vec<Happened> = happened.collect();
+        let mut happened: Vec<Happened> = happened.collect();
         give_spans(&front, &happened);
+        happened.retain(|happened| happened.event.instance.is_traced());
         if front.message_traces.has_topic {
             topic::write(&front, happened).await;
         }

@@ -126,9 +126,9 @@ fn not_authenticated_code(error: &NotAuthenticated) -> Code {
     match error {
         NotAuthenticated::NoName => Code::InvalidAuthorizationHeader,
         NotAuthenticated::Unknown { .. } => Code::InvalidAccessKeyId,
-        NotAuthenticated::Disabled { .. } | NotAuthenticated::SessionToken { .. } => {
-            Code::AccessDenied
-        }
+        NotAuthenticated::Disabled { .. }
+        | NotAuthenticated::Method { .. }
+        | NotAuthenticated::SessionToken { .. } => Code::AccessDenied,
         NotAuthenticated::Signature => Code::SignatureDoesNotMatch,
     }
 }

@@ -74,8 +74,14 @@ fn put_policy(call: &Call, spec: &mut GroupSpec) -> Result<(), Refusal> {
             None => _ = spec.settings.remove(name),
             Some(_) => {
                 let topic = call.topic_name(DEAD_LETTER_TOPIC)?;
-                if call.instance()?.topic(&topic).is_none() {
-                    let reason = format!("topic `{topic}` does not exist");
+                let reason = match call.instance()?.topic(&topic) {
+                    None => Some(format!("topic `{topic}` does not exist")),
+                    Some(known) if known.spec.is_lite() => {
+                        Some(format!("topic `{topic}` is of type LITE, expected another"))
+                    }
+                    Some(_) => None,
+                };
+                if let Some(reason) = reason {
                     return Err(Refusal::field(DEAD_LETTER_TOPIC, reason));
                 }
                 spec.settings.insert(name.to_owned(), topic.to_string());

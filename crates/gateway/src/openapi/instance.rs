@@ -132,7 +132,7 @@ pub(super) async fn get(call: &Call) -> Result<Value, Refusal> {
         "internetInfo": { "internetSpec": "disable", "ipWhitelist": whitelist },
     });
     if let Some(plan) = &record.plan {
-        put(&mut shown, plan::described(plan));
+        put(&mut shown, plan::described(call, plan));
         if record.nodes > 0 {
             shown["productInfo"]["nodeCount"] = record.nodes.into();
         }

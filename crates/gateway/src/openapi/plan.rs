@@ -21,6 +21,7 @@ const INTERNET: &str = "networkInfo.internetInfo.internetSpec";
 const FLOW_OUT: &str = "networkInfo.internetInfo.flowOutType";
 const BANDWIDTH: &str = "networkInfo.internetInfo.flowOutBandwidth";
 const ACL_TYPES: &str = "aclInfo.aclTypes";
+const AUTH_FREE: &str = "aclInfo.defaultVpcAuthFree";
 
 fn words<T: Copy>(all: &[T], code: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
     all.iter().map(|value| (code(*value), *value)).collect()
@@ -42,11 +43,9 @@ pub(super) fn ordered(call: &Call) -> Result<Plan, Refusal> {
     let specification = call.text(SPECIFICATION).map(str::to_owned);
     let mut plan = Plan::new(edition, sub_series, specification);
     plan.payment = payment(call)?;
-    let key = "productInfo.storageSecretKey";
-    plan.storage_secret_key = match call.boolean("productInfo.storageEncryption") {
-        Some(true) => Some(call.required(key)?.to_owned()),
-        Some(false) | None => call.text(key).map(str::to_owned),
-    };
+    refuse_what_is_not_there(call)?;
+    // The service's default, which its clients cannot say otherwise.
+    plan.acl.types = vec![AclType::Intelligent];
     plan.network = Network {
         internet: internet(call)?,
         ip_whitelist: Vec::new(),
@@ -67,6 +66,44 @@ pub(super) fn ordered(call: &Call) -> Result<Plan, Refusal> {
 pub(super) fn nodes(call: &Call) -> Result<Option<u16>, Refusal> {
     let number = call.integer_in(NODES, (0, i64::from(u16::MAX)))?;
     Ok(number.and_then(|number| u16::try_from(number).ok()))
+}
+
+/// Refuses what this release cannot do, rather than to keep it as if it were done.
+fn refuse_what_is_not_there(call: &Call) -> Result<(), Refusal> {
+    let encryption = "productInfo.storageEncryption";
+    if call.boolean(encryption) == Some(true) {
+        let reason = "true, expected false: this release stores nothing encrypted";
+        return Err(Refusal::field(encryption, reason));
+    }
+    for name in [
+        "productInfo.storageSecretKey",
+        "productInfo.drReplicationMode",
+    ] {
+        if let Some(value) = call.text(name) {
+            let expected = "none: this release has neither encryption nor replication";
+            return Err(Refusal::invalid(name, value, expected));
+        }
+    }
+    Ok(())
+}
+
+/// Whether clients of the private network need not say who they are: as the server's setting has
+/// it, as it cannot tell its networks apart.
+fn default_vpc_auth_free(call: &Call) -> Result<Option<bool>, Refusal> {
+    let Some(asked) = call.boolean(AUTH_FREE) else {
+        return Ok(None);
+    };
+    let is = is_auth_free(call);
+    if asked != is {
+        let setting = if is { "without" } else { "with" };
+        let reason = format!("{asked}, expected {is}: this server runs {setting} access control");
+        return Err(Refusal::field(AUTH_FREE, reason));
+    }
+    Ok(Some(asked))
+}
+
+fn is_auth_free(call: &Call) -> bool {
+    !call.front.router.has_access_control()
 }
 
 fn text(call: &Call, name: &str) -> String {
@@ -149,7 +186,7 @@ pub(super) fn change(call: &Call) -> Result<PlanChange, Refusal> {
         retention_hours: unsigned(call, RETENTION)?,
         trace: call.boolean("productInfo.traceOn"),
         acl_types: types,
-        default_vpc_auth_free: call.boolean("aclInfo.defaultVpcAuthFree"),
+        default_vpc_auth_free: default_vpc_auth_free(call)?,
         ..PlanChange::default()
     })
 }
@@ -183,7 +220,7 @@ fn capacity_type(plan: &Plan) -> &'static str {
 }
 
 /// All of a plan, by the names of the answer that it goes into.
-pub(super) fn described(plan: &Plan) -> Value {
+pub(super) fn described(call: &Call, plan: &Plan) -> Value {
     let mut shown = listed(plan);
     let offer = plan.offer().ok();
     let can_scale = offer.is_some_and(|offer| offer.elastic);
@@ -224,7 +261,7 @@ pub(super) fn described(plan: &Plan) -> Value {
     shown["aclInfo"] = json!({
         "aclType": types.first(),
         "aclTypes": types,
-        "defaultVpcAuthFree": plan.acl.default_vpc_auth_free,
+        "defaultVpcAuthFree": is_auth_free(call),
     });
     shown
 }

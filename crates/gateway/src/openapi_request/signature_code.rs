@@ -23,7 +23,9 @@ macro_rules! signature_code {
                     NotAuthenticated::NoName | NotAuthenticated::Unknown { .. } => {
                         Code::InvalidAccessKeyIdNotFound
                     }
-                    NotAuthenticated::Disabled { .. } => Code::InvalidAccessKeyIdInactive,
+                    NotAuthenticated::Disabled { .. } | NotAuthenticated::Method { .. } => {
+                        Code::InvalidAccessKeyIdInactive
+                    }
                     NotAuthenticated::SessionToken { .. } => Code::InvalidSecurityToken,
                     NotAuthenticated::Signature => Code::SignatureDoesNotMatch,
                 },

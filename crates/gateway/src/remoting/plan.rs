@@ -6,7 +6,8 @@ use broker::plan::{
 };
 use wire::remoting::body::PlanInfo;
 
-/// The plan of a new instance. What it does not say is as in [`Plan::new`].
+/// The plan of a new instance. What it does not say is as in [`Plan::new`], but that it is open to
+/// the Internet.
 pub(super) fn ordered(said: &PlanInfo) -> Result<Plan, PlanError> {
     let edition = said.series_code.as_deref().unwrap_or_default();
     let edition = coded(
@@ -35,6 +36,13 @@ pub(super) fn ordered(said: &PlanInfo) -> Result<Plan, PlanError> {
             return Err(PlanError::value("paymentType", other, expected));
         }
     };
+    if said.internet_spec.is_none() {
+        // The command line knows no private networks: whoever reaches the server may come.
+        plan.network.internet = Some(Internet {
+            flow_out: FlowOut::Traffic,
+            bandwidth: 0,
+        });
+    }
     plan.changed(change(said)?)
 }
 

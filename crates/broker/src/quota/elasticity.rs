@@ -1,0 +1,94 @@
+//! Adaptive elasticity of serverless instances: the limit follows the traffic.
+//!
+//! Below its limit an instance is never slowed. Where its budgets were used up in each of
+//! [`PRESSED_MINUTES`] minutes in a row, the limit grows by a step; until then requests are
+//! throttled. Where [`WATCHED_MINUTES`] minutes in a row would all have fitted into a step less, it
+//! shrinks by one, to the plan's own at the least. What has grown is forgotten at a restart.
+//!
+//! Sources: the service's "5.x serverless instance overview": a step of about 25,000 TPS, or of
+//! about what is reserved; growth takes several minutes, traffic is looked at over about ten.
+
+use std::collections::VecDeque;
+
+use base::Timestamp;
+
+use crate::plan::Entitlement;
+
+/// Minutes in a row after which the limit grows.
+const PRESSED_MINUTES: usize = 3;
+/// Minutes in a row after which it shrinks.
+const WATCHED_MINUTES: usize = 10;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Minute {
+    /// Units in its busiest second, refused ones included.
+    busiest: u64,
+    is_pressed: bool,
+}
+
+/// What the traffic was of late, and how far the limit has grown.
+#[derive(Debug, Default)]
+pub(super) struct Elasticity {
+    extra_tps: u64,
+    /// Minutes and seconds since 1970.
+    minute: i64,
+    second: i64,
+    second_units: u64,
+    current: Minute,
+    past: VecDeque<Minute>,
+}
+
+impl Elasticity {
+    /// Counts units that were used, or were asked for and refused.
+    pub(super) fn note(&mut self, units: u64, is_refused: bool, now: Timestamp) {
+        let second = now.ms().div_euclid(1_000);
+        if second != self.second {
+            (self.second, self.second_units) = (second, 0);
+        }
+        self.second_units = self.second_units.saturating_add(units);
+        self.current.busiest = self.current.busiest.max(self.second_units);
+        self.current.is_pressed |= is_refused;
+    }
+
+    /// Ends the minutes that are over. Returns by how much the limit is to be larger than the
+    /// plan's from now on, if that changes.
+    pub(super) fn turn(&mut self, planned: &Entitlement, now: Timestamp) -> Option<u64> {
+        let growth = planned.growth?;
+        let minute = now.ms().div_euclid(60_000);
+        let passed = minute.abs_diff(self.minute);
+        if passed == 0 {
+            return None;
+        }
+        self.minute = minute;
+        let ended = std::mem::take(&mut self.current);
+        self.past.push_back(ended);
+        // Nothing happened in those between.
+        let quiet = usize::try_from(passed - 1).unwrap_or(usize::MAX);
+        for _ in 0..quiet.min(WATCHED_MINUTES) {
+            self.past.push_back(Minute::default());
+        }
+        while self.past.len() > WATCHED_MINUTES {
+            self.past.pop_front();
+        }
+        let limit = planned.tps() + self.extra_tps;
+        let last = self.past.iter().rev().take(PRESSED_MINUTES);
+        let is_pressed = self.past.len() >= PRESSED_MINUTES;
+        let extra_tps = if is_pressed && last.clone().all(|minute| minute.is_pressed) {
+            let most = growth.tps_max.saturating_sub(planned.tps());
+            (self.extra_tps + growth.step_tps).min(most)
+        } else {
+            let smaller = self.extra_tps.saturating_sub(growth.step_tps);
+            let target = limit - (self.extra_tps - smaller);
+            let fits = |minute: &Minute| !minute.is_pressed && minute.busiest <= target;
+            let is_quiet = self.past.len() == WATCHED_MINUTES && self.past.iter().all(fits);
+            if is_quiet { smaller } else { self.extra_tps }
+        };
+        if extra_tps == self.extra_tps {
+            return None;
+        }
+        // The next change takes as long again.
+        self.past.clear();
+        self.extra_tps = extra_tps;
+        Some(extra_tps)
+    }
+}
