@@ -31,6 +31,13 @@ class Api:
 
     def call(self, operation, *names, **parameters):
         """The `data` of the answer, as the model has it."""
+        body = self.bare(operation, *names, **parameters)
+        if not (body["requestId"] and body["success"] is True and body["httpStatusCode"] == 200):
+            raise AssertionError(f"{operation} has another envelope: {body}")
+        return body.get("data")
+
+    def bare(self, operation, *names, **parameters):
+        """The whole answer, as the model has it."""
         method = getattr(self._client, self._methods[operation.lower()])
         request = getattr(models, f"{operation}Request", None)
         arguments = [*names, request().from_map(parameters)] if request else names
@@ -39,10 +46,7 @@ class Api:
         except AlibabaCloudException as error:
             raise Refused(error) from error
         check_types(answer.body, operation)
-        body = answer.body.to_map()
-        if not (body["requestId"] and body["success"] is True and body["httpStatusCode"] == 200):
-            raise AssertionError(f"{operation} has another envelope: {body}")
-        return body.get("data")
+        return answer.body.to_map()
 
     def fixed_nonce(self, nonce):
         return mock.patch.object(Utils, "get_nonce", staticmethod(lambda: nonce))

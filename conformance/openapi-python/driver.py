@@ -293,6 +293,76 @@ class Checks:
         equal([(one["messageId"], one["liteTopicName"]) for one in found["list"]], [(made, "one")])
         equal(call("ListMessages", MAIN, lite, liteTopicName="two", startTime=written(begin))["list"], [])
 
+    def inspections(self):
+        made = self.call("CreateInstance", **self.order())
+        self.call("CreateTopic", made, "read-by-nobody", messageType="NORMAL")
+        self.call("VerifySendMessage", made, "read-by-nobody", message="hello")
+
+        def bare(operation, *names, **parameters):
+            return self.api.bare(operation, *names, regionId=REGION, **parameters)
+
+        def refused(code, operation, *names, **parameters):
+            self.refused(code, operation, *names, regionId=REGION, **parameters)
+
+        templates = bare("ListInspectionTemplates", maxResults=100)
+        codes = [template["templateCode"] for template in templates["data"]]
+        equal([templates["total"], len(set(codes)), templates["nextToken"]], [len(codes), len(codes), ""])
+        first = bare("ListInspectionTemplates", maxResults=5)
+        second = bare("ListInspectionTemplates", maxResults=100, nextToken=first["nextToken"])
+        equal([one["templateCode"] for page in (first, second) for one in page["data"]], codes)
+        found = bare("GetInstanceInspection", made)
+        equal([found["configured"], found["instanceId"]], [False, made])
+        refused("Inspection.NotFound", "RunInstanceInspection", made, clientToken="early")
+        order = {
+            "clientToken": "made", "items": [{"templateCode": code, "parameters": {}} for code in codes],
+            "resourceScope": {"mode": "ALL"}, "schedule": {"enabled": True, "cron": "0 0 3 * * ?"},
+        }
+        found = bare("CreateInstanceInspection", made, **order)
+        equal(bare("CreateInstanceInspection", made, **order)["revision"], 1)
+        equal([found["configured"], found["revision"], len(found["items"])], [True, 1, len(codes)])
+        ensure(found["nextRunAt"].endswith("T03:00:00Z"), found)
+        refused("Inspection.Existed", "CreateInstanceInspection", made, **{**order, "clientToken": "other"})
+        listed = bare("ListInstanceInspections", maxResults=100)["data"]
+        equal([one["configured"] for one in listed if one["instanceId"] == made], [True])
+
+        def run(token, **more):
+            begun = bare("RunInstanceInspection", made, clientToken=token, **more)["runId"]
+
+            def over():
+                found = bare("GetInstanceInspectionRun", made, begun)
+                return found if found["status"] in ("Succeeded", "Failed") else None
+            return soon(over)
+
+        found = run("first")
+        equal([found["status"], found["triggerSource"], found["summary"]["result"]], ["Succeeded", "Manual", "Risk"])
+        results = {item["templateCode"]: item["result"] for item in found["items"]}
+        equal([results["UnconsumedTopic"], results["QuotaUse"]], ["Risk", "Normal"])
+        equal(bare("RunInstanceInspection", made, clientToken="first")["runId"], found["runId"])
+        resources = bare("ListInstanceInspectionResources", made, templateCode="UnconsumedTopic")
+        equal([(one["name"], one["type"], one["result"]) for one in resources["data"]],
+              [("read-by-nobody", "Topic", "Risk")])
+        runs = bare("ListInstanceInspectionRuns", made, result="Risk", status="Succeeded")
+        equal([one["runId"] for one in runs["data"]], [found["runId"]])
+        report = self.api.bare("GetInstanceInspectionReport", runs["data"][0]["reportId"])
+        equal([report["inspectionRunId"], report["completion"], report["reportSummary"]["riskCount"]],
+              [found["runId"], "Complete", found["summary"]["riskCount"]])
+        ensure("read-by-nobody" in report["markdown"] and "<h1>" in report["html"], report)
+        change = {"clientToken": "changed", "revision": 1,
+                  "items": [{"templateCode": "QuotaUse", "parameters": {"percent": 90}}]}
+        found = bare("UpdateInstanceInspection", made, **change)
+        equal([found["revision"], found["config"]["items"]], [2, change["items"]])
+        refused("Inspection.RevisionConflict", "UpdateInstanceInspection", made, **{**change, "clientToken": "late"})
+        found = run("second", itemOverrides=[{"templateCode": "QuotaUse", "parameters": {"percent": 1}}])
+        equal([found["items"][0]["effectiveConfig"]["parameters"], found["summary"]["result"]],
+              [{"percent": 1}, "Normal"])
+        refused("InvalidParameter", "UpdateInstanceInspection", made, clientToken="wrong", revision=2,
+                schedule={"enabled": True, "cron": "now"})
+        refused("InspectionRun.NotFound", "GetInstanceInspectionRun", made, "run-0")
+        equal(bare("DeleteInstanceInspection", made), {"ok": True})
+        refused("Inspection.NotFound", "DeleteInstanceInspection", made)
+        self.call("DeleteTopic", made, "read-by-nobody")
+        self.call("DeleteInstance", made)
+
     def accounts(self):
         call = self.call
         made = call("CreateInstance", **self.order())
@@ -410,7 +480,7 @@ class Checks:
 
 
 NAMES = ("regions", "instances", "topics", "groups", "consumers", "messages", "accounts", "ip-whitelists", "tags",
-         "access")
+         "inspections", "access")
 
 
 def main():

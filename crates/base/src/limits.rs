@@ -1,10 +1,12 @@
 //! Every limit of the product in one place, each with its reason.
 
 mod control;
+mod inspection;
 mod log;
 mod nodes;
 
 pub use control::*;
+pub use inspection::*;
 pub use log::*;
 pub use nodes::*;
 

@@ -37,8 +37,10 @@ mod filter;
 mod find;
 mod forward_to_dead_letter;
 mod group;
+pub mod group_lag;
 mod held;
 mod index;
+pub mod inspection;
 mod instance;
 mod instances;
 mod key_index;
@@ -80,6 +82,7 @@ mod send_back;
 mod series;
 mod shard;
 mod state;
+pub mod subscriptions;
 mod sync_lite_subscription;
 pub mod system_names;
 mod time_span;
@@ -112,9 +115,10 @@ pub use forward_to_dead_letter::ForwardToDeadLetterError;
 pub use group::{CreateGroupError, Group, GroupSpec, RetryPolicy};
 pub use instance::{Instance, InstanceSettings};
 pub use instances::{
-    CreateInstanceError, DeleteInstanceError, HostError, InstanceChange, InstanceHost,
-    InstancePart, InstanceRecord, InstanceSpec, InstanceTextError, InstanceToOpen, Instances,
-    InstancesParts, OpenInstancesError, OwnNodesError, Serves, UpdateInstanceError, UsageError,
+    CreateInstanceError, DeleteInstanceError, HostError, InspectionError, InstanceChange,
+    InstanceHost, InstancePart, InstanceRecord, InstanceSpec, InstanceTextError, InstanceToOpen,
+    Instances, InstancesParts, OpenInstancesError, OwnNodesError, Serves, UpdateInstanceError,
+    UsageError,
 };
 pub use kv_config::{KvConfigError, ORDER_NAMESPACE};
 pub use lite_accumulation::{

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base::{GroupId, GroupName, TopicId, TopicName};
+use store::kv::KvError;
 
 use crate::{Shard, TopicType, lite_topic::is_lite};
 
@@ -72,6 +73,11 @@ pub struct InstanceMetrics {
 }
 
 impl Shard {
+    /// Half messages whose transactions are open.
+    pub(crate) fn half_message_count(&self) -> Result<u64, KvError> {
+        Ok(self.state.lock().held_counts()?[1])
+    }
+
     /// Adds what this shard counts. What has never been used since the start is left out of the
     /// groups.
     pub(crate) fn add_metrics(&self, metrics: &mut InstanceMetrics) {

@@ -10,7 +10,6 @@ mod client_answer;
 mod client_metrics;
 mod door;
 mod front;
-mod group_lag;
 mod grpc;
 mod grpc_v1;
 mod grpc_v2;
@@ -32,7 +31,6 @@ mod remoting;
 mod request_body;
 mod series;
 mod sniff;
-mod subscriptions;
 mod surroundings;
 #[cfg(test)]
 mod test_clock;

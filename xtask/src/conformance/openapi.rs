@@ -74,7 +74,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
 ];
 
 /// The checks of the API of the 5.x series.
-const CHECKS_5: [(&str, &str); 10] = [
+const CHECKS_5: [(&str, &str); 11] = [
     (
         "regions",
         "the server is a region with a zone, and its metrics are listed",
@@ -111,6 +111,10 @@ const CHECKS_5: [(&str, &str); 10] = [
     (
         "tags",
         "instances are tagged, found by tag and group of resources, and untagged",
+    ),
+    (
+        "inspections",
+        "an instance is inspected by every template, what is wrong with it is found and told",
     ),
     (
         "access",

@@ -17,6 +17,7 @@
 mod errors;
 mod follow;
 mod id;
+mod inspect;
 mod own_nodes;
 mod plan;
 mod record;
@@ -39,6 +40,7 @@ pub use self::{
         CreateInstanceError, DeleteInstanceError, InstanceTextError, OpenInstancesError,
         OwnNodesError, UpdateInstanceError,
     },
+    inspect::InspectionError,
     record::{InstanceChange, InstanceRecord, InstanceSpec},
     serves::{InstancePart, InstanceToOpen, Serves},
     usage::UsageError,
@@ -123,6 +125,10 @@ pub struct Instances {
     changes: tokio::sync::Mutex<()>,
     /// What instances used and is not written yet.
     usage: tokio::sync::Mutex<Unwritten>,
+    /// One change of an inspection at a time.
+    inspection_changes: tokio::sync::Mutex<()>,
+    /// Runs of inspections that this process carries out.
+    inspecting: Mutex<BTreeSet<(InstanceId, String)>>,
 }
 
 impl Instances {
@@ -157,6 +163,8 @@ impl Instances {
             leaving: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
             usage: tokio::sync::Mutex::default(),
+            inspection_changes: tokio::sync::Mutex::default(),
+            inspecting: Mutex::default(),
         };
         if let Serves::One(instance) = &instances.parts.serves
             && instances.get(instance).is_err()
@@ -454,6 +462,7 @@ impl Instances {
                     .compare_and_set(&entry.key, found, None, None)
                     .await?;
             }
+            self.forget_inspection(id).await?;
             self.known.put(&**metadata, &key(id), None).await
         };
         let forgotten: Result<(), MetadataError> = forget.await;

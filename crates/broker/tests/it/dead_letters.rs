@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use base::{GroupName, PhysicalOffset, Timestamp, TopicName};
 use broker::{
-    BrowseRequest, DeadLetterError, GroupSpec, ReceiveRequest, Received, Retention, SendBackRequest,
+    BrowseRequest, DeadLetterError, GroupSpec, ReceiveRequest, Received, Retention,
+    SendBackRequest, TopicSpec,
 };
 use wire::message::{MessageId, properties};
 
@@ -268,7 +269,8 @@ fn dead_letters_go_to_the_topic_that_the_group_names_as_long_as_there_is_one() {
         "grave".to_owned(),
     );
     bench.run(bench.instance.create_group(spec)).unwrap();
-    bench.create_topic("grave");
+    let grave = TopicSpec::new(topic("grave"), 1);
+    bench.run(bench.instance.create_topic(grave)).unwrap();
     bench.send_with(&[("UNIQ_KEY", "id-1")]);
     kill(&bench);
     let letters = bench.pull("grave");

@@ -34,6 +34,8 @@ pub(crate) struct Seen {
     /// What is stored beside what is open.
     pub(crate) strangers: Vec<InstanceId>,
     refuses: bool,
+    /// How many tasks are still carried out; others are lost, as in a crash.
+    pub(crate) tasks_left: Option<usize>,
 }
 
 impl InstanceHost for Host {
@@ -74,6 +76,12 @@ impl InstanceHost for Host {
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {
+        if let Some(left) = &mut self.seen.lock().tasks_left {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+        }
         std::thread::spawn(|| block_on(work));
     }
 }
@@ -101,7 +109,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instances: Arc<Instances>,
     router: Arc<Router>,
-    host: Arc<Host>,
+    pub(crate) host: Arc<Host>,
     folder: TempDir,
 }
 
@@ -145,7 +153,7 @@ impl Bench {
         Self::open(folder)
     }
 
-    fn create(&self, series: Series) -> InstanceId {
+    pub(crate) fn create(&self, series: Series) -> InstanceId {
         let spec = InstanceSpec {
             series,
             display_name: "orders of Europe".to_owned(),
@@ -157,7 +165,7 @@ impl Bench {
             .clone()
     }
 
-    fn keys(&self, of: &InstanceId) -> usize {
+    pub(crate) fn keys(&self, of: &InstanceId) -> usize {
         let all = block_on(self.host.metadata.range(""))
             .expect("the test allows no failure here")
             .0;

@@ -7,6 +7,7 @@ mod clients;
 mod dead_letters;
 mod fifo;
 mod held;
+mod inspections;
 mod instances;
 mod lite;
 mod lite_lag;

@@ -6,6 +6,8 @@ use broker::access::ControlCall;
 
 use super::{
     call::{Call, GROUP, INSTANCE, TOPIC},
+    inspection::REPORT,
+    inspection_report,
     operations::Subject,
     status::{Code, Refusal},
     tags,
@@ -25,6 +27,11 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
             call,
             &format!("{}/consumergroup/{}", instance(), text(GROUP)),
         ),
+        Subject::Report => {
+            let report = call.text(REPORT).and_then(inspection_report::parts);
+            let instance = report.map_or("*", |(instance, _)| instance);
+            may(call, &format!("instance/{instance}"))
+        }
         Subject::Tagged => match tags::instance_ids(call)? {
             ids if ids.is_empty() => may(call, "instance/*"),
             ids => ids

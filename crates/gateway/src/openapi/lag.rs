@@ -9,7 +9,7 @@ use super::{
     call::{Call, TOPIC},
     status::{Code, Refusal},
 };
-use crate::group_lag::{self, Lag};
+use broker::group_lag::{self, Lag};
 
 const LITE_TOPIC: &str = "liteTopicName";
 

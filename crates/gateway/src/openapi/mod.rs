@@ -1,5 +1,5 @@
 //! The control API of the 5.x series, version 2022-08-01: operations on instances, topics, groups,
-//! messages, accounts and tags, as the vendor's SDKs ask for them.
+//! messages, accounts, tags and inspections, as the vendor's SDKs ask for them.
 //!
 //! A request has a method and a path; [`operations`] is the one table of what they stand for, from
 //! which the reference document is generated too. Its signature is that of the other OpenAPI
@@ -14,6 +14,9 @@ mod client;
 mod document;
 mod forward;
 mod group;
+mod inspection;
+mod inspection_document;
+mod inspection_report;
 mod instance;
 mod ip_whitelist;
 mod lag;

@@ -13,7 +13,7 @@ use super::{
     call::Call,
     client,
     forward::{self, Ask},
-    group, instance, ip_whitelist, lag, message_query, metric,
+    group, inspection, instance, ip_whitelist, lag, message_query, metric,
     parameter::{Kind, Parameter, Place},
     region, release,
     status::Refusal,
@@ -35,6 +35,8 @@ pub(super) enum Subject {
     Group,
     /// The instances that `resourceId` names.
     Tagged,
+    /// The instance of the report in the path.
+    Report,
 }
 
 /// What an operation answers in `data`.
@@ -53,7 +55,6 @@ pub(super) enum Answers {
     /// Nothing: there is no `data`.
     Nothing,
     /// A document of its own, without the envelope.
-    #[expect(dead_code, reason = "of operations that are still to come")]
     Bare,
 }
 
@@ -369,6 +370,54 @@ operations! {
         ListMetricMeta: GET "/monitor/metrics/meta"
             (query "pageNumber": Integer required, query "pageSize": Integer required)
             Account Page => metric::list;
+    }
+    "Inspections" {
+        ListInspectionTemplates: GET "/api/v1/monitoring/templates" (
+            query "maxResults": Integer, query "nextToken": Text, query "regionId": Text required,
+        ) Account Bare => inspection::list_templates;
+        ListInstanceInspections: GET "/api/v1/monitoring/instance-inspections" (
+            query "maxResults": Integer, query "nextToken": Text, query "regionId": Text required,
+        ) Instances Bare => inspection::list;
+        CreateInstanceInspection: POST "/api/v1/monitoring/instance-inspections/{instanceId}" (
+            query "regionId": Text required, body "clientToken": Text required,
+            body "items": Objects required, body "resourceScope.consumerGroups": Texts,
+            body "resourceScope.mode": Text required, body "resourceScope.topics": Texts,
+            body "schedule.cron": Text, body "schedule.enabled": Boolean required,
+        ) Instance Bare => inspection::create;
+        GetInstanceInspection: GET "/api/v1/monitoring/instance-inspections/{instanceId}"
+            (query "regionId": Text required) Instance Bare => inspection::get;
+        UpdateInstanceInspection: PUT "/api/v1/monitoring/instance-inspections/{instanceId}" (
+            query "regionId": Text required, body "clientToken": Text required,
+            body "items": Objects, body "resourceScope.consumerGroups": Texts,
+            body "resourceScope.mode": Text, body "resourceScope.topics": Texts,
+            body "revision": Integer required, body "schedule.cron": Text,
+            body "schedule.enabled": Boolean,
+        ) Instance Bare => inspection::update;
+        DeleteInstanceInspection: DELETE "/api/v1/monitoring/instance-inspections/{instanceId}"
+            (query "regionId": Text required) Instance Bare => inspection::delete;
+        RunInstanceInspection: POST "/api/v1/monitoring/instance-inspections/{instanceId}/runs" (
+            query "regionId": Text required, body "clientToken": Text required,
+            body "itemOverrides": Objects,
+        ) Instance Bare => inspection::begin;
+        ListInstanceInspectionRuns: GET
+            "/api/v1/monitoring/instance-inspections/{instanceId}/runs" (
+            query "endTime": Text, query "maxResults": Integer, query "nextToken": Text,
+            query "regionId": Text required, query "reportStatus": Text, query "result": Text,
+            query "sortBy": Text, query "startTime": Text, query "status": Text,
+            query "templateCode": Text,
+        ) Instance Bare => inspection::list_runs;
+        GetInstanceInspectionRun: GET
+            "/api/v1/monitoring/instance-inspections/{instanceId}/runs/{runId}"
+            (query "regionId": Text required) Instance Bare => inspection::get_run;
+        GetInstanceInspectionReport: GET
+            "/api/v1/monitoring/instance-inspections/reports/{reportId}" ()
+            Report Bare => inspection::get_report;
+        ListInstanceInspectionResources: GET
+            "/api/v1/monitoring/instance-inspections/{instanceId}/resources" (
+            query "maxResults": Integer, query "nextToken": Text,
+            query "regionId": Text required, query "runId": Text,
+            query "templateCode": Text required,
+        ) Instance Bare => inspection::list_resources;
     }
 }
 

@@ -9,8 +9,9 @@ use std::{error::Error, fmt::Display};
 use base::{ErrorKind, stdx::with_causes};
 use broker::{
     AskError, BrowseError, CreateGroupError, CreateInstanceError, CreateTopicError,
-    DeleteInstanceError, DeleteTopicError, InstanceNotFound, OffsetError, ProgressError, PullError,
-    QueryError, ResetOffsetError, SendError, ShardNotHere, UpdateInstanceError,
+    DeleteInstanceError, DeleteTopicError, InspectionError, InstanceNotFound, OffsetError,
+    ProgressError, PullError, QueryError, ResetOffsetError, SendError, ShardNotHere,
+    UpdateInstanceError,
     access::{AccessError, PolicyError, SourceError},
     plan::PlanError,
 };
@@ -124,6 +125,20 @@ http_codes! {
     AclExisted = "Acl.Existed", CONFLICT;
     /// The address is not in the list.
     WhitelistNotFound = "IpWhitelist.NotFound", NOT_FOUND;
+    /// The instance is not inspected.
+    InspectionNotFound = "Inspection.NotFound", NOT_FOUND;
+    /// The instance is inspected already.
+    InspectionExisted = "Inspection.Existed", CONFLICT;
+    /// Somebody else has changed the inspection meanwhile.
+    InspectionRevision = "Inspection.RevisionConflict", CONFLICT;
+    /// The instance is being inspected.
+    InspectionRunning = "Inspection.Running", CONFLICT;
+    /// There is no such run, or none any more.
+    InspectionRunNotFound = "InspectionRun.NotFound", NOT_FOUND;
+    /// There is no such report, or none any more.
+    ReportNotFound = "InspectionReport.NotFound", NOT_FOUND;
+    /// A token was used for another request.
+    TokenMismatch = "IdempotentParameterMismatch", BAD_REQUEST;
     /// As many as there may be.
     QuotaExceeded = "QuotaExceeded", FORBIDDEN;
     /// It may be done later.
@@ -445,6 +460,21 @@ fn access_code(error: &AccessError) -> Code {
     }
 }
 
+fn inspection_code(error: &InspectionError) -> Code {
+    match error {
+        InspectionError::NotFound(_) => Code::InstanceNotFound,
+        InspectionError::NotConfigured { .. } => Code::InspectionNotFound,
+        InspectionError::Configured { .. } => Code::InspectionExisted,
+        InspectionError::Revision { .. } => Code::InspectionRevision,
+        InspectionError::Running { .. } => Code::InspectionRunning,
+        InspectionError::RunNotFound { .. } => Code::InspectionRunNotFound,
+        InspectionError::TokenUsed { .. } => Code::TokenMismatch,
+        InspectionError::Value(_)
+        | InspectionError::Stopping
+        | InspectionError::Metadata { .. } => by_kind(error.kind()),
+    }
+}
+
 fn plan_code(_: &PlanError) -> Code {
     Code::InvalidParameter
 }
@@ -483,6 +513,7 @@ refusals! {
     UpdateError => update_code;
     AnnounceError => announce_code;
     AccessError => access_code;
+    InspectionError => inspection_code;
     PlanError => plan_code;
     PolicyError => policy_code;
     SourceError => source_code;

@@ -9,7 +9,7 @@ use super::{
     client,
     status::{Code, Refusal},
 };
-use crate::subscriptions::{is_consistent, pairs, subscribers};
+use broker::subscriptions::{is_consistent, pairs, subscribers};
 
 fn filter_type(filter: &Filter) -> &'static str {
     match filter {

@@ -20,7 +20,7 @@ use super::{
     },
     Call, Refusal, lite_topics,
 };
-use crate::group_lag;
+use broker::group_lag;
 
 /// A group and the topics that a request asks about.
 struct Asked {

@@ -13,7 +13,7 @@ use super::{
     super::{names, shards, time::from_timestamp},
     Call, Refusal, clients,
 };
-use crate::subscriptions::{self, is_consistent, subscribers};
+use broker::subscriptions::{self, is_consistent, subscribers};
 
 /// What a request asks about: topic, group, or both.
 struct Asked {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{GroupName, TopicName};
-use broker::{
+
+use crate::{
     Instance, MessageModel, ProgressError, ProgressOf, RegisteredClient, Shard, Subscription,
 };
 
 /// The topics of each group, by what its members subscribe to and what it has committed in: of
 /// one group, of one topic, or all.
-pub(crate) fn pairs(
+pub fn pairs(
     instance: &Instance,
     shard: &Shard,
     topic: Option<&TopicName>,
@@ -49,13 +50,10 @@ pub(crate) fn pairs(
 }
 
 /// A member of a group and its subscription to one topic.
-pub(crate) type Subscriber<'a> = (&'a RegisteredClient, MessageModel, &'a Subscription);
+pub type Subscriber<'a> = (&'a RegisteredClient, MessageModel, &'a Subscription);
 
 /// The members that subscribe to a topic.
-pub(crate) fn subscribers<'a>(
-    members: &'a [RegisteredClient],
-    topic: &TopicName,
-) -> Vec<Subscriber<'a>> {
+pub fn subscribers<'a>(members: &'a [RegisteredClient], topic: &TopicName) -> Vec<Subscriber<'a>> {
     let of = |member: &'a RegisteredClient| {
         let consumer = member.consumer.as_ref()?;
         let mut subscriptions = consumer.subscriptions.iter();
@@ -66,7 +64,7 @@ pub(crate) fn subscribers<'a>(
 }
 
 /// Whether all members say the same.
-pub(crate) fn is_consistent(members: &[RegisteredClient], subscribers: &[Subscriber<'_>]) -> bool {
+pub fn is_consistent(members: &[RegisteredClient], subscribers: &[Subscriber<'_>]) -> bool {
     let mut filters = subscribers.iter().map(|(_, _, it)| &it.filter);
     let first = filters.next();
     members.len() == subscribers.len() && filters.all(|filter| Some(filter) == first)

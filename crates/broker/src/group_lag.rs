@@ -3,24 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{GroupName, Timestamp, TopicName};
-use broker::{Group, Instance, LiteAccumulation, OffsetError, ProgressError, ProgressOf, Shard};
+
+use crate::{Group, Instance, LiteAccumulation, OffsetError, ProgressError, ProgressOf, Shard};
 
 /// How far a group is behind: in one topic, or in several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lag {
+pub struct Lag {
     /// Messages that could be handed out.
-    pub(crate) ready: u64,
+    pub ready: u64,
     /// Messages handed out and not settled.
-    pub(crate) in_flight: u64,
+    pub in_flight: u64,
     /// When the oldest of both was stored.
-    pub(crate) oldest: Option<Timestamp>,
+    pub oldest: Option<Timestamp>,
     /// When the last message that is settled was stored.
-    pub(crate) last_finished: Option<Timestamp>,
+    pub last_finished: Option<Timestamp>,
 }
 
 impl Lag {
     /// Both together.
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         let oldest = [self.oldest, other.oldest].into_iter().flatten().min();
         Self {
             ready: self.ready + other.ready,
@@ -31,7 +32,7 @@ impl Lag {
     }
 
     /// In one LiteTopic.
-    pub(crate) fn of_lite_topic(found: &LiteAccumulation) -> Self {
+    pub fn of_lite_topic(found: &LiteAccumulation) -> Self {
         Self {
             ready: found.ready,
             in_flight: found.in_flight,
@@ -43,7 +44,7 @@ impl Lag {
 
 /// All topics that a group consumes. A group of LiteTopics consumes nothing else, and its progress
 /// may have a million entries.
-pub(crate) fn topics(
+pub fn topics(
     instance: &Instance,
     shard: &Shard,
     group: &Group,
@@ -64,7 +65,7 @@ pub(crate) fn topics(
 }
 
 /// What members of a group have in their hands, by topic.
-pub(crate) fn in_flight(instance: &Instance, group: &GroupName) -> BTreeMap<TopicName, u64> {
+pub fn in_flight(instance: &Instance, group: &GroupName) -> BTreeMap<TopicName, u64> {
     let metrics = instance.metrics().groups.into_iter();
     let of_group = metrics.filter(|metrics| metrics.group == *group);
     of_group
@@ -74,7 +75,7 @@ pub(crate) fn in_flight(instance: &Instance, group: &GroupName) -> BTreeMap<Topi
 
 /// How far a group is behind in one topic of no LiteTopics, of which so many messages are in
 /// flight.
-pub(crate) fn of_topic(
+pub fn of_topic(
     shard: &Shard,
     group: &GroupName,
     topic: &TopicName,

@@ -1,0 +1,247 @@
+//! Inspections: their configurations, their runs, and what a crash leaves of both.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use base::{InstanceId, limits};
+use broker::{
+    InspectionError, Series,
+    inspection::{
+        InspectionChange, InspectionItem, InspectionRun, InspectionRunStatus, InspectionSchedule,
+        InspectionSpec, InspectionTrigger,
+    },
+};
+use futures::executor::block_on;
+
+use crate::instances::Bench;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn item(template: &str, parameters: &[(&str, i64)]) -> InspectionItem {
+    let parameters = parameters.iter();
+    InspectionItem {
+        template: template.to_owned(),
+        parameters: parameters
+            .map(|(key, value)| ((*key).to_owned(), *value))
+            .collect(),
+    }
+}
+
+fn spec(cron: Option<&str>) -> InspectionSpec {
+    InspectionSpec {
+        items: vec![item("SubscriptionEnd", &[]), item("IdleTopic", &[])],
+        schedule: InspectionSchedule {
+            enabled: cron.is_some(),
+            cron: cron.map(str::to_owned),
+        },
+        ..InspectionSpec::default()
+    }
+}
+
+impl Bench {
+    fn inspect(&self, id: &InstanceId, token: &str) -> Result<String, InspectionError> {
+        block_on(self.instances.run_inspection(id, token, &[]))
+    }
+
+    /// The run, once it is over.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the machine's time bounds how long a thread is waited for"
+    )]
+    fn done(&self, id: &InstanceId, run: &str) -> InspectionRun {
+        let begun = Instant::now();
+        loop {
+            let found = block_on(self.instances.inspection_run(id, run)).unwrap();
+            let inspection = block_on(self.instances.inspection(id)).unwrap().unwrap();
+            // Over, and noted as such: the next one may begin.
+            if found.status.is_over() && inspection.open_run.is_none() {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{found:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn an_inspection_is_set_up_once_and_changed_from_what_it_is() {
+    let bench = Bench::new();
+    let (id, instances) = (bench.create(Series::V5), &bench.instances);
+    assert!(block_on(instances.inspection(&id)).unwrap().is_none());
+    let made = block_on(instances.create_inspection(&id, "a", spec(None))).unwrap();
+    assert_eq!(
+        (made.revision, &made.spec, made.next_run_at),
+        (1, &spec(None), None)
+    );
+    // The same request again is that one; another one is refused.
+    let again = block_on(instances.create_inspection(&id, "a", spec(None))).unwrap();
+    assert_eq!(again, made);
+    let other = block_on(instances.create_inspection(&id, "a", spec(Some("0 1 * * *"))));
+    assert!(
+        matches!(other, Err(InspectionError::TokenUsed { .. })),
+        "{other:?}"
+    );
+    let other = block_on(instances.create_inspection(&id, "b", spec(None)));
+    assert!(
+        matches!(other, Err(InspectionError::Configured { .. })),
+        "{other:?}"
+    );
+
+    let change = InspectionChange {
+        items: Some(vec![item("QuotaUse", &[("percent", 50)])]),
+        ..InspectionChange::default()
+    };
+    let changed = block_on(instances.update_inspection(&id, "c", 1, change.clone())).unwrap();
+    assert_eq!((changed.revision, changed.spec.items.len()), (2, 1));
+    let again = block_on(instances.update_inspection(&id, "c", 1, change.clone())).unwrap();
+    assert_eq!(again.revision, 2);
+    let late = block_on(instances.update_inspection(&id, "d", 1, change.clone()));
+    let Err(InspectionError::Revision {
+        have: 2, asked: 1, ..
+    }) = late
+    else {
+        panic!("{late:?}");
+    };
+    // A day later a token is as good as new.
+    bench.clock.advance(DAY + DAY);
+    let late = block_on(instances.update_inspection(&id, "c", 1, change));
+    assert!(
+        matches!(late, Err(InspectionError::Revision { .. })),
+        "{late:?}"
+    );
+
+    let bench = bench.reopen();
+    let kept = block_on(bench.instances.inspection(&id)).unwrap().unwrap();
+    assert_eq!(kept, changed);
+    block_on(bench.instances.delete_inspection(&id)).unwrap();
+    let gone = block_on(bench.instances.delete_inspection(&id));
+    assert!(
+        matches!(gone, Err(InspectionError::NotConfigured { .. })),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn a_run_is_one_for_its_token_and_the_newest_are_kept() {
+    let bench = Bench::new();
+    let (id, instances) = (bench.create(Series::V5), &bench.instances);
+    let early = bench.inspect(&id, "t");
+    assert!(
+        matches!(early, Err(InspectionError::NotConfigured { .. })),
+        "{early:?}"
+    );
+    block_on(instances.create_inspection(&id, "a", spec(None))).unwrap();
+    let first = bench.inspect(&id, "t").unwrap();
+    let run = bench.done(&id, &first);
+    assert_eq!(bench.inspect(&id, "t").unwrap(), first);
+    assert_eq!(
+        (run.status, run.trigger, run.attempts, run.outcomes.len()),
+        (
+            InspectionRunStatus::Succeeded,
+            InspectionTrigger::Manual,
+            1,
+            2
+        )
+    );
+    assert_eq!(run.outcomes[0].looked_at, 1);
+    let wrong = [item("QuotaUse", &[])];
+    let wrong = block_on(instances.run_inspection(&id, "w", &wrong));
+    assert!(matches!(wrong, Err(InspectionError::Value(_))), "{wrong:?}");
+    for number in 0..limits::INSPECTION_RUNS_MAX {
+        bench.clock.advance(Duration::from_secs(1));
+        let run = bench.inspect(&id, &format!("t{number}")).unwrap();
+        bench.done(&id, &run);
+    }
+    // The oldest goes when the last has been noted.
+    bench.clock.advance(Duration::from_secs(1));
+    let newest = bench.inspect(&id, "last").unwrap();
+    bench.done(&id, &newest);
+    let gone = block_on(instances.inspection_run(&id, &first));
+    assert!(
+        matches!(gone, Err(InspectionError::RunNotFound { .. })),
+        "{gone:?}"
+    );
+    let runs = block_on(instances.inspection_runs(&id)).unwrap();
+    assert_eq!(runs[0].id, newest);
+    assert!(
+        runs.len() <= limits::INSPECTION_RUNS_MAX + 1,
+        "{}",
+        runs.len()
+    );
+    // Nothing is left of it with its instance.
+    assert!(bench.keys(&id) > limits::INSPECTION_RUNS_MAX);
+    block_on(instances.delete(&id)).unwrap();
+    assert_eq!(bench.keys(&id), 0);
+}
+
+#[test]
+fn a_run_that_a_crash_cut_short_is_carried_out_again() {
+    let bench = Bench::new();
+    let id = bench.create(Series::V5);
+    block_on(bench.instances.create_inspection(&id, "a", spec(None))).unwrap();
+    // What answers the request; the run itself is lost.
+    bench.host.seen.lock().tasks_left = Some(1);
+    let run = bench.inspect(&id, "t").unwrap();
+    let found = block_on(bench.instances.inspection_run(&id, &run)).unwrap();
+    assert_eq!(found.status, InspectionRunStatus::Pending);
+    bench.host.seen.lock().tasks_left = None;
+    let other = bench.inspect(&id, "u");
+    assert!(
+        matches!(other, Err(InspectionError::Running { .. })),
+        "{other:?}"
+    );
+
+    let bench = bench.reopen();
+    block_on(bench.instances.keep_inspections());
+    let found = bench.done(&id, &run);
+    assert_eq!(found.status, InspectionRunStatus::Succeeded);
+    bench.inspect(&id, "u").unwrap();
+}
+
+#[test]
+fn a_schedule_is_kept_and_what_was_missed_happens_once() {
+    let bench = Bench::new();
+    let (id, instances) = (bench.create(Series::V5), &bench.instances);
+    let made = block_on(instances.create_inspection(&id, "a", spec(Some("30 4 * * *")))).unwrap();
+    let due = made.next_run_at.unwrap();
+    block_on(instances.keep_inspections());
+    assert!(block_on(instances.inspection_runs(&id)).unwrap().is_empty());
+    // Off for some days.
+    bench.clock.advance(5 * DAY);
+    block_on(instances.keep_inspections());
+    let runs = block_on(instances.inspection_runs(&id)).unwrap();
+    let [run] = &runs[..] else {
+        panic!("{runs:?}");
+    };
+    assert_eq!(run.trigger, InspectionTrigger::Schedule);
+    bench.done(&id, &run.id);
+    block_on(instances.keep_inspections());
+    assert_eq!(block_on(instances.inspection_runs(&id)).unwrap().len(), 1);
+    let next = block_on(instances.inspection(&id)).unwrap().unwrap();
+    let next = next.next_run_at.unwrap();
+    assert_eq!((next.ms() - due.ms()) % 86_400_000, 0);
+    bench.clock.advance(DAY);
+    block_on(instances.keep_inspections());
+    let runs: BTreeMap<_, _> = block_on(instances.inspection_runs(&id))
+        .unwrap()
+        .into_iter()
+        .map(|run| (run.id.clone(), run))
+        .collect();
+    assert_eq!(runs.len(), 2);
+    // Switched off, it rests.
+    for run in runs.keys() {
+        bench.done(&id, run);
+    }
+    let off = InspectionChange {
+        schedule: Some(InspectionSchedule::default()),
+        ..InspectionChange::default()
+    };
+    let off = block_on(instances.update_inspection(&id, "b", 1, off)).unwrap();
+    assert_eq!(off.next_run_at, None);
+    bench.clock.advance(DAY);
+    block_on(instances.keep_inspections());
+    assert_eq!(block_on(instances.inspection_runs(&id)).unwrap().len(), 2);
+}
