@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::crash;
 use crate::differential;
 use crate::instructions;
+use crate::isolation;
 use crate::mqadmin;
 use crate::rolling_update;
 use crate::setup;
@@ -31,6 +32,7 @@ struct Sizes {
     timers_due: u64,
     lite_topics: crash::LiteTopicSizes,
     rolling_update: rolling_update::Arguments,
+    isolation: isolation::Sizes,
     deny: bool,
 }
 
@@ -50,6 +52,12 @@ const CI: Sizes = Sizes {
         seconds: 10,
     },
     rolling_update: rolling_update::Arguments::CI,
+    // One pair of runs shows who gets what; a p99 of a busy machine shows nothing.
+    isolation: isolation::Sizes {
+        rounds: 1,
+        seconds: 3,
+        no_ratio: true,
+    },
     deny: false,
 };
 
@@ -68,6 +76,11 @@ const VERIFY: Sizes = Sizes {
         seconds: 30,
     },
     rolling_update: rolling_update::Arguments::VERIFY,
+    isolation: isolation::Sizes {
+        rounds: 5,
+        seconds: 10,
+        no_ratio: false,
+    },
     deny: true,
 };
 
@@ -115,6 +128,18 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
         let seeds = sizes.simulation_seeds.to_string();
         let simulate = ["run", "--locked", "-p", "sim", "--", "--seeds", &seeds];
         steps.program("simulation", &mut cargo(&simulate))?;
+        let tenants = [
+            "run",
+            "--locked",
+            "-p",
+            "sim",
+            "--",
+            "--tenants",
+            "100",
+            "--seeds",
+            "200",
+        ];
+        steps.program("tenants", &mut cargo(&tenants))?;
     }
     let seconds = sizes.fuzz_seconds.to_string();
     let fuzz = [
@@ -148,6 +173,9 @@ fn run_steps(steps: &mut Steps, sizes: &Sizes) -> Result<()> {
     })?;
     steps.test("LiteTopics", || {
         crash::lite_topics(&crash, sizes.lite_topics)
+    })?;
+    steps.test("isolation", || {
+        isolation::check(binary.clone(), sizes.isolation)
     })?;
     steps.test("differential", || {
         differential::run_seeds(binary.clone(), sizes.differential_seeds)

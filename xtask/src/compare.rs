@@ -16,7 +16,7 @@
 mod disk;
 mod load;
 mod loopback;
-mod processors;
+pub(crate) mod processors;
 mod report;
 mod scenario;
 mod schedule;

@@ -10,6 +10,7 @@ mod conformance;
 mod crash;
 mod differential;
 mod instructions;
+mod isolation;
 mod maven;
 mod mqadmin;
 mod oracle;
@@ -53,6 +54,8 @@ enum Command {
     Instructions(instructions::Arguments),
     /// Update nodes one after the other while released clients send and receive.
     RollingUpdate(rolling_update::Arguments),
+    /// Measure what one tenant feels of another that floods the server.
+    Isolation(isolation::Arguments),
     /// Kill a server under load, again and again, and look for what it lost.
     Kill {
         #[command(flatten)]
@@ -104,6 +107,7 @@ fn main() -> Result<()> {
         Command::Differential(arguments) => differential::run(&arguments),
         Command::Instructions(arguments) => instructions::run(&arguments),
         Command::RollingUpdate(arguments) => rolling_update::run(&arguments),
+        Command::Isolation(arguments) => isolation::run(&arguments),
         Command::Kill { options, rounds } => crash::kill(&options, rounds),
         Command::Fulldisk(options) => crash::full_disk(&options),
         Command::Syscalls(options) => crash::system_calls(&options),

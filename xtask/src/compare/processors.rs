@@ -9,7 +9,7 @@ use crate::conformance::deadline::Stopwatch;
 
 /// Which processors run what. Programs inherit them from the thread that starts them.
 #[derive(Clone, Debug)]
-pub(super) struct Processors {
+pub(crate) struct Processors {
     all: Vec<usize>,
     server: Vec<usize>,
     generator: Vec<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Processors {
 
 /// Who runs on some of the processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A server.
     Server,
     /// The load generator.
@@ -26,7 +26,7 @@ pub(super) enum Place {
 
 impl Processors {
     /// Half of what there is for each side, or everything for both if nothing is to be pinned.
-    pub(super) fn share(pinned: bool) -> Result<Self> {
+    pub(crate) fn share(pinned: bool) -> Result<Self> {
         let allowed = sched_getaffinity(None).context("ask which processors there are")?;
         let all: Vec<usize> = (0..CpuSet::MAX_CPU)
             .filter(|cpu| allowed.is_set(*cpu))
@@ -50,7 +50,7 @@ impl Processors {
     }
 
     /// Runs `start`, so that what it starts stays in `place`.
-    pub(super) fn within<T>(&self, place: Place, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn within<T>(&self, place: Place, start: impl FnOnce() -> Result<T>) -> Result<T> {
         bind(match place {
             Place::Server => &self.server,
             Place::Generator => &self.generator,
@@ -61,12 +61,12 @@ impl Processors {
     }
 
     /// How many there are for anybody.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.all.len()
     }
 
     /// What the report says of it.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!(
             "servers on processors {:?}, load on {:?}",
             self.server, self.generator
@@ -84,16 +84,16 @@ fn bind(processors: &[usize]) -> Result<()> {
 
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// What is no file.
-    pub(super) anonymous: u64,
+    pub(crate) anonymous: u64,
     /// Pages of files that it has mapped.
-    pub(super) mapped: u64,
+    pub(crate) mapped: u64,
 }
 
 impl Memory {
     /// Counted page by page: the sums in `status` lag behind by more than a small server has.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/smaps_rollup");
         let maps = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
         let bytes = |name: &str| -> Result<u64> {
@@ -113,7 +113,7 @@ impl Memory {
 }
 
 /// Bytes that a process has had read from disks.
-pub(super) fn disk_read_bytes(pid: u32) -> Result<u64> {
+pub(crate) fn disk_read_bytes(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/io");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let mut lines = text.lines();
@@ -130,7 +130,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const WATCHED_SECONDS_MIN: f64 = 1.0;
 
 /// Watches what others use of the processors while no load generator does.
-pub(super) struct Noise {
+pub(crate) struct Noise {
     watch: Stopwatch,
     busy: u64,
     own: u64,
@@ -139,7 +139,7 @@ pub(super) struct Noise {
 impl Noise {
     /// Starts to watch. The server must have used nothing yet, or its time so far is to be given
     /// at the end.
-    pub(super) fn watch() -> Result<Self> {
+    pub(crate) fn watch() -> Result<Self> {
         Ok(Self {
             watch: Stopwatch::start(),
             busy: busy_ticks()?,
@@ -149,7 +149,7 @@ impl Noise {
 
     /// Processor time of others since then, in percent of `processors`. The server had used
     /// `server_before` ticks when the watch began.
-    pub(super) fn percent(
+    pub(crate) fn percent(
         &self,
         server: u32,
         server_before: u64,
@@ -165,7 +165,7 @@ impl Noise {
 }
 
 /// User and system time of a process.
-pub(super) fn process_ticks(process: &str) -> Result<u64> {
+pub(crate) fn process_ticks(process: &str) -> Result<u64> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     // The second field is a name in brackets, which may hold blanks.
