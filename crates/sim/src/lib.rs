@@ -6,6 +6,9 @@
 //! the real log and the real broker. Clients (`clients/`) use it and write down what they see in
 //! the ledger (`ledger.rs`), which holds the invariants. `run.rs` puts it together.
 //!
+//! A run of another kind is about isolation: two tenants and a server whose time is modelled
+//! (`tenants.rs`).
+//!
 //! What is not simulated: front ends and network, the real KV engine, more than one shard.
 
 mod body;
@@ -21,7 +24,9 @@ pub mod plan;
 pub mod planted;
 pub mod run;
 pub mod scheduler;
+pub mod tenants;
 pub mod world;
 
 pub use planted::Planted;
 pub use run::{Options, Outcome, run};
+pub use tenants::{TenantOptions, TenantOutcome, run_tenants};

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use sim::{Options, Outcome, Planted, run};
+use sim::{Options, Outcome, Planted, TenantOptions, run, run_tenants};
 
 /// Runs the simulator.
 #[derive(Debug, Parser)]
@@ -31,6 +31,12 @@ struct Arguments {
     /// Plant a bug: any of them, by a name that a wrong one is answered with
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
+    /// Run two tenants, one of which floods, for so many virtual seconds instead
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["plant", "twice", "trace"])]
+    tenants: Option<u64>,
+    /// Let the tenants do without quotas, which must be found
+    #[arg(long, requires = "tenants")]
+    no_quotas: bool,
     /// The revision that is run, printed with a failure
     #[arg(long, env = "CARRACK_REVISION", default_value = "unknown")]
     revision: String,
@@ -53,6 +59,15 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout().lock();
     let end = arguments.seed.saturating_add(arguments.seeds);
     let mut failures = Vec::new();
+    if let Some(seconds) = arguments.tenants {
+        for seed in arguments.seed..end {
+            failures.extend(tenants(&mut out, seed, seconds, !arguments.no_quotas)?);
+        }
+        return match failures.is_empty() {
+            true => Ok(()),
+            false => bail!("{}", failures.join("\n")),
+        };
+    }
     for seed in arguments.seed..end {
         let options = Options {
             seed,
@@ -80,6 +95,28 @@ fn main() -> Result<()> {
         true => Ok(()),
         false => bail!("{}", failures.join("\n")),
     }
+}
+
+/// What a tenant feels of another that floods; returns what is wrong with it.
+fn tenants(out: &mut impl Write, seed: u64, seconds: u64, quotas: bool) -> Result<Option<String>> {
+    let run = |flood| {
+        run_tenants(TenantOptions {
+            seed,
+            seconds,
+            flood,
+            quotas,
+        })
+    };
+    let (alone, flooded) = (run(false).calm.p99_ms(), run(true));
+    let (p99, taken) = (flooded.calm.p99_ms(), flooded.flooder.taken_per_second_max);
+    let refused = flooded.flooder.refused;
+    let line = format!(
+        "seed {seed}: p99 {alone} ms alone, {p99} ms flooded; {refused} sends of the flooder \
+         refused, {taken} taken in a second at most"
+    );
+    writeln!(out, "{line}")?;
+    let is_isolated = p99 <= 2 * alone && taken <= sim::tenants::QUOTA;
+    Ok((!is_isolated || flooded.calm.refused > 0).then_some(line))
 }
 
 fn report(

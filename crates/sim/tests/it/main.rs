@@ -1,5 +1,7 @@
 //! The fixed seeds of every change: nothing goes wrong, runs repeat, and planted bugs are found.
 
+mod tenants;
+
 use sim::{Options, Outcome, Planted, run};
 
 /// Seeds that every change must pass.
