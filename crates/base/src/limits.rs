@@ -290,6 +290,14 @@ pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
 /// connection is not read, and its client's socket fills.
 pub const REMOTING_REQUESTS_IN_FLIGHT_MAX: usize = 4_096;
 
+/// Requests of one Remoting connection that are begun before others have their turn: a client whose
+/// socket is full of them must not keep a thread for itself.
+pub const REMOTING_REQUESTS_PER_TURN_MAX: usize = 256;
+
+/// How long the answer to a request past a quota is held back, in milliseconds: far below the 3 s
+/// that clients wait for a send, and enough that one that tries again at once costs little.
+pub const THROTTLED_ANSWER_HELD_MS: u64 = 100;
+
 /// Bytes of requests of one Remoting connection under way at once; two of the largest frames.
 pub const REMOTING_BYTES_IN_FLIGHT_MAX: usize = 32 * 1024 * 1024;
 

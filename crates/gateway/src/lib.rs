@@ -34,6 +34,7 @@ mod sniff;
 mod surroundings;
 #[cfg(test)]
 mod test_clock;
+mod throttled;
 mod tls;
 mod topic_route;
 

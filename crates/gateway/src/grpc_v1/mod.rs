@@ -171,12 +171,20 @@ impl Messaging {
         let code = result
             .as_ref()
             .map_or_else(Refusal::rpc_code, |_| tonic::Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, name, code, false, begun);
         Ok(Response::new(result.unwrap_or_else(|refusal| {
             let mut response = R::default();
             *response.common() = refused(&refusal);
             response
         })))
+    }
+}
+
+/// Waits before a request past a quota is answered.
+async fn hold_throttled(front: &Front, code: tonic::Code) {
+    if code == tonic::Code::ResourceExhausted {
+        front.hold_throttled().await;
     }
 }
 
@@ -293,6 +301,7 @@ impl MessagingService for Messaging {
         let code = result
             .as_ref()
             .map_or_else(Refusal::rpc_code, |_| tonic::Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, "receive_message", code, true, begun);
         let (answer, counted) = result.unwrap_or_else(|refusal| {
             let common = refused(&refusal);
@@ -368,6 +377,7 @@ impl MessagingService for Messaging {
         let code = result
             .as_ref()
             .map_or_else(Refusal::rpc_code, |_| tonic::Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, "pull_message", code, true, begun);
         let (answer, counted) =
             result.unwrap_or_else(|refusal| (pull::refused(&refusal, from), None));
@@ -393,6 +403,7 @@ impl MessagingService for Messaging {
         let code = result
             .as_ref()
             .map_or_else(Refusal::rpc_code, |_| tonic::Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, "poll_command", code, true, begun);
         // The answer has no status of its own.
         let answer = result.map_err(|refusal| refusal.end_of_stream())?;

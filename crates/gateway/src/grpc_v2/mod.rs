@@ -164,8 +164,16 @@ impl Messaging {
             .status()
             .as_ref()
             .map_or(Code::Unspecified, v2::Status::code);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, name, code, false, begun);
         Ok(Response::new(response))
+    }
+}
+
+/// Waits before a request past a quota is answered.
+async fn hold_throttled(front: &Front, code: Code) {
+    if code == Code::TooManyRequests {
+        front.hold_throttled().await;
     }
 }
 
@@ -268,6 +276,7 @@ impl MessagingService for Messaging {
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, "receive_message", code, true, begun);
         Ok(match result {
             Ok(counted) => with_guard(counted),
@@ -358,6 +367,7 @@ impl MessagingService for Messaging {
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
         };
         let code = result.as_ref().map_or_else(Refusal::code, |_| Code::Ok);
+        hold_throttled(&self.front, code).await;
         measure(&self.front, "pull_message", code, true, begun);
         Ok(match result {
             Ok(counted) => with_guard(counted),

@@ -73,6 +73,10 @@ fn done(connection: &Connection, arrival: &Arrival, answer: Answer) -> Done {
         );
         refusal.reply(command)
     });
+    let is_throttled = matches!(
+        reply.command.response_code(),
+        Some(ResponseCode::FlowControl | ResponseCode::TooManyRequests)
+    );
     let response = reply
         .command
         .response_code()
@@ -81,6 +85,7 @@ fn done(connection: &Connection, arrival: &Arrival, answer: Answer) -> Done {
         reply: (!command.is_oneway()).then_some(reply),
         request: command.request_code().map_or("unknown", RequestCode::name),
         response,
+        is_throttled,
         is_poll: arrival.may_wait,
         bytes: arrival.bytes,
         at: arrival.at,

@@ -6,6 +6,7 @@
 //! not read any more, and a peer that does not read its answers has its requests wait.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     io,
     pin::{Pin, pin},
@@ -31,6 +32,7 @@ use crate::{
     door::Stream,
     front::DrainPhase,
     metrics::{Histogram, RpcKey},
+    throttled,
 };
 
 /// How often limits of time are looked at. Coarse on purpose: an idle connection wakes this often.
@@ -62,6 +64,8 @@ pub(super) struct Done {
     pub(super) request: &'static str,
     /// How it went, for metrics.
     pub(super) response: &'static str,
+    /// Whether it was past a quota, so that its answer is held back.
+    pub(super) is_throttled: bool,
     /// As in [`Arrival`].
     pub(super) is_poll: bool,
     /// As in [`Arrival`].
@@ -114,6 +118,12 @@ pub(super) struct Exchange<'a, S, F> {
     read_bytes: usize,
     output: Output,
     under_way: FuturesUnordered<F>,
+    /// Answers to throttled requests, and when they are due; those requests are under way still.
+    held: VecDeque<(Duration, Done)>,
+    /// Fires when the first of them is due.
+    held_timer: Option<base::Sleep>,
+    /// Requests that were begun in this turn.
+    begun: usize,
     inbox: mpsc::Receiver<ClientCommand>,
     reading: Reading,
     /// Whether the peer takes no answers any more. What it has sent is still done: clients that
@@ -149,6 +159,9 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             read_bytes: READ_BYTES_MIN,
             output: Output::default(),
             under_way: FuturesUnordered::new(),
+            held: VecDeque::new(),
+            held_timer: None,
+            begun: 0,
             inbox,
             reading: Reading::Open,
             is_deaf: false,
@@ -179,6 +192,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         if self.reading != Reading::Draining && self.drain.as_mut().poll(cx).is_ready() {
             self.reading = Reading::Draining;
         }
+        self.begun = 0;
         loop {
             let now = self.connection.front.clock.elapsed();
             let mut progress = false;
@@ -190,6 +204,10 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 Ok(finished) => progress |= finished,
                 Err(end) => return Poll::Ready(end),
             }
+            match self.let_go(cx, now) {
+                Ok(answered) => progress |= answered,
+                Err(end) => return Poll::Ready(end),
+            }
             progress |= self.push_commands(cx);
             match self.write(cx, now) {
                 Ok(written) => progress |= written,
@@ -197,7 +215,12 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             }
             if progress {
                 self.active_at = now;
-                continue;
+                if self.begun < limits::REMOTING_REQUESTS_PER_TURN_MAX {
+                    continue;
+                }
+                // There is more to do, after others.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match self.reading {
                 // Long polls of a peer that is gone are dropped; what it asked without waiting is
@@ -279,7 +302,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
     /// Starts the requests that are complete, as far as the limits allow.
     fn begin(&mut self, now: Duration) -> Result<bool, End> {
         let mut progress = false;
-        while self.may_read() {
+        while self.may_read() && self.begun < limits::REMOTING_REQUESTS_PER_TURN_MAX {
             let before = self.input.len();
             let max = limits::REMOTING_FRAME_BYTES_MAX;
             let Some(command) = frame::decode(&mut self.input, max).map_err(End::Frame)? else {
@@ -321,6 +344,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             self.requests += 1;
         }
         self.bytes += bytes;
+        self.begun += 1;
         let arrival = Arrival {
             command,
             may_wait,
@@ -338,18 +362,53 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 break;
             };
             progress = true;
-            if done.is_poll {
-                self.polls -= 1;
-            } else {
-                self.requests -= 1;
-            }
             self.bytes -= done.bytes;
-            self.count(&done, now);
-            if let Some(reply) = done.reply.filter(|_| !self.is_deaf) {
-                self.output.put(reply).map_err(End::Frame)?;
+            if done.is_throttled {
+                self.held.push_back((now + throttled::HELD, done));
+            } else {
+                self.answer(done, now)?;
             }
         }
         Ok(progress)
+    }
+
+    /// Gathers the answers that were held back for long enough, or all where nothing more comes.
+    fn let_go(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, End> {
+        let mut progress = false;
+        while let Some((due, _)) = self.held.front() {
+            if self.reading == Reading::Open && *due > now {
+                let left = *due - now;
+                let clock = &self.connection.front.clock;
+                let timer = self.held_timer.get_or_insert_with(|| clock.sleep(left));
+                if timer.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                // Of an answer that is gone, or of this one: then the clock says so next time.
+                self.held_timer = None;
+                progress = true;
+                break;
+            }
+            self.held_timer = None;
+            if let Some((_, done)) = self.held.pop_front() {
+                self.answer(done, now)?;
+                progress = true;
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Ends a request with its answer.
+    fn answer(&mut self, done: Done, now: Duration) -> Result<(), End> {
+        if done.is_poll {
+            self.polls -= 1;
+        } else {
+            self.requests -= 1;
+        }
+        self.count(&done, now);
+        match done.reply.filter(|_| !self.is_deaf) {
+            Some(reply) => self.output.put(reply).map_err(End::Frame),
+            None => Ok(()),
+        }
     }
 
     fn count(&mut self, done: &Done, now: Duration) {

@@ -77,6 +77,7 @@ async fn at_once(_: &Connection, arrival: Arrival) -> Done {
         ),
         request: "test",
         response: "success",
+        is_throttled: false,
         is_poll: may_wait,
         bytes,
         at,
@@ -415,4 +416,72 @@ fn a_request_under_way_fits_what_the_allocator_has_at_hand() {
     let under_way = crate::remoting::dispatch::run(&connection, arrival);
     let bytes = size_of_val(&under_way);
     assert!(bytes <= 944, "{bytes} bytes");
+}
+
+/// A handler that throttles.
+async fn throttle(connection: &Connection, arrival: Arrival) -> Done {
+    Done {
+        is_throttled: true,
+        ..at_once(connection, arrival).await
+    }
+}
+
+#[tokio::test]
+async fn answers_of_throttled_requests_are_held_back_and_come_together() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let sent = frames(RequestCode::SendMessageV2, 1, 4_096, 100);
+    let (mut exchange, mut peer) = settle(&connection, throttle, sent).await;
+    assert_eq!((STARTED.get(), exchange.requests), (100, 100));
+    // Their bodies are not kept.
+    assert_eq!((exchange.bytes, exchange.held.len()), (0, 100));
+    let mut answers = BytesMut::with_capacity(64 * 1024);
+    let nothing = peer.read_buf(&mut answers).now_or_never();
+    assert!(nothing.is_none(), "{answers:?}");
+    clock.advance(throttled::HELD);
+    let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+    assert!(ended.is_pending(), "{ended:?}");
+    assert_eq!((exchange.requests, exchange.held.len()), (0, 0));
+    peer.read_buf(&mut answers).now_or_never().unwrap().unwrap();
+    let mut count = 0;
+    while let Some(answer) = frame::decode(&mut answers, usize::MAX).unwrap() {
+        assert!(answer.is_response());
+        count += 1;
+    }
+    assert_eq!(count, 100);
+}
+
+#[tokio::test]
+async fn throttled_requests_are_under_way_until_they_are_answered() {
+    const MAX: usize = limits::REMOTING_REQUESTS_IN_FLIGHT_MAX;
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, 1, 0, MAX + 100);
+    let (exchange, _peer) = settle(&connection, throttle, sent).await;
+    assert_eq!((STARTED.get(), exchange.held.len()), (MAX, MAX));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_holds_nothing_back() {
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, 1, 0, 3);
+    let (mut exchange, _peer) = settle(&connection, throttle, sent).await;
+    assert_eq!(exchange.held.len(), 3);
+    connection.front.drain.advance(DrainPhase::Draining);
+    let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+    assert!(matches!(ended, Poll::Ready(End::Drained)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_much_lets_others_have_their_turn() {
+    const TURN: usize = limits::REMOTING_REQUESTS_PER_TURN_MAX;
+    let connection = connection();
+    let (ours, _peer) = duplex(64 * 1024);
+    let (_, inbox) = mpsc::channel(1);
+    let received = frames(RequestCode::SendMessageV2, 1, 0, 3 * TURN);
+    let mut exchange = Exchange::new(&connection, never, ours, received, inbox);
+    for turn in 1..=3 {
+        let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+        assert!(ended.is_pending(), "{ended:?}");
+        assert_eq!(STARTED.get(), turn * TURN);
+    }
 }
