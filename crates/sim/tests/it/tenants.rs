@@ -5,8 +5,8 @@ use sim::{
     tenants::{CALM, FLOOD, QUOTA},
 };
 
-const SEEDS: u64 = 12;
-const SECONDS: u64 = 100;
+const SEEDS: u64 = 5;
+const SECONDS: u64 = 60;
 
 fn run(seed: u64, flood: bool, quotas: bool) -> TenantOutcome {
     run_tenants(TenantOptions {
