@@ -8,12 +8,16 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use broker::{
     Instance, Series,
     access::{
-        Access, ActionSet, NotAllowed, NotAuthenticated, Origin, ResourceKind, Scope, User, Wanted,
+        Access, Action, ActionSet, NotAllowed, NotAuthenticated, Origin, ResourceKind, Scope, User,
+        Wanted,
     },
 };
 use tokio::{select, sync::watch};
 
-use crate::front::{CLUSTER_NAME, ConnectionInfo, Front};
+use crate::{
+    front::{CLUSTER_NAME, ConnectionInfo, Front},
+    instance::prefixed,
+};
 
 /// What stands before the group in the name of its retry topic.
 const RETRY_PREFIX: &str = "%RETRY%";
@@ -45,22 +49,24 @@ pub(crate) fn origin(front: &Front, connection: &ConnectionInfo) -> Origin {
 }
 
 /// Calls `found` with the users among which `name` is to be looked for by who asks for `instance`,
-/// and whether they are its own. Whom it does not know itself may be a user of the default
-/// instance: that holds the users of the account, who get into other instances by RAM-style
+/// and where they are if they are not its own. Whom it does not know itself may be a user of the
+/// default instance: that holds the users of the account, who get into other instances by RAM-style
 /// policies.
 fn among<T>(
     front: &Front,
     instance: &Instance,
     name: &str,
-    found: impl FnOnce(&Access, bool) -> T,
+    found: impl FnOnce(&Access, Option<Arc<Instance>>) -> T,
 ) -> T {
     let own = instance.access();
     if own.user(name).is_some() {
-        return found(own, true);
+        return found(own, None);
     }
     match front.account() {
-        Ok(account) if account.id() != instance.id() => found(account.access(), false),
-        _ => found(own, true),
+        Ok(account) if account.id() != instance.id() => {
+            found(account.access(), Some(Arc::clone(&account)))
+        }
+        _ => found(own, None),
     }
 }
 
@@ -68,7 +74,8 @@ fn among<T>(
 pub(crate) struct Caller<'a> {
     user: Arc<User>,
     instance: &'a Instance,
-    is_own: bool,
+    /// Where its users are looked for, of an instance that does not know the sender itself.
+    home: Option<Arc<Instance>>,
     origin: Origin,
 }
 
@@ -85,11 +92,11 @@ impl<'a> Caller<'a> {
         if !instance.access().is_on() {
             return Ok(None);
         }
-        among(front, instance, name, |access, is_own| {
+        among(front, instance, name, |access, home| {
             Ok(Some(Self {
                 user: access.authenticate(name, content, signature)?,
                 instance,
-                is_own,
+                home,
                 origin: origin(front, connection),
             }))
         })
@@ -101,11 +108,11 @@ impl<'a> Caller<'a> {
         instance: &'a Instance,
         name: &str,
     ) -> Option<Self> {
-        among(front, instance, name, |access, is_own| {
+        among(front, instance, name, |access, home| {
             Some(Self {
                 user: access.user(name)?,
                 instance,
-                is_own,
+                home,
                 origin: origin(front, connection),
             })
         })
@@ -116,14 +123,50 @@ impl<'a> Caller<'a> {
         self.user.is_super()
     }
 
+    /// Whether it belongs to another tenant: the instance has no such user, and nothing lets it in.
+    pub(crate) fn is_stranger(&self) -> bool {
+        let scope = scope(self.instance, self.home.is_none());
+        !self.user.may_enter(&scope, &self.origin)
+    }
+
     /// Checks that it may do one of the actions to a thing of that kind.
     pub(crate) fn may(&self, wanted: Wanted<'_>) -> Result<(), NotAllowed> {
-        let scope = Scope {
-            instance: self.instance.id(),
-            is_own: self.is_own,
-            by_ram: self.instance.settings().series != Series::V5,
+        let scope = scope(self.instance, self.home.is_none());
+        let allowed = self.user.may(&wanted, &scope, &self.origin);
+        allowed.map_err(|error| self.as_if_missing(wanted).unwrap_or(error))
+    }
+
+    /// What a stranger is told: the same as if the instance were not there and its id a part of the
+    /// name. Nobody finds out by asking which instances there are.
+    fn as_if_missing(&self, wanted: Wanted<'_>) -> Option<NotAllowed> {
+        let home = self.home.as_deref()?;
+        if !self.is_stranger() {
+            return None;
+        }
+        let is_name = matches!(wanted.kind, ResourceKind::Topic | ResourceKind::Group);
+        let name = match wanted.name {
+            "*" => "*".to_owned(),
+            name if is_name => prefixed(self.instance.id(), name),
+            name => name.to_owned(),
         };
-        self.user.may(&wanted, &scope, &self.origin)
+        let wanted = Wanted {
+            name: &name,
+            ..wanted
+        };
+        let allowed = self.user.may(&wanted, &scope(home, true), &self.origin);
+        allowed.err()
+    }
+
+    /// Checks that it is no stranger, for requests that need nothing else.
+    pub(crate) fn may_enter(&self) -> Result<(), NotAllowed> {
+        if !self.is_stranger() {
+            return Ok(());
+        }
+        self.may(Wanted {
+            kind: ResourceKind::Topic,
+            name: "*",
+            any_of: ActionSet::of(&[Action::Get]),
+        })
     }
 
     /// Checks that it may do one of the actions to a topic. A retry topic stands for its group.
@@ -162,6 +205,15 @@ impl<'a> Caller<'a> {
             name: CLUSTER_NAME,
             any_of,
         })
+    }
+}
+
+/// What decides about an instance, for one of its own users or for another.
+fn scope(instance: &Instance, is_own: bool) -> Scope<'_> {
+    Scope {
+        instance: instance.id(),
+        is_own,
+        by_ram: instance.settings().series != Series::V5,
     }
 }
 

@@ -157,8 +157,12 @@ mod tests {
         let metadata = store::meta::EmbeddedMetadata::open(disk, Arc::new(StoppedClock)).unwrap();
         let id = InstanceId::default_instance();
         let settings = broker::InstanceSettings::default();
-        let instance =
-            broker::Instance::open(id.clone(), settings, metadata, Arc::new(StoppedClock));
+        let instance = broker::Instance::open(
+            id.clone(),
+            settings,
+            metadata.clone(),
+            Arc::new(StoppedClock),
+        );
         let instance = instance.await.unwrap();
         for (name, user_type) in [("root", UserType::Super), ("alice", UserType::Normal)] {
             let change = UserChange {
@@ -195,6 +199,22 @@ mod tests {
         };
         let basic = |keys: &str| format!("Basic {}", STANDARD.encode(keys));
         assert_eq!(status(&basic("root:s:1")), StatusCode::OK);
+        // Who may do everything in one instance sees nothing of the others.
+        let tenant = broker::Instance::open(
+            InstanceId::new("tenant").unwrap(),
+            broker::InstanceSettings::default(),
+            metadata,
+            Arc::new(StoppedClock),
+        );
+        let tenant = tenant.await.unwrap();
+        let change = UserChange {
+            secret: Some(Secret::new("s:1")),
+            user_type: Some(UserType::Super),
+            ..UserChange::default()
+        };
+        tenant.access().create_user("owner", change).await.unwrap();
+        front.router.add(tenant);
+        assert_eq!(status(&basic("owner:s:1")), StatusCode::UNAUTHORIZED);
         let wrong = ["root:s:2", "root:", "root", "alice:s:1", "eve:s:1"].map(basic);
         for wrong in wrong
             .iter()

@@ -322,6 +322,12 @@ impl User {
         Err(self.not_allowed(resource, origin, reason))
     }
 
+    /// Whether it has any business in an instance: its own users have, super users, and those whom
+    /// RAM-style policies let in.
+    pub fn may_enter(&self, scope: &Scope<'_>, origin: &Origin) -> bool {
+        scope.is_own || self.is_super() || scope.by_ram && self.enters(scope.instance, origin)
+    }
+
     /// Whether it may call an operation of the control plane: a super user may, others what their
     /// RAM-style policies allow, and in an instance only if they allow `mq:QueryInstanceBaseInfo`
     /// on it first.

@@ -134,7 +134,7 @@ fn check_in(call: &Call, request: &impl Guarded) -> Result<Option<Arc<Instance>>
     }
     let instance = match instance {
         Some(instance) => instance,
-        None => names::instance(call)?,
+        None => names::claimed(call)?,
     };
     let Some(caller) = caller(call, &instance)? else {
         return Ok(None);
@@ -160,6 +160,7 @@ fn check_in(call: &Call, request: &impl Guarded) -> Result<Option<Arc<Instance>>
             caller.may_topic_of(group, wanted)?;
         }
     }
+    caller.may_enter()?;
     drop(caller);
     Ok(Some(instance))
 }

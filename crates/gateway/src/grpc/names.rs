@@ -73,6 +73,13 @@ pub(crate) fn instance(call: &Call) -> Result<Arc<Instance>, Refusal> {
     settle(call, [named])
 }
 
+/// The same before it is known whether the client may know of the instance: whether that takes
+/// clients like this one is not told yet.
+pub(crate) fn claimed(call: &Call) -> Result<Arc<Instance>, Refusal> {
+    let (named, _) = parse(call, ("", ""));
+    Ok(call.front.settle([named])?)
+}
+
 /// The topic of a request.
 pub(crate) fn topic<R: Resource>(
     call: &Call,

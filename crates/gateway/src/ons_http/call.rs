@@ -11,7 +11,7 @@ use super::{
     names,
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, access::is_guarded, http::header_text};
+use crate::{ConnectionInfo, Front, access::is_guarded, http::header_text, series::Family};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +130,22 @@ impl<'a> Call<'a> {
             front,
             connection,
             verb,
-            instance: front.admit(connection, [by_topic, by_group])?,
+            instance: front.settle([by_topic, by_group])?,
             topic,
             group,
             target,
         })
+    }
+
+    /// Checks that the instance takes requests from there, and of this protocol. Only who may know
+    /// of the instance is told.
+    pub(super) fn enter(&self) -> Result<(), Refusal> {
+        let instance = Some(Arc::clone(&self.instance));
+        self.front.admit(self.connection, [instance])?;
+        match Family::OnsHttp.refusal(&self.instance) {
+            Some(refusal) => Err(Refusal::new(Code::AccessDenied, refusal)),
+            None => Ok(()),
+        }
     }
 
     /// The group that asks.

@@ -33,7 +33,7 @@ use self::{
     call::{Call, Verb},
     status::{Code, Refusal},
 };
-use crate::{ConnectionInfo, Front, access::is_guarded, metrics::RpcKey, series::Family};
+use crate::{ConnectionInfo, Front, access::is_guarded, metrics::RpcKey};
 
 /// What a verb answers.
 enum Answer {
@@ -70,6 +70,9 @@ where
         Ok(verb) => work(front, connection, *verb, &head, body).await,
         Err(refusal) => Err(refusal.clone()),
     };
+    if matches!(&result, Err(refusal) if refusal.code() == Code::TooManyRequests) {
+        front.hold_throttled().await;
+    }
     let verb = verb.ok();
     let key = RpcKey {
         protocol: "ons_http",
@@ -118,10 +121,8 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let call = Call::new(front, connection, verb, head)?;
-    if let Some(refusal) = Family::OnsHttp.refusal(&call.instance) {
-        return Err(Refusal::new(Code::AccessDenied, refusal));
-    }
     access::check(&call, head)?;
+    call.enter()?;
     let body = match head.method {
         Method::GET => Bytes::new(),
         _ => body::read(&call, head, body).await?,

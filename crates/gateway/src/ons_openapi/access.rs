@@ -29,9 +29,9 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     };
     match call.operation.subject {
         Subject::Account => may(None, None),
-        Subject::Instance => may(Some(call.instance().id()), None),
-        Subject::Topic => may(Some(call.instance().id()), call.text("Topic")),
-        Subject::Group => may(Some(call.instance().id()), call.text("GroupId")),
+        Subject::Instance => may(Some(call.instance_id()), None),
+        Subject::Topic => may(Some(call.instance_id()), call.text("Topic")),
+        Subject::Group => may(Some(call.instance_id()), call.text("GroupId")),
         Subject::Tagged => {
             let kind = tags::Kind::of(call)?;
             let ids = call.list("ResourceId")?;
@@ -39,7 +39,7 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
             match (kind, ids.is_empty()) {
                 (tags::Kind::Instance, true) => may(None, None),
                 (tags::Kind::Topic | tags::Kind::Group, true) => {
-                    may(Some(call.instance().id()), None)
+                    may(Some(call.instance_id()), None)
                 }
                 (tags::Kind::Instance, false) => ids.into_iter().try_for_each(|id| {
                     let id = InstanceId::new(id);
@@ -47,7 +47,7 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
                     may(Some(&id), None)
                 }),
                 (tags::Kind::Topic | tags::Kind::Group, false) => {
-                    let instance = call.instance().id();
+                    let instance = call.instance_id();
                     ids.into_iter()
                         .try_for_each(|id| may(Some(instance), Some(id)))
                 }

@@ -29,11 +29,12 @@ pub(super) struct Call {
     /// Who asks; `None` where nobody need say.
     pub(super) user: Option<Arc<User>>,
     parameters: Parameters,
+    instance_id: Option<InstanceId>,
     instance: Option<Arc<Instance>>,
 }
 
 impl Call {
-    /// Checks what the table says of the parameters, and finds the instance.
+    /// Checks what the table says of the parameters.
     pub(super) fn new(
         front: &Arc<Front>,
         connection: &ConnectionInfo,
@@ -47,6 +48,7 @@ impl Call {
             operation,
             user,
             parameters,
+            instance_id: None,
             instance: None,
         };
         for parameter in operation.parameters {
@@ -67,21 +69,27 @@ impl Call {
             .iter()
             .any(|parameter| parameter.name == INSTANCE)
         {
-            call.instance = Some(call.find_instance()?);
+            call.instance_id = Some(match call.text(INSTANCE) {
+                None => front.settings.default_instance.clone(),
+                Some(id) => {
+                    let id = InstanceId::new(id);
+                    id.map_err(|error| Refusal::of(Code::InstanceNotFound, &error))?
+                }
+            });
         }
         Ok(call)
     }
 
-    fn find_instance(&self) -> Result<Arc<Instance>, Refusal> {
-        let default = &self.front.settings.default_instance;
-        let instance = match self.text(INSTANCE) {
-            None => self.front.router.instance(default)?,
-            Some(id) => {
-                let id = InstanceId::new(id);
-                let id = id.map_err(|error| Refusal::of(Code::InstanceNotFound, &error))?;
-                self.front.router.instance(&id)?
-            }
-        };
+    /// Finds the instance, if there is one of that id. Only who may ask is told.
+    pub(super) fn enter(&mut self) -> Result<(), Refusal> {
+        if let Some(id) = &self.instance_id {
+            self.instance = Some(self.find_instance(id)?);
+        }
+        Ok(())
+    }
+
+    fn find_instance(&self, id: &InstanceId) -> Result<Arc<Instance>, Refusal> {
+        let instance = self.front.router.instance(id)?;
         if instance.settings().series == Series::V5 {
             let id = instance.id();
             let text = format!("instance `{id}` is of the 5.x series, which has another API");
@@ -107,6 +115,13 @@ impl Call {
     /// Now.
     pub(super) fn now(&self) -> Timestamp {
         self.front.clock.now()
+    }
+
+    /// The id of the instance that the request is about, whether there is one or not: that of the
+    /// default one where it names none.
+    pub(super) fn instance_id(&self) -> &InstanceId {
+        let id = self.instance_id.as_ref();
+        id.expect("the table of operations has a parameter for it")
     }
 
     /// The instance that the request is about: the default one where it names none.

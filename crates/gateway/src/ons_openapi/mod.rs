@@ -205,8 +205,9 @@ where
         parameters: &parameters,
     };
     let user = authenticate(front, connection, &request, Taken::Both)?;
-    let call = Call::new(front, connection, operation, parameters, user)?;
+    let mut call = Call::new(front, connection, operation, parameters, user)?;
     access::check(&call)?;
+    call.enter()?;
     (operation.run)(&call).await
 }
 

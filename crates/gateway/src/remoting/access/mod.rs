@@ -123,7 +123,7 @@ fn check_needs(
         Ok(())
     })?;
     match rules::of(code) {
-        Rule::Fields(_) | Rule::Body(_) | Rule::Signed => Ok(()),
+        Rule::Fields(_) | Rule::Body(_) | Rule::Signed => Ok(caller.may_enter()?),
         Rule::Every(kind, any_of) => Ok(caller.may(Wanted {
             kind,
             name: "*",
@@ -133,7 +133,7 @@ fn check_needs(
         Rule::Route => {
             let topic = request.fields.get("topic").unwrap_or_default();
             let plain = connection.front.plain_name(topic).plain;
-            if plain.is_empty() || route::is_no_topic(instance, &plain) {
+            if (plain.is_empty() || route::is_no_topic(instance, &plain)) && !caller.is_stranger() {
                 return Ok(());
             }
             Ok(caller.may_topic(Wanted {

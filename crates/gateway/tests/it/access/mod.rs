@@ -6,6 +6,7 @@ mod grpc_v2;
 mod namespace;
 mod ram;
 mod remoting;
+mod tenants;
 
 use std::{collections::BTreeMap, sync::Arc};
 

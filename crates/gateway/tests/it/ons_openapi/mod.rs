@@ -136,6 +136,8 @@ impl Rpc {
 /// A request as the newer clients make it: signed in headers, parameters in the query of a POST.
 #[derive(Clone)]
 pub(crate) struct Acs3 {
+    method: String,
+    path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
@@ -158,9 +160,23 @@ impl Acs3 {
         let headers = headers.map(|(k, v)| (k.to_owned(), v.to_owned()));
         let (headers, body) = (headers.into(), String::new());
         Self {
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
             query,
             headers,
             body,
+        }
+    }
+
+    /// A request of the API of the 5.x series, whose operations are paths.
+    pub(crate) fn of_path(method: &str, path: &str) -> Self {
+        let request = Self::new("", &[])
+            .header("x-acs-action", "")
+            .header("x-acs-version", "2022-08-01");
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..request
         }
     }
 
@@ -192,7 +208,9 @@ impl Acs3 {
             .map(|(name, value)| format!("{name}:{value}\n"))
             .collect();
         let canonical = format!(
-            "POST\n/\n{}\n{lines}\n{names}\n{content}",
+            "{}\n{}\n{}\n{lines}\n{names}\n{content}",
+            request.method,
+            request.path,
             joined(&request.query)
         );
         let text = format!("ACS3-HMAC-SHA256\n{}", hash(&canonical));
@@ -204,13 +222,16 @@ impl Acs3 {
     }
 
     pub(crate) async fn call(&self, server: &Server) -> Answer {
-        let target = format!("/?{}", joined(&self.query));
+        let target = match self.query.is_empty() && self.path != "/" {
+            true => self.path.clone(),
+            false => format!("{}?{}", self.path, joined(&self.query)),
+        };
         let headers: Vec<(&str, &str)> = self
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        call(server, "POST", &target, &headers, &self.body).await
+        call(server, &self.method, &target, &headers, &self.body).await
     }
 }
 
