@@ -1,5 +1,7 @@
 //! Inspections: their configurations, their runs, and what a crash leaves of both.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
