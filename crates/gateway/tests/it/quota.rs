@@ -40,7 +40,14 @@ async fn each_protocol_is_told_in_its_own_words() {
         let mut peer = server.peer().await;
         let taken = send_one(&mut peer, "orders", 0).await;
         assert_eq!(taken.response_code(), Some(ResponseCode::Success));
-        let refused = send_one(&mut peer, "orders", 1).await;
+        // A busy machine may take a second between two of them, which is another second's then.
+        let mut refused = send_one(&mut peer, "orders", 1).await;
+        for opaque in 100..120 {
+            if refused.response_code() != Some(ResponseCode::Success) {
+                break;
+            }
+            refused = send_one(&mut peer, "orders", opaque).await;
+        }
         assert_eq!(refused.response_code(), Some(code), "{refused:?}");
         let remark = refused.remark.unwrap();
         assert!(remark.contains("messages flow control"), "{remark}");
@@ -51,15 +58,28 @@ async fn each_protocol_is_told_in_its_own_words() {
 
     let server = server(Series::Any).await;
     assert_eq!(crate::ons_http::send_plain(&server).await, 201);
-    assert_eq!(crate::ons_http::send_plain(&server).await, 429);
+    let mut refused = crate::ons_http::send_plain(&server).await;
+    for _ in 0..20 {
+        if refused != 201 {
+            break;
+        }
+        refused = crate::ons_http::send_plain(&server).await;
+    }
+    assert_eq!(refused, 429);
     let mut sdk = Sdk::connect(&server, "sdk").await;
-    let messages = vec![message("orders", "hello")];
-    let mut request = tonic::Request::new(v2::SendMessageRequest { messages });
-    let id = "sdk".parse().unwrap();
-    request.metadata_mut().insert("x-mq-client-id", id);
-    let answer = sdk.client.send_message(request);
-    let answer = soon("send", answer).await.unwrap().into_inner();
-    let status = answer.status.unwrap();
+    let mut status = v2::Status::default();
+    for _ in 0..20 {
+        let messages = vec![message("orders", "hello")];
+        let mut request = tonic::Request::new(v2::SendMessageRequest { messages });
+        let id = "sdk".parse().unwrap();
+        request.metadata_mut().insert("x-mq-client-id", id);
+        let answer = sdk.client.send_message(request);
+        let answer = soon("send", answer).await.unwrap().into_inner();
+        status = answer.status.unwrap();
+        if status.code() != v2::Code::Ok {
+            break;
+        }
+    }
     assert_eq!(status.code(), v2::Code::TooManyRequests, "{status:?}");
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let page = server.over_http(request).await;
