@@ -230,6 +230,11 @@ impl Run {
         })
     }
 
+    fn fleet(&self, name: &str, settings: &[Setting]) -> Result<Target> {
+        let log = self.logs.join(format!("{name}-server.log"));
+        Target::start_fleet(&self.binary, &log, settings)
+    }
+
     fn target(&self, name: &str, settings: &[Setting]) -> Result<Target> {
         match &self.against {
             Some((remoting, grpc)) => Ok(Target::running(remoting, grpc, &self.binary)),

@@ -33,18 +33,21 @@ pub(crate) struct OpenApiClient {
     language: Language,
     /// What the driver calls it.
     generation: &'static str,
+    /// Whether it is run against a fleet.
+    fleet: bool,
     /// Its checks, with what each shows.
     pub(crate) checks: &'static [(&'static str, &'static str)],
 }
 
 /// All of them.
-pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
+pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
     OpenApiClient {
         name: "openapi-modern",
         package: "Python alibabacloud-ons20190214 3.0.0",
         folder: "ons-openapi-python",
         language: Language::Python,
         generation: "modern",
+        fleet: false,
         checks: &CHECKS_4,
     },
     OpenApiClient {
@@ -53,6 +56,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
         folder: "ons-openapi-python",
         language: Language::Python,
         generation: "classic",
+        fleet: false,
         checks: &CHECKS_4,
     },
     OpenApiClient {
@@ -61,6 +65,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
         folder: "openapi-python",
         language: Language::Python,
         generation: "python",
+        fleet: false,
         checks: &CHECKS_5,
     },
     OpenApiClient {
@@ -69,6 +74,25 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 4] = [
         folder: "openapi-nodejs",
         language: Language::Nodejs,
         generation: "nodejs",
+        fleet: false,
+        checks: &CHECKS_5_MAIN,
+    },
+    OpenApiClient {
+        name: "openapi-python-fleet",
+        package: "Python alibabacloud-rocketmq20220801 5.1.0 at a fleet",
+        folder: "openapi-python",
+        language: Language::Python,
+        generation: "python",
+        fleet: true,
+        checks: &CHECKS_5,
+    },
+    OpenApiClient {
+        name: "openapi-nodejs-fleet",
+        package: "Node.js @alicloud/rocketmq20220801 5.0.7 at a fleet",
+        folder: "openapi-nodejs",
+        language: Language::Nodejs,
+        generation: "nodejs",
+        fleet: true,
         checks: &CHECKS_5_MAIN,
     },
 ];
@@ -256,7 +280,10 @@ fn line(client: &OpenApiClient, check: &'static str, error: Option<String>) -> L
 }
 
 fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result<()> {
-    let target = run.target(client.name, SETTINGS)?;
+    let target = match client.fleet {
+        false => run.target(client.name, SETTINGS)?,
+        true => run.fleet(client.name, SETTINGS)?,
+    };
     target.create_group_with_attempts("GID_dead", 1)?;
     target.create_user("alice", "alice-secret")?;
     target.create_policy("alice-topic", POLICY, "alice")?;
@@ -276,6 +303,9 @@ fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HOME", run.root.join("target/conformance/home"));
     let log = run.logs.join(format!("{}.log", client.name));
+    if client.fleet && client.language == Language::Python {
+        command.args(["--messages", target.messages()]);
+    }
     let mut process = Process::start(client.name, &mut command, &log)?;
     for _ in client.checks {
         let watch = Stopwatch::start();

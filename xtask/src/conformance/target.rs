@@ -26,16 +26,29 @@ pub(crate) const ADMIN_SECRET_KEY: &str = "conformance-secret";
 /// How often a pair of free ports is looked for.
 const PORT_ATTEMPTS_MAX: u32 = 100;
 
+/// Ports of a fleet for its nodes, each of which takes the port two below its own too.
+const NODE_PORTS: u16 = 16;
+
 /// A server that clients connect to.
 pub(crate) struct Target {
     remoting: String,
     grpc: String,
+    messages: String,
     administration: PathBuf,
     own: Option<Own>,
 }
 
+/// What was started.
+#[derive(Clone, Copy)]
+enum Kind {
+    Server,
+    /// With the first port for its nodes.
+    Fleet(u16),
+}
+
 /// A server that was started here: its own data folder, one port for all protocols.
 struct Own {
+    kind: Kind,
     process: Option<Process>,
     binary: PathBuf,
     data: tempfile::TempDir,
@@ -52,6 +65,7 @@ impl Target {
         Self {
             remoting: remoting.to_owned(),
             grpc: grpc.to_owned(),
+            messages: remoting.to_owned(),
             administration: administration.to_owned(),
             own: None,
         }
@@ -60,9 +74,32 @@ impl Target {
     /// Starts a server on an empty data folder and waits until it is ready. Settings are names and
     /// values as in its settings file.
     pub(crate) fn start(binary: &Path, log: &Path, settings: &[Setting]) -> Result<Self> {
+        Self::start_as(Kind::Server, binary, log, settings)
+    }
+
+    /// Starts a fleet with one node that all instances share, and waits until both are ready.
+    pub(crate) fn start_fleet(binary: &Path, log: &Path, settings: &[Setting]) -> Result<Self> {
+        let ports = free_ports(NODE_PORTS)?;
+        let target = Self::start_as(Kind::Fleet(ports), binary, log, settings)?;
+        let deadline = Deadline::after(START);
+        while let Err(error) = target.administer_at(&target.messages, &["topic", "list"]) {
+            if deadline.remaining().is_zero() {
+                return Err(error.context("wait for the node of the fleet"));
+            }
+        }
+        Ok(target)
+    }
+
+    fn start_as(kind: Kind, binary: &Path, log: &Path, settings: &[Setting]) -> Result<Self> {
         let address = format!("127.0.0.1:{}", free_port()?);
+        let messages = match kind {
+            Kind::Server => address.clone(),
+            // The first port of a fleet is the one two below its first node's.
+            Kind::Fleet(ports) => format!("127.0.0.1:{}", ports + 2),
+        };
         let data = tempfile::tempdir().context("create the data folder")?;
         let mut own = Own {
+            kind,
             process: None,
             binary: binary.to_owned(),
             data,
@@ -73,6 +110,7 @@ impl Target {
         Ok(Self {
             remoting: address.clone(),
             grpc: address,
+            messages,
             administration: binary.to_owned(),
             own: Some(own),
         })
@@ -84,6 +122,11 @@ impl Target {
             Protocol::Remoting | Protocol::OnsHttp => &self.remoting,
             Protocol::Grpc | Protocol::GrpcV1 => &self.grpc,
         }
+    }
+
+    /// Where messages of the default instance are: elsewhere than at a fleet itself.
+    pub(crate) fn messages(&self) -> &str {
+        &self.messages
     }
 
     /// Creates a topic for messages of a type.
@@ -175,9 +218,13 @@ impl Target {
     }
 
     fn administer(&self, arguments: &[&str]) -> Result<()> {
+        self.administer_at(&self.remoting, arguments)
+    }
+
+    fn administer_at(&self, server: &str, arguments: &[&str]) -> Result<()> {
         let output = Command::new(&self.administration)
             .args(arguments)
-            .args(["--server", &self.remoting])
+            .args(["--server", server])
             // Servers without access control ignore them.
             .env("CARRACK_ACCESS_KEY", ADMIN_ACCESS_KEY)
             .env("CARRACK_SECRET_KEY", ADMIN_SECRET_KEY)
@@ -197,11 +244,8 @@ impl Target {
 
 impl Own {
     fn start(&mut self, address: &str) -> Result<()> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command
-            .arg("server")
-            .arg("--data")
-            .arg(self.data.path())
             .args(["--listen", address])
             // ONS clients write no traces to a server of the default region.
             .env("CARRACK_REGION", REGION)
@@ -217,11 +261,51 @@ impl Own {
         Ok(())
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        match self.kind {
+            Kind::Server => _ = command.arg("server"),
+            Kind::Fleet(first) => {
+                let ports = format!("{first}-{}", first + NODE_PORTS - 1);
+                command.args(["fleet", "--node-ports", &ports]);
+            }
+        }
+        command.arg("--data").arg(self.data.path());
+        command
+    }
+
     fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the server does not run")?;
         process.terminate()?;
         process.wait_for_success(Deadline::after(STOP))
     }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        drop(self.process.take());
+        // Nodes outlive their fleet.
+        if matches!(self.kind, Kind::Fleet(_)) {
+            let halted = self.command().arg("--halt").output();
+            if !halted.is_ok_and(|output| output.status.success()) {
+                eprintln!("processes of the fleet in {} go on", self.data.path().display());
+            }
+        }
+    }
+}
+
+/// The first of so many ports of which the first few are free.
+fn free_ports(count: u16) -> Result<u16> {
+    for _ in 0..PORT_ATTEMPTS_MAX {
+        let first = free_port()?;
+        let mut ports = first..first.saturating_add(count.min(4));
+        if first < u16::MAX - count
+            && ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        {
+            return Ok(first);
+        }
+    }
+    bail!("no free ports in a row after {PORT_ATTEMPTS_MAX} attempts")
 }
 
 /// A port that is free together with the one two below, which old clients may call.
