@@ -288,7 +288,10 @@ impl Drop for Own {
         if matches!(self.kind, Kind::Fleet(_)) {
             let halted = self.command().arg("--halt").output();
             if !halted.is_ok_and(|output| output.status.success()) {
-                eprintln!("processes of the fleet in {} go on", self.data.path().display());
+                eprintln!(
+                    "processes of the fleet in {} go on",
+                    self.data.path().display()
+                );
             }
         }
     }

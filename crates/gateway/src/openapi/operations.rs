@@ -398,7 +398,8 @@ operations! {
         RunInstanceInspection: POST "/api/v1/monitoring/instance-inspections/{instanceId}/runs" (
             query "regionId": Text required, body "clientToken": Text required,
             body "itemOverrides": Objects,
-        ) Instance Bare => inspection::begin;
+        ) Instance Bare => inspection::begin,
+            from Ask::One;
         ListInstanceInspectionRuns: GET
             "/api/v1/monitoring/instance-inspections/{instanceId}/runs" (
             query "endTime": Text, query "maxResults": Integer, query "nextToken": Text,
