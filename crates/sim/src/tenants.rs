@@ -53,8 +53,8 @@ pub const SYNC_MS: u64 = 50;
 /// What it takes for a further log that was written at the same time, in milliseconds.
 pub const SYNC_MORE_MS: u64 = 12;
 
-/// Messages that a tenant may send in a second: its plan has 250 units for sends, and a message of
-/// [`BODY_BYTES`] has 25.
+/// Messages that a tenant may send in a second: its plan has 250 units for sends, and each of
+/// these messages has 25.
 pub const QUOTA: u64 = 10;
 
 /// Messages that the flooder sends in a second.
