@@ -54,8 +54,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// What CI runs: clients look at routes often, and nodes wait for them but shortly. Twice that is
-    /// more than the 10 s after which a gRPC client tries a node again that was away.
+    /// What CI runs: clients look at routes often, and nodes wait for them but shortly. Twice that
+    /// is more than the 10 s after which a gRPC client tries a node again that was away.
     pub(crate) const CI: Self = Self {
         rate: 40,
         library_times: false,
@@ -117,9 +117,9 @@ enum Scenario {
     Undisturbed,
     /// The control process is killed while a node is stopped.
     ControlKilled,
-    /// The last node is killed while the first one is drained. Later, a gRPC client may have no node
-    /// left to try: it leaves one that failed out until a heartbeat gets through, every 10 s, and the
-    /// first node may just have come back.
+    /// The last node is killed while the first one is drained. Later, a gRPC client may have no
+    /// node left to try: it leaves one that failed out until a heartbeat gets through, every 10 s,
+    /// and the first node may just have come back.
     NodeKilled,
 }
 
