@@ -61,7 +61,17 @@ impl Outcome {
         }
     }
 
-    fn problems(&self) -> impl Iterator<Item = String> {
+    /// Whether sends failed or took too long, and nothing was lost or overtaken.
+    pub(super) fn is_late_only(&self) -> bool {
+        let is_whole = |row: &Row| {
+            let it = &row.account;
+            it.acknowledged > 0 && it.lost == 0 && !(row.ordered && it.overtaken > 0)
+        };
+        self.problems().next().is_some() && self.clients.iter().all(is_whole)
+    }
+
+    /// What is not as it must be.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         let of = |row: &Row| {
             let problems = row.problems().into_iter();
             let place = format!("{}, {}", self.scenario, row.client);
