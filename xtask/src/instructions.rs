@@ -82,7 +82,7 @@ const WAYS: &[Way] = &[
         before: None,
         load: "send --protocol grpc --in-flight 64",
         settings: &[],
-        budget: 100_000,
+        budget: 94_000,
     },
     Way {
         name: "grpc-receive-ack",

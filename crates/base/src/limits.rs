@@ -398,6 +398,13 @@ pub const HTTP_HEADER_WAIT_MS_MAX: u64 = 30_000;
 /// assigned.
 pub const HTTP2_STREAMS_MAX: u32 = 2_048;
 
+/// Requests of one HTTP/2 connection that are begun or answered before others have their turn.
+pub const HTTP2_REQUESTS_PER_TURN_MAX: usize = 64;
+
+/// Bytes that are read of one HTTP/2 connection before its requests are begun and others have their
+/// turn: some thirty messages of 1 KiB, about a millisecond's work.
+pub const HTTP2_BYTES_PER_TURN_MAX: usize = 32 * 1024;
+
 /// Idle time after which an HTTP/2 peer is pinged, in milliseconds.
 pub const HTTP2_PING_INTERVAL_MS: u64 = 30_000;
 

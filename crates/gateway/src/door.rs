@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
@@ -30,6 +30,7 @@ use wire::{
 use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
     grpc, grpc_v1, grpc_v2, http as plain_http,
+    http2_requests::{Http2Requests, ReadInTurns},
     hyper_clock::HyperClock,
     ons_http, ons_openapi, openapi,
     prefixed::Prefixed,
@@ -193,13 +194,14 @@ impl Door {
         stream: S,
         connection: ConnectionInfo,
     ) -> Result<(), hyper::Error> {
-        let requests = Arc::new(HttpRequests::new(Arc::clone(&self.front), connection));
+        let front_ends = Arc::new(HttpRequests::new(Arc::clone(&self.front), connection));
         let service = service_fn(move |request: Request<Incoming>| {
-            let requests = Arc::clone(&requests);
-            async move { Ok::<_, Infallible>(requests.answer(request).await) }
+            let front_ends = Arc::clone(&front_ends);
+            async move { Ok::<_, Infallible>(front_ends.answer(request).await) }
         });
+        let mut requests = Http2Requests::default();
         let header_bytes = limits::HTTP_HEADER_BYTES_MAX as u32;
-        let serving = conn::http2::Builder::new(TokioExecutor::new())
+        let serving = conn::http2::Builder::new(requests.executor())
             .timer(self.timer.clone())
             .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
             .max_header_list_size(header_bytes)
@@ -207,14 +209,14 @@ impl Door {
             .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(Duration::from_millis(limits::HTTP2_PING_INTERVAL_MS))
             .keep_alive_timeout(Duration::from_millis(limits::HTTP2_PING_WAIT_MS_MAX))
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(ReadInTurns::new(stream)), service);
         let mut serving = pin!(serving);
         tokio::select! {
-            ended = serving.as_mut() => return ended,
+            ended = requests.drive(serving.as_mut()) => return ended,
             () = self.front.drain.reached(DrainPhase::Draining) => {}
         }
         serving.as_mut().graceful_shutdown();
-        serving.await
+        requests.drive(serving.as_mut()).await
     }
 
     /// The outcome of `work`, `None` if it takes longer than that many milliseconds.

@@ -14,6 +14,7 @@ mod grpc;
 mod grpc_v1;
 mod grpc_v2;
 mod http;
+mod http2_requests;
 mod hyper_clock;
 mod instance;
 mod listen;
