@@ -9,7 +9,7 @@ use crate::{
     CreateGroupError, CreateTopicError, Instance, InstanceMetrics, UsageRecord,
     metadata::{Catalogue, is_application_topic},
     plan::{InstanceStatus, Plan, PlanError},
-    quota::QuotaCounts,
+    quota::{QuotaCounts, Shares},
     system_names::is_system_group,
 };
 
@@ -28,6 +28,11 @@ impl Instance {
         let untraced = plan.is_some_and(|plan| !plan.trace);
         self.untraced.store(untraced, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Has these shares of the budgets of each second from now on: other nodes have the rest.
+    pub(crate) fn share_budgets(&self, shares: Shares) {
+        self.catalogue.quota.share(shares, self.clock.now());
     }
 
     /// How long messages are kept by its plan; `None` without one.

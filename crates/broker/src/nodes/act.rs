@@ -7,7 +7,11 @@ use futures::future::{Either, select};
 use store::meta::MetadataError;
 
 use super::{LIVE, NodeState, NodeWish, Nodes};
-use crate::{Instance, ProgressOf, Router, ShardHandle, metadata::is_application_topic};
+use crate::{
+    Instance, ProgressOf, Router, ShardHandle,
+    metadata::is_application_topic,
+    quota::{Sharer, Shares},
+};
 
 /// Between two looks at itself. A change of the wish is seen at once.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
@@ -28,15 +32,19 @@ struct Sends {
 }
 
 impl Nodes {
-    /// Has the instances in the router do as is wished, once: to be called before anybody reaches
-    /// them.
+    /// Has the instances in the router do as is wished, with this node's share of their budgets,
+    /// once: to be called before anybody reaches them.
     pub fn apply(&self, router: &Router) {
         // Hardly ever any, of many instances.
-        let locks = self.locks();
+        let (locks, shares) = (self.locks(), self.shares());
+        let own = self.own.as_ref().map(|own| &own.instance);
         for instance in router.instances() {
             let has_own_nodes = instance.settings().has_own_nodes;
             let of = has_own_nodes.then(|| instance.id().clone());
             instance.lock(locks.get(&of).cloned());
+            if own == Some(&of) {
+                instance.share_budgets(shares);
+            }
         }
     }
 
@@ -80,6 +88,23 @@ impl Nodes {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// What this node has of the budgets of its instances; all of them where it is no node.
+    fn shares(&self) -> Shares {
+        let Some(own) = &self.own else {
+            return Shares::default();
+        };
+        let table = self.table.read();
+        let with = table
+            .values()
+            .filter(|it| it.record.instance == own.instance);
+        let sharers = with.filter(|it| it.is_live).map(|it| Sharer {
+            number: it.record.number,
+            // Who says nothing of that is of a release that is sent to as long as it is there.
+            is_sent_to: it.state.as_ref().is_none_or(|it| it.sends || !it.quiet),
+        });
+        Shares::among(own.number, &sharers.collect::<Vec<_>>())
     }
 
     fn look_at_itself(

@@ -1,6 +1,7 @@
 //! What a plan entitles its instance to, in numbers.
 
 use super::{Capacity, Plan, PlanError, SendRatio};
+use crate::quota::Shares;
 
 /// What a plan entitles its instance to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,20 @@ impl Entitlement {
         self.send_tps = self.send_ratio.of(self.tps());
         self.receive_tps = self.tps() - self.send_tps;
         self
+    }
+
+    /// What a node has of it that shares the budgets of each second with others. The rest is the
+    /// same at all of them.
+    #[must_use]
+    pub(crate) fn shared(self, shares: Shares) -> Self {
+        let Shares { sends, deliveries } = shares;
+        Self {
+            base_tps: deliveries.of(self.base_tps),
+            burst_tps: deliveries.of(self.burst_tps),
+            send_tps: sends.of(self.send_tps),
+            receive_tps: deliveries.of(self.receive_tps),
+            ..self
+        }
     }
 }
 

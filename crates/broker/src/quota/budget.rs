@@ -9,6 +9,8 @@ pub(super) struct Budget {
     second: i64,
     /// Units that are used of it, those that earlier seconds still owe included.
     used: u64,
+    /// Units that it had. Where the limit has changed meanwhile, nobody owes what was allowed then.
+    limit: u64,
 }
 
 impl Budget {
@@ -34,9 +36,11 @@ impl Budget {
             1
         };
         if passed > 0 {
-            self.used = self.used.saturating_sub(limit.saturating_mul(passed));
+            let paid = limit.saturating_mul(passed - 1).saturating_add(self.limit);
+            self.used = self.used.saturating_sub(paid);
             self.second = second;
         }
+        self.limit = limit;
     }
 }
 
@@ -69,6 +73,18 @@ mod tests {
         assert!(budget.fits(10, 5, at(2_000)));
         assert!(!budget.fits(10, 6, at(2_000)));
         assert!(budget.fits(10, 6, at(3_000)));
+    }
+
+    #[test]
+    fn nobody_owes_what_a_larger_limit_allowed() {
+        let mut budget = Budget::default();
+        budget.take(25, 25, at(0));
+        assert!(budget.fits(9, 9, at(1_000)));
+        budget.take(9, 9, at(1_000));
+        // Within a second the smaller one counts at once.
+        assert!(!budget.fits(3, 1, at(1_999)));
+        budget.take(9, 20, at(1_999));
+        assert!(!budget.fits(9, 1, at(2_000)));
     }
 
     #[test]

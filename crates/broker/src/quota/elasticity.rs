@@ -3,7 +3,10 @@
 //! Below its limit an instance is never slowed. Where its budgets were used up in each of
 //! [`PRESSED_MINUTES`] minutes in a row, the limit grows by a step; until then requests are
 //! throttled. Where [`WATCHED_MINUTES`] minutes in a row would all have fitted into a step less, it
-//! shrinks by one, to the plan's own at the least. What has grown is forgotten at a restart.
+//! shrinks by one, to the plan's own at the least.
+//!
+//! Each node of a cluster follows its own traffic, by its share: where one of three nodes has grown
+//! by a step, the instance may use a third of a step more. What has grown is forgotten at a restart.
 //!
 //! Sources: the service's "5.x serverless instance overview": a step of about 25,000 TPS, or of
 //! about what is reserved; growth takes several minutes, traffic is looked at over about ten.
@@ -12,6 +15,7 @@ use std::collections::VecDeque;
 
 use base::Timestamp;
 
+use super::share::Share;
 use crate::plan::Entitlement;
 
 /// Minutes in a row after which the limit grows.
@@ -50,14 +54,21 @@ impl Elasticity {
         self.current.is_pressed |= is_refused;
     }
 
-    /// Ends the minutes that are over. Returns by how much the limit is to be larger than the
-    /// plan's from now on, if that changes.
-    pub(super) fn turn(&mut self, planned: &Entitlement, now: Timestamp) -> Option<u64> {
-        let growth = planned.growth?;
+    /// By how many TPS the limit of the instance is to be larger than the plan's.
+    pub(super) fn extra_tps(&self) -> u64 {
+        self.extra_tps
+    }
+
+    /// Ends the minutes that are over, at a node with that share of the limit. Says whether the
+    /// limit changes.
+    pub(super) fn turn(&mut self, planned: &Entitlement, share: Share, now: Timestamp) -> bool {
+        let Some(growth) = planned.growth else {
+            return false;
+        };
         let minute = now.ms().div_euclid(60_000);
         let passed = minute.abs_diff(self.minute);
         if passed == 0 {
-            return None;
+            return false;
         }
         self.minute = minute;
         let ended = std::mem::take(&mut self.current);
@@ -78,17 +89,17 @@ impl Elasticity {
             (self.extra_tps + growth.step_tps).min(most)
         } else {
             let smaller = self.extra_tps.saturating_sub(growth.step_tps);
-            let target = limit - (self.extra_tps - smaller);
+            let target = share.of(limit - (self.extra_tps - smaller));
             let fits = |minute: &Minute| !minute.is_pressed && minute.busiest <= target;
             let is_quiet = self.past.len() == WATCHED_MINUTES && self.past.iter().all(fits);
             if is_quiet { smaller } else { self.extra_tps }
         };
         if extra_tps == self.extra_tps {
-            return None;
+            return false;
         }
         // The next change takes as long again.
         self.past.clear();
         self.extra_tps = extra_tps;
-        Some(extra_tps)
+        true
     }
 }

@@ -8,10 +8,13 @@
 //!
 //! The limits of a serverless instance may follow its traffic (`elasticity.rs`).
 //!
+//! Where several nodes serve an instance, each has a share of every budget (`share.rs`).
+//!
 //! An instance without a plan costs one look at a flag.
 
 mod budget;
 mod elasticity;
+mod share;
 mod usage;
 
 use std::{
@@ -24,6 +27,7 @@ use parking_lot::Mutex;
 
 pub use self::usage::UsageRecord;
 use self::{budget::Budget, elasticity::Elasticity, usage::Usage};
+pub(crate) use self::share::{Sharer, Shares};
 use crate::{Message, MessageType, Series, plan::Entitlement};
 
 /// By how much the units of a send of an advanced message (FIFO, timed, half) are multiplied.
@@ -63,7 +67,8 @@ pub enum QuotaError {
     // The first words are those that the service's clients of the 4.x series know.
     #[error(
         "messages flow control: {budget} of instance `{instance}` are limited to {limit} units a \
-         second"
+         second{}",
+        here(*.share, *.limit)
     )]
     Throttled {
         /// The instance.
@@ -74,6 +79,8 @@ pub enum QuotaError {
         budget: Budgeted,
         /// Its size.
         limit: u64,
+        /// What this node has of it.
+        share: u64,
     },
     /// Its subscription has ended.
     #[error("instance `{instance}` is stopped, expected one whose subscription runs")]
@@ -81,6 +88,14 @@ pub enum QuotaError {
         /// The instance.
         instance: InstanceId,
     },
+}
+
+/// What to add for people where other nodes have a part of a limit.
+fn here(share: u64, limit: u64) -> String {
+    if share < limit {
+        return format!(", {share} of them at this node");
+    }
+    String::new()
 }
 
 impl QuotaError {
@@ -118,6 +133,9 @@ struct State {
     planned: Option<Entitlement>,
     /// The same, grown with the traffic where it does.
     entitlement: Option<Entitlement>,
+    /// What this node has of that.
+    share: Option<Entitlement>,
+    shares: Shares,
     elasticity: Elasticity,
     is_stopped: bool,
     sends: Budget,
@@ -134,12 +152,28 @@ impl State {
         let Some(planned) = self.planned.filter(|planned| planned.growth.is_some()) else {
             return;
         };
-        if let Some(extra_tps) = self.elasticity.turn(&planned, now) {
-            if let Some(before) = self.entitlement {
-                self.usage.settle(&before, now);
-            }
-            self.entitlement = Some(planned.grown(extra_tps));
+        if self.elasticity.turn(&planned, self.shares.deliveries, now) {
+            self.go_by(now);
         }
+    }
+
+    /// Goes by what plan, growth and shares are now. What was used until now was used under what
+    /// they were before.
+    fn go_by(&mut self, now: Timestamp) {
+        if let Some(before) = self.share {
+            self.usage.settle(&before, now);
+        }
+        let extra_tps = self.elasticity.extra_tps();
+        self.entitlement = self.planned.map(|planned| planned.grown(extra_tps));
+        self.share = self.entitlement.map(|whole| whole.shared(self.shares));
+    }
+
+    /// A budget of the plan.
+    fn limit(&self, of: impl Fn(&Entitlement) -> u64) -> Option<Limit> {
+        Some(Limit {
+            whole: of(self.entitlement.as_ref()?),
+            share: of(self.share.as_ref()?),
+        })
     }
 
     /// Counts what the limits are to follow.
@@ -148,6 +182,13 @@ impl State {
             self.elasticity.note(units, is_refused, now);
         }
     }
+}
+
+/// Units a second: the instance's, and what this node has of them.
+#[derive(Clone, Copy)]
+struct Limit {
+    whole: u64,
+    share: u64,
 }
 
 /// A limit of a topic or a group, of so many units a second.
@@ -167,18 +208,23 @@ impl Quota {
     /// Counts by a plan from now on, or by none.
     pub(crate) fn set(&self, entitlement: Option<Entitlement>, is_stopped: bool, now: Timestamp) {
         let mut state = self.state.lock();
-        // What was used until now was used under the plan before.
-        if let Some(before) = state.entitlement {
-            state.usage.settle(&before, now);
-        }
         if state.planned != entitlement {
             state.planned = entitlement;
-            state.entitlement = entitlement;
             state.elasticity = Elasticity::default();
         }
+        state.go_by(now);
         state.is_stopped = is_stopped;
         let is_on = entitlement.is_some() || is_stopped;
         self.is_on.store(is_on, Ordering::Release);
+    }
+
+    /// Has these shares of the budgets from now on.
+    pub(crate) fn share(&self, shares: Shares, now: Timestamp) {
+        let mut state = self.state.lock();
+        if state.shares != shares {
+            state.shares = shares;
+            state.go_by(now);
+        }
     }
 
     /// Whether there is anything to count or to refuse, but for limits of topics and groups.
@@ -230,18 +276,19 @@ impl Quota {
             return Err(self.stopped());
         }
         state.turn(now);
-        let limit = state.entitlement.map(|entitlement| entitlement.send_tps);
-        let full = if limit.is_some_and(|limit| !state.sends.fits(limit, units, now)) {
-            Some((Budgeted::Sends, limit.unwrap_or_default()))
-        } else {
-            topic.and_then(|(name, limit)| {
+        let shares = state.shares;
+        let limit = state.limit(|entitlement| entitlement.send_tps);
+        let full = match limit.filter(|limit| !state.sends.fits(limit.share, units, now)) {
+            Some(limit) => Some((Budgeted::Sends, limit)),
+            None => topic.and_then(|(name, whole)| {
                 let budget = named(&mut state.topics, name);
-                let fits = budget.fits(limit, units, now);
+                let share = shares.sends.of(whole);
+                let fits = budget.fits(share, units, now);
                 if fits {
-                    budget.take(limit, units, now);
+                    budget.take(share, units, now);
                 }
-                (!fits).then(|| (Budgeted::Topic(name.clone()), limit))
-            })
+                (!fits).then(|| (Budgeted::Topic(name.clone()), Limit { whole, share }))
+            }),
         };
         if let Some((budget, limit)) = full {
             state.counts.throttled_sends += 1;
@@ -252,9 +299,9 @@ impl Quota {
         }
         state.counts.send_units += units;
         state.note(units, false, now);
-        if let Some(entitlement) = &state.entitlement {
-            state.sends.take(entitlement.send_tps, units, now);
-            state.usage.add_sends(entitlement, units, now);
+        if let Some(share) = &state.share {
+            state.sends.take(share.send_tps, units, now);
+            state.usage.add_sends(share, units, now);
         }
         Ok(units)
     }
@@ -284,15 +331,15 @@ impl Quota {
             return Err(self.stopped());
         }
         state.turn(now);
-        let limit = state.entitlement.map(|entitlement| entitlement.receive_tps);
-        let full = if limit.is_some_and(|limit| !state.deliveries.fits(limit, 1, now)) {
-            Some((Budgeted::Deliveries, limit.unwrap_or_default()))
-        } else {
-            let full = |&(name, limit): &(&GroupName, u64)| {
-                !named(&mut state.groups, name).fits(limit, 1, now)
-            };
-            let full = group.filter(full);
-            full.map(|(name, limit)| (Budgeted::Group(name.clone()), limit))
+        let shares = state.shares;
+        let limit = state.limit(|entitlement| entitlement.receive_tps);
+        let full = match limit.filter(|limit| !state.deliveries.fits(limit.share, 1, now)) {
+            Some(limit) => Some((Budgeted::Deliveries, limit)),
+            None => group.and_then(|(name, whole)| {
+                let share = shares.deliveries.of(whole);
+                let fits = named(&mut state.groups, name).fits(share, 1, now);
+                (!fits).then(|| (Budgeted::Group(name.clone()), Limit { whole, share }))
+            }),
         };
         let Some((budget, limit)) = full else {
             return Ok(());
@@ -318,13 +365,14 @@ impl Quota {
         let mut state = self.state.lock();
         let state = &mut *state;
         if let Some((name, limit)) = group {
-            named(&mut state.groups, name).take(limit, units, now);
+            let share = state.shares.deliveries.of(limit);
+            named(&mut state.groups, name).take(share, units, now);
         }
         state.counts.receive_units += units;
         state.note(units, false, now);
-        if let Some(entitlement) = &state.entitlement {
-            state.deliveries.take(entitlement.receive_tps, units, now);
-            state.usage.add_deliveries(entitlement, units, now);
+        if let Some(share) = &state.share {
+            state.deliveries.take(share.receive_tps, units, now);
+            state.usage.add_deliveries(share, units, now);
         }
     }
 
@@ -351,8 +399,8 @@ impl Quota {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.turn(now);
-        if let Some(entitlement) = &state.entitlement {
-            state.usage.look_at_storage(entitlement, now, bytes);
+        if let Some(share) = &state.share {
+            state.usage.look_at_storage(share, now, bytes);
         }
     }
 
@@ -360,8 +408,8 @@ impl Quota {
     pub(crate) fn usage(&self, now: Timestamp) -> Vec<UsageRecord> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        match &state.entitlement {
-            Some(entitlement) => state.usage.take(entitlement, now),
+        match &state.share {
+            Some(share) => state.usage.take(share, now),
             None => Vec::new(),
         }
     }
@@ -372,12 +420,13 @@ impl Quota {
         }
     }
 
-    fn throttled(&self, budget: Budgeted, limit: u64) -> QuotaError {
+    fn throttled(&self, budget: Budgeted, limit: Limit) -> QuotaError {
         QuotaError::Throttled {
             instance: self.instance.clone(),
             series: self.series,
             budget,
-            limit,
+            limit: limit.whole,
+            share: limit.share,
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct UsageRecord {
     /// By how much the busiest second was above the TPS that are paid for: never more than the
     /// burst that may be used.
     pub elastic_tps: u64,
+    /// By how much it was below them, where it was: what the other nodes of an instance used above
+    /// their shares is not charged for as long as it is within what this one left.
+    #[serde(default)]
+    pub unused_tps: u64,
 }
 
 impl UsageRecord {
@@ -39,13 +43,25 @@ impl UsageRecord {
         }
     }
 
-    /// Adds what another node counted in the same hour. The busiest seconds of both may be
-    /// different ones: their sum is the most that the excess can have been.
+    /// Adds what another node counted in the same hour. Each has a share of the TPS that are paid
+    /// for, and the busiest seconds of both may be different ones: the sum of both is the most that
+    /// the instance's busiest second can have had.
     pub(crate) fn add(&mut self, other: &Self) {
         self.send_units += other.send_units;
         self.receive_units += other.receive_units;
         self.storage_bytes += other.storage_bytes;
-        self.elastic_tps += other.elastic_tps;
+        let above = self.elastic_tps + other.elastic_tps;
+        let below = self.unused_tps + other.unused_tps;
+        self.elastic_tps = above.saturating_sub(below);
+        self.unused_tps = below.saturating_sub(above);
+    }
+
+    /// Takes note of a second that is over.
+    fn look_at_second(&mut self, entitlement: &Entitlement, units: u64) {
+        let above = units.saturating_sub(entitlement.base_tps);
+        self.elastic_tps = self.elastic_tps.max(above.min(entitlement.burst_tps));
+        let below = entitlement.base_tps.saturating_sub(units);
+        self.unused_tps = self.unused_tps.min(below);
     }
 }
 
@@ -95,7 +111,7 @@ impl Usage {
         self.settle(entitlement, now);
         let mut records = std::mem::take(&mut self.finished);
         let mut hour = self.hour;
-        hour.elastic_tps = hour.elastic_tps.max(self.excess(entitlement));
+        hour.look_at_second(entitlement, self.second_units);
         records.push(hour);
         records
     }
@@ -119,12 +135,16 @@ impl Usage {
         if second == self.second {
             return;
         }
-        self.hour.elastic_tps = self.hour.elastic_tps.max(self.excess(entitlement));
+        self.hour.look_at_second(entitlement, self.second_units);
         (self.second, self.second_units) = (second, 0);
         let hour_ms = now.ms().div_euclid(HOUR_MS) * HOUR_MS;
         // A clock that went back some minutes does not begin an hour a second time.
         if hour_ms > self.hour.hour_ms {
-            let over = std::mem::replace(&mut self.hour, UsageRecord::of_hour(hour_ms));
+            let begun = UsageRecord {
+                unused_tps: entitlement.base_tps,
+                ..UsageRecord::of_hour(hour_ms)
+            };
+            let over = std::mem::replace(&mut self.hour, begun);
             self.has_storage = false;
             if over.hour_ms > 0 {
                 if self.finished.len() >= FINISHED_MAX {
@@ -138,10 +158,5 @@ impl Usage {
     fn add(&mut self, entitlement: &Entitlement, units: u64, now: Timestamp) {
         self.settle(entitlement, now);
         self.second_units += units;
-    }
-
-    fn excess(&self, entitlement: &Entitlement) -> u64 {
-        let excess = self.second_units.saturating_sub(entitlement.base_tps);
-        excess.min(entitlement.burst_tps)
     }
 }

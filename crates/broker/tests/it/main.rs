@@ -22,5 +22,6 @@ mod restart;
 mod retention;
 mod send;
 mod series;
+mod shares;
 mod support;
 mod trend;

@@ -180,11 +180,15 @@ fn usage_is_the_sum_of_what_the_nodes_counted() {
     assert_eq!(written(), 1);
     block_on(b.instances.keep_usage());
     assert_eq!(written(), 2);
-    for (node, units) in [(0, 3), (1, 4)] {
-        let value = format!(
-            r#"[{{"hour_ms":7200000,"send_units":{units},"receive_units":{units},
-                "storage_bytes":1,"elastic_tps":0}}]"#
-        );
+    for (node, units, elastic, unused) in [(0, 3, [0, 500, 200], 0), (1, 4, [0, 100, 0], 300)] {
+        let hours = [2, 3, 4].into_iter().zip(elastic).map(|(hour, elastic)| {
+            let unused = if elastic == 0 { unused } else { 0 };
+            format!(
+                r#"{{"hour_ms":{hour}600000,"send_units":{units},"receive_units":{units},
+                    "storage_bytes":1,"elastic_tps":{elastic},"unused_tps":{unused}}}"#
+            )
+        });
+        let value = format!("[{}]", hours.collect::<Vec<_>>().join(","));
         let key = format!("usage/{id}/{node}/000000");
         let put = shared
             .metadata
@@ -200,10 +204,12 @@ fn usage_is_the_sum_of_what_the_nodes_counted() {
                 record.send_units,
                 record.receive_units,
                 record.storage_bytes,
+                record.elastic_tps,
             )
         })
         .collect();
-    assert_eq!(told, [(7, 7, 2)]);
+    // What one was above its share is charged for as far as the other has not left it unused.
+    assert_eq!(told, [(7, 7, 2, 0), (7, 7, 2, 600), (7, 7, 2, 0)]);
     a.catch_up();
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use base::{Clock, InstanceId, Random, SeededRandom};
+use base::{Clock, InstanceId, Random, SeededRandom, ShardId};
 use broker::{
     Budgeted, CreateGroupError, CreateTopicError, DueTimeError, Group, GroupSpec, PullError,
     QuotaError, ReceiveError, SendError, SendRequest, Series, TopicSpec, UsageRecord,
@@ -14,7 +14,7 @@ use crate::support::{Bench, group, receive_request, request, topic};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// 500 TPS, of which sends have so much.
-fn micro(send_ratio: f64) -> Plan {
+pub(crate) fn micro(send_ratio: f64) -> Plan {
     let name = Some("rmq.s1.micro".to_owned());
     Plan {
         send_ratio: SendRatio::new(send_ratio).expect("the test's ratio is one"),
@@ -23,7 +23,11 @@ fn micro(send_ratio: f64) -> Plan {
 }
 
 fn with(plan: &Plan) -> Bench {
-    let bench = Bench::of(Series::V5);
+    with_at_node(ShardId::new(0), plan)
+}
+
+pub(crate) fn with_at_node(number: ShardId, plan: &Plan) -> Bench {
+    let bench = Bench::at_node(number, Series::V5);
     let running = InstanceStatus::Running;
     let gone_by = bench.instance.go_by(Some(plan), running);
     gone_by.expect("the test's plan can be ordered");
@@ -58,7 +62,7 @@ fn throttled(error: &SendError) -> Option<(&Budgeted, u64)> {
 }
 
 /// Sends single messages until one is refused; says how many were taken.
-fn flood(bench: &Bench, attempts: usize) -> usize {
+pub(crate) fn flood(bench: &Bench, attempts: usize) -> usize {
     let taken = (0..attempts).filter(|_| bench.run(bench.shard.send(request(0, &["x"]))).is_ok());
     taken.count()
 }
@@ -245,11 +249,17 @@ struct Model {
 impl Model {
     fn records(&self, base_tps: u64, burst_tps: u64) -> Vec<UsageRecord> {
         let mut hours: BTreeMap<i64, UsageRecord> = BTreeMap::new();
+        let idle = UsageRecord {
+            unused_tps: base_tps,
+            ..UsageRecord::default()
+        };
         for (hour, bytes) in &self.storage {
-            hours.entry(*hour).or_default().storage_bytes = *bytes;
+            hours.entry(*hour).or_insert(idle).storage_bytes = *bytes;
         }
         for (second, (sends, deliveries)) in &self.by_second {
-            let hour = hours.entry(second.div_euclid(3_600)).or_default();
+            let hour = hours.entry(second.div_euclid(3_600)).or_insert(idle);
+            let unused = base_tps.saturating_sub(sends + deliveries);
+            hour.unused_tps = hour.unused_tps.min(unused);
             hour.send_units += sends;
             hour.receive_units += deliveries;
             let excess = (sends + deliveries).saturating_sub(base_tps).min(burst_tps);
@@ -366,7 +376,7 @@ fn what_is_stored_is_that_at_the_start_of_the_hour() {
 
 /// Presses against the limit for a second in each of so many minutes; says how many sends of 500
 /// units the last of them had.
-fn press(bench: &Bench, minutes: usize) -> usize {
+pub(crate) fn press(bench: &Bench, minutes: usize) -> usize {
     let mut taken = 0;
     for _ in 0..minutes {
         bench.clock.advance(60 * SECOND);
@@ -376,7 +386,7 @@ fn press(bench: &Bench, minutes: usize) -> usize {
     taken
 }
 
-fn serverless(capacity: Capacity, adaptive: bool) -> Plan {
+pub(crate) fn serverless(capacity: Capacity, adaptive: bool) -> Plan {
     Plan {
         capacity: Some(capacity),
         adaptive,

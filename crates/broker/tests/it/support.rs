@@ -94,10 +94,16 @@ impl Bench {
 
     /// The same, of that series.
     pub(crate) fn of(series: Series) -> Self {
+        Self::at_node(ShardId::new(0), series)
+    }
+
+    /// The same, at the node of that number.
+    pub(crate) fn at_node(number: ShardId, series: Series) -> Self {
         let clock = TestClock::new();
         let bench = Self::open(
             tempfile::tempdir().expect("the test allows no failure here"),
             clock,
+            number,
             series,
         );
         bench.create_topic("orders");
@@ -115,31 +121,9 @@ impl Bench {
             .expect("the test allows no failure here");
     }
 
-    fn open(folder: TempDir, clock: Arc<TestClock>, series: Series) -> Self {
-        let path = folder.path();
-        let kv = FjallDatabase::open(&path.join("kv")).expect("the test allows no failure here");
-        let mut state = ShardState::open(Arc::new(
-            kv.shard(ShardId::new(0))
-                .expect("the test allows no failure here"),
-        ))
-        .expect("the test allows no failure here");
-        let options = LocalLogOptions {
-            segment_bytes_min: 64 * 1024,
-            segment_bytes_max: 64 * 1024,
-            pending_bytes_max: 8 * 1024,
-            recent_bytes_max: 1024 * 1024,
-            ride_delay: Duration::from_millis(20),
-        };
-        let (log, _) = LocalLog::open(
-            FolderDisk::open(&path.join("log")).expect("the test allows no failure here"),
-            ShardId::new(0),
-            options,
-            clock.clone(),
-            state.replay_from(),
-            &mut |record| state.replay(&record),
-        )
-        .expect("the test allows no failure here");
-        let meta = FolderDisk::open(&path.join("meta")).expect("the test allows no failure here");
+    fn open(folder: TempDir, clock: Arc<TestClock>, number: ShardId, series: Series) -> Self {
+        let meta =
+            FolderDisk::open(&folder.path().join("meta")).expect("the test allows no failure here");
         let meta =
             EmbeddedMetadata::open(meta, clock.clone()).expect("the test allows no failure here");
         let settings = InstanceSettings {
@@ -153,10 +137,42 @@ impl Bench {
         let instance = Instance::open(id, settings, meta, clock.clone());
         let instance =
             futures::executor::block_on(instance).expect("the test allows no failure here");
+        Self::on(instance, folder, clock, number)
+    }
+
+    /// Gives an instance that has none a shard in that folder.
+    pub(crate) fn on(
+        instance: Arc<Instance>,
+        folder: TempDir,
+        clock: Arc<TestClock>,
+        number: ShardId,
+    ) -> Self {
+        let path = folder.path();
+        let kv = FjallDatabase::open(&path.join("kv")).expect("the test allows no failure here");
+        let mut state = ShardState::open(Arc::new(
+            kv.shard(number).expect("the test allows no failure here"),
+        ))
+        .expect("the test allows no failure here");
+        let options = LocalLogOptions {
+            segment_bytes_min: 64 * 1024,
+            segment_bytes_max: 64 * 1024,
+            pending_bytes_max: 8 * 1024,
+            recent_bytes_max: 1024 * 1024,
+            ride_delay: Duration::from_millis(20),
+        };
+        let (log, _) = LocalLog::open(
+            FolderDisk::open(&path.join("log")).expect("the test allows no failure here"),
+            number,
+            options,
+            clock.clone(),
+            state.replay_from(),
+            &mut |record| state.replay(&record),
+        )
+        .expect("the test allows no failure here");
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(7));
         let shard = instance
             .add_shard(ShardParts {
-                id: ShardId::new(0),
+                id: number,
                 log: log.clone(),
                 state,
                 clock: clock.clone(),
@@ -165,6 +181,7 @@ impl Bench {
             .expect("the test allows no failure here");
         let observer: Weak<dyn DurableObserver> = Arc::downgrade(&shard.observer());
         log.observe(observer);
+        let series = instance.settings().series;
         Self {
             clock,
             instance,
@@ -186,8 +203,9 @@ impl Bench {
             log,
             folder,
         } = self;
+        let number = shard.id();
         drop((instance, shard, log));
-        Self::open(folder, clock, series)
+        Self::open(folder, clock, number, series)
     }
 
     /// Makes durable what waits for it.
