@@ -9,7 +9,7 @@ use crate::{
     CreateGroupError, CreateTopicError, Instance, InstanceMetrics, UsageRecord,
     metadata::{Catalogue, is_application_topic},
     plan::{InstanceStatus, Plan, PlanError},
-    quota::{QuotaCounts, Shares},
+    quota::{Grown, QuotaCounts, Shares},
     system_names::is_system_group,
 };
 
@@ -33,6 +33,17 @@ impl Instance {
     /// Has these shares of the budgets of each second from now on: other nodes have the rest.
     pub(crate) fn share_budgets(&self, shares: Shares) {
         self.catalogue.quota.share(shares, self.clock.now());
+    }
+
+    /// By how much its limit has grown with the traffic; `None` where it has not.
+    pub(crate) fn grown(&self) -> Option<Grown> {
+        self.catalogue.quota.grown()
+    }
+
+    /// Has the limit as it had grown before the start. To be called once it goes by its plan.
+    pub(crate) fn restore_growth(&self, grown: Grown) {
+        let now = self.clock.now();
+        self.catalogue.quota.restore_growth(grown, now);
     }
 
     /// How long messages are kept by its plan; `None` without one.

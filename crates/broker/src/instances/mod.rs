@@ -16,6 +16,7 @@
 
 mod errors;
 mod follow;
+mod growth;
 mod id;
 mod inspect;
 mod own_nodes;
@@ -125,6 +126,8 @@ pub struct Instances {
     changes: tokio::sync::Mutex<()>,
     /// What instances used and is not written yet.
     usage: tokio::sync::Mutex<Unwritten>,
+    /// How far limits have grown, as it is written.
+    growth: tokio::sync::Mutex<growth::Written>,
     /// One change of an inspection at a time.
     inspection_changes: tokio::sync::Mutex<()>,
     /// Runs of inspections that this process carries out.
@@ -163,6 +166,7 @@ impl Instances {
             leaving: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
             usage: tokio::sync::Mutex::default(),
+            growth: tokio::sync::Mutex::default(),
             inspection_changes: tokio::sync::Mutex::default(),
             inspecting: Mutex::default(),
         };
@@ -485,6 +489,7 @@ impl Instances {
             let (instance, error) = (&record.id, &error as &dyn std::error::Error);
             tracing::warn!(%instance, error, "plan of an instance not known, no limits kept");
         }
+        self.restore_growth(&instance).await?;
         self.parts.router.add(instance);
         Ok(())
     }

@@ -6,7 +6,8 @@
 //! shrinks by one, to the plan's own at the least.
 //!
 //! Each node of a cluster follows its own traffic, by its share: where one of three nodes has grown
-//! by a step, the instance may use a third of a step more. What has grown is forgotten at a restart.
+//! by a step, the instance may use a third of a step more. What has grown is kept over a restart
+//! (`instances/growth.rs`); what the traffic was in the minutes before is not.
 //!
 //! Sources: the service's "5.x serverless instance overview": a step of about 25,000 TPS, or of
 //! about what is reserved; growth takes several minutes, traffic is looked at over about ten.
@@ -14,6 +15,7 @@
 use std::collections::VecDeque;
 
 use base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::share::Share;
 use crate::plan::Entitlement;
@@ -28,6 +30,15 @@ struct Minute {
     /// Units in its busiest second, refused ones included.
     busiest: u64,
     is_pressed: bool,
+}
+
+/// How far a limit has grown, as it is kept. Fields are only ever added, with a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grown {
+    /// By so many TPS of the instance, of which the node has its share.
+    extra_tps: u64,
+    /// In steps of so many: with other steps it was another plan.
+    step_tps: u64,
 }
 
 /// What the traffic was of late, and how far the limit has grown.
@@ -57,6 +68,32 @@ impl Elasticity {
     /// By how many TPS the limit of the instance is to be larger than the plan's.
     pub(super) fn extra_tps(&self) -> u64 {
         self.extra_tps
+    }
+
+    /// What is to be kept of it; `None` where nothing has grown.
+    pub(super) fn grown(&self, planned: &Entitlement) -> Option<Grown> {
+        let step_tps = planned.growth?.step_tps;
+        let extra_tps = self.extra_tps;
+        (extra_tps > 0).then_some(Grown {
+            extra_tps,
+            step_tps,
+        })
+    }
+
+    /// Goes on from what was kept. Says whether that is of this plan.
+    pub(super) fn restore(&mut self, planned: &Entitlement, grown: Grown, now: Timestamp) -> bool {
+        let growth = planned.growth;
+        let Some(growth) = growth.filter(|growth| growth.step_tps == grown.step_tps) else {
+            return false;
+        };
+        let most = growth.tps_max.saturating_sub(planned.tps());
+        *self = Self {
+            extra_tps: grown.extra_tps.min(most),
+            // Minutes in which the node was away say nothing of the traffic.
+            minute: now.ms().div_euclid(60_000),
+            ..Self::default()
+        };
+        true
     }
 
     /// Ends the minutes that are over, at a node with that share of the limit. Says whether the

@@ -27,7 +27,10 @@ use parking_lot::Mutex;
 
 pub use self::usage::UsageRecord;
 use self::{budget::Budget, elasticity::Elasticity, usage::Usage};
-pub(crate) use self::share::{Sharer, Shares};
+pub(crate) use self::{
+    elasticity::Grown,
+    share::{Sharer, Shares},
+};
 use crate::{Message, MessageType, Series, plan::Entitlement};
 
 /// By how much the units of a send of an advanced message (FIFO, timed, half) are multiplied.
@@ -223,6 +226,23 @@ impl Quota {
         let mut state = self.state.lock();
         if state.shares != shares {
             state.shares = shares;
+            state.go_by(now);
+        }
+    }
+
+    /// By how much the limit has grown; `None` where it has not.
+    pub(crate) fn grown(&self) -> Option<Grown> {
+        let state = self.state.lock();
+        state.elasticity.grown(state.planned.as_ref()?)
+    }
+
+    /// Has the limit as it had grown before the start, if the plan has the same steps.
+    pub(crate) fn restore_growth(&self, grown: Grown, now: Timestamp) {
+        let mut state = self.state.lock();
+        let Some(planned) = state.planned else {
+            return;
+        };
+        if state.elasticity.restore(&planned, grown, now) {
             state.go_by(now);
         }
     }

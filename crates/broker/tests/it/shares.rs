@@ -1,15 +1,16 @@
-//! Budgets of an instance that several nodes serve.
+//! Budgets of an instance that several nodes serve, and limits that have grown.
 
 use std::{sync::Arc, time::Duration};
 
+use base::{InstanceId, ShardId};
 use broker::{
-    Nodes, QuotaError, Router, SendError, TopicSpec,
-    plan::{Capacity, Plan},
+    InstanceChange, InstanceSpec, Nodes, QuotaError, Router, SendError, Series, TopicSpec,
+    plan::{Capacity, Plan, PlanChange},
 };
 use futures::{FutureExt as _, executor::block_on, future::BoxFuture};
 
 use crate::{
-    nodes::{Shared, identity},
+    nodes::{Node, Shared, identity},
     quota::{flood, micro, press, serverless, with_at_node},
     support::{Bench, request, topic},
 };
@@ -177,4 +178,81 @@ fn a_limit_that_has_grown_at_one_node_grows_by_its_share() {
     assert_eq!(press(&parts[0].bench, 3), 1);
     assert_eq!(press(&parts[0].bench, 1), 2);
     assert_eq!(press(&parts[1].bench, 1), 1);
+}
+
+/// An instance of a node, with a shard.
+fn of_node(shared: &Shared, node: &Node, id: &InstanceId) -> Bench {
+    let instance = node.router.instance(id);
+    let folder = tempfile::tempdir().expect("the test allows no failure here");
+    let instance = instance.expect("the test allows no failure here");
+    Bench::on(instance, folder, shared.clock.clone(), ShardId::new(0))
+}
+
+#[test]
+fn a_limit_that_has_grown_is_as_large_after_a_restart() {
+    let shared = Shared::new();
+    let node = shared.node(0);
+    let plan = serverless(Capacity::Provisioned { tps: 1_000 }, true);
+    let spec = InstanceSpec {
+        series: Series::V5,
+        plan: Some(plan),
+        ..InstanceSpec::default()
+    };
+    let id = block_on(node.instances.create(spec)).unwrap().id.clone();
+    let bench = of_node(&shared, &node, &id);
+    bench.create_topic("orders");
+    let written = || {
+        let (entries, _) = block_on(shared.metadata.range(&format!("instances/{id}/growth/")))
+            .expect("the test allows no failure here");
+        entries.into_iter().map(|entry| entry.revision).next()
+    };
+    assert_eq!(press(&bench, 3), 3);
+    block_on(node.instances.keep_growth());
+    assert_eq!(written(), None);
+    assert_eq!(press(&bench, 1), 5);
+    block_on(node.instances.keep_growth());
+    let first = written();
+    assert!(first.is_some());
+    block_on(node.instances.keep_growth());
+    assert_eq!(written(), first);
+    drop((bench, node));
+
+    let node = shared.node(0);
+    let bench = of_node(&shared, &node, &id);
+    shared.clock.advance(60 * SECOND);
+    assert_eq!(press(&bench, 1), 5);
+    // It shrinks after as long as ever.
+    for _ in 0..9 {
+        shared.clock.advance(60 * SECOND);
+        bench.instance.look_at_storage();
+    }
+    assert_eq!(press(&bench, 1), 5);
+    for _ in 0..10 {
+        shared.clock.advance(60 * SECOND);
+        bench.instance.look_at_storage();
+    }
+    assert_eq!(press(&bench, 1), 3);
+    block_on(node.instances.keep_growth());
+    assert_eq!(written(), None);
+
+    // What has grown under another plan does not count.
+    assert_eq!(press(&bench, 3), 5);
+    block_on(node.instances.keep_growth());
+    assert!(written().is_some());
+    drop((bench, node));
+    let other = shared.node(1);
+    let capacity = Capacity::Provisioned { tps: 2_000 };
+    let change = InstanceChange {
+        plan: Some(PlanChange {
+            capacity: Some(capacity),
+            ..PlanChange::default()
+        }),
+        ..InstanceChange::default()
+    };
+    block_on(other.instances.update(&id, change)).unwrap();
+    let node = shared.node(0);
+    let bench = of_node(&shared, &node, &id);
+    assert_eq!(press(&bench, 1), 7);
+    block_on(node.instances.keep_growth());
+    assert_eq!(written(), None);
 }

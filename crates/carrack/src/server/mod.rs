@@ -173,6 +173,7 @@ async fn serve(
     }
     upkeep.stop();
     node.instances().keep_usage().await;
+    node.instances().keep_growth().await;
     node.close();
     tracing::info!(connections_cut = drained.cut, "stopped");
     Ok(())

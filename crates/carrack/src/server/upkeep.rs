@@ -119,6 +119,7 @@ impl Worker {
                 self.for_all(|instance, shard| self.retain(instance, shard));
                 self.runtime.block_on(self.instances.keep_subscriptions());
                 self.runtime.block_on(self.instances.keep_usage());
+                self.runtime.block_on(self.instances.keep_growth());
                 self.runtime.block_on(self.instances.keep_inspections());
             }
         }
