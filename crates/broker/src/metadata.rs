@@ -95,30 +95,6 @@ pub(crate) struct Catalogue {
     sealed: AtomicBool,
 }
 
-/// Sets a key to a value, or removes it, whatever it was. For entries that nobody has in memory.
-pub(crate) async fn overwrite(
-    store: &dyn MetadataStore,
-    key: &str,
-    value: Option<Vec<u8>>,
-) -> Result<(), MetadataError> {
-    let entry = store.get(key).await?;
-    if entry.is_none() && value.is_none() {
-        return Ok(());
-    }
-    let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-    store
-        .compare_and_set(key, expected, value.map(Into::into), None)
-        .await?;
-    Ok(())
-}
-
-pub(crate) fn unreadable(entry: &Entry, reason: impl ToString) -> MetadataError {
-    MetadataError::Unavailable {
-        operation: "read",
-        reason: format!("key `{}` is unreadable: {}", entry.key, reason.to_string()),
-    }
-}
-
 impl Catalogue {
     /// Reads the catalogue of `instance`.
     pub(crate) async fn open(
@@ -250,7 +226,7 @@ impl Catalogue {
                 Some(entry) => str::from_utf8(&entry.value)
                     .ok()
                     .and_then(|text| text.parse().ok())
-                    .ok_or_else(|| unreadable(entry, "not a number"))?,
+                    .ok_or_else(|| entry.unreadable("not a number"))?,
             };
             let id = last
                 .checked_add(1)
@@ -413,9 +389,9 @@ impl Catalogue {
 }
 
 fn read_topic(name: &str, entry: &Entry) -> Result<Topic, MetadataError> {
-    let name = TopicName::new(name).map_err(|error| unreadable(entry, error))?;
+    let name = TopicName::new(name).map_err(|error| entry.unreadable(error))?;
     let topic: StoredTopic =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+        serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
     Ok(Topic {
         id: TopicId::new(topic.id),
         spec: TopicSpec {
@@ -430,9 +406,9 @@ fn read_topic(name: &str, entry: &Entry) -> Result<Topic, MetadataError> {
 }
 
 fn read_group(name: &str, entry: &Entry) -> Result<Group, MetadataError> {
-    let name = GroupName::new(name).map_err(|error| unreadable(entry, error))?;
+    let name = GroupName::new(name).map_err(|error| entry.unreadable(error))?;
     let group: StoredGroup =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+        serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
     let lite_topic = group.lite_topic.as_deref().map(TopicName::new).transpose();
     let modes = group.request_modes.iter();
     let modes = modes.map(|(topic, mode)| Ok((TopicName::new(topic)?, *mode)));
@@ -444,10 +420,10 @@ fn read_group(name: &str, entry: &Entry) -> Result<Group, MetadataError> {
             fifo: group.fifo,
             max_attempts: group.max_attempts,
             retry: group.retry,
-            lite_topic: lite_topic.map_err(|error| unreadable(entry, error))?,
+            lite_topic: lite_topic.map_err(|error| entry.unreadable(error))?,
             settings: group.settings,
         },
-        request_modes: modes.map_err(|error| unreadable(entry, error))?,
+        request_modes: modes.map_err(|error| entry.unreadable(error))?,
         description: group.description.read(),
     })
 }
@@ -465,7 +441,7 @@ impl Tables {
             GROUPS => _ = self.insert_group(read_group(name, entry)?),
             _ => {
                 let values: BTreeMap<String, String> = serde_json::from_slice(&entry.value)
-                    .map_err(|error| unreadable(entry, error))?;
+                    .map_err(|error| entry.unreadable(error))?;
                 self.kv_configs.insert(name.to_owned(), Arc::new(values));
             }
         }

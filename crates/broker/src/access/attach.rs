@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use store::meta::{Entry, MetadataError, MetadataStore};
 
 use super::{Access, AccessError, RamPolicy, RamPolicyError, User};
-use crate::{known::Known, metadata::unreadable};
+use crate::known::Known;
 
 /// All policies by name.
 pub(super) type RamPolicies = BTreeMap<String, Arc<RamPolicy>>;
@@ -50,8 +50,8 @@ pub(super) async fn read(
 /// The policy of that name.
 pub(super) fn read_one(name: &str, entry: &Entry) -> Result<RamPolicy, MetadataError> {
     let stored: StoredPolicy =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
-    RamPolicy::new(name, &stored.document).map_err(|error| unreadable(entry, error))
+        serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
+    RamPolicy::new(name, &stored.document).map_err(|error| entry.unreadable(error))
 }
 
 impl Access {

@@ -3,7 +3,6 @@
 use store::meta::{Change, Entry, MetadataError};
 
 use super::{Access, attach, prefix, stored, whitelist};
-use crate::metadata::unreadable;
 
 impl Access {
     /// Writes an entry. Where another node has changed it meanwhile, this fails, and the next
@@ -58,7 +57,7 @@ impl Access {
         } else if let Some(name) = user {
             let user = entry.map(|entry| {
                 let read = stored::read(name, &entry.value, &self.ram.read());
-                read.map_err(|why| unreadable(&entry, why))
+                read.map_err(|why| entry.unreadable(why))
             });
             match user.transpose() {
                 Ok(user) => self.set_user(name, user),

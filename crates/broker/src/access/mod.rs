@@ -48,7 +48,7 @@ pub use self::{
     },
 };
 use self::{attach::RamPolicies, planned::Planned, whitelist::Whitelist};
-use crate::{known::Known, metadata::unreadable};
+use crate::known::Known;
 
 /// Why a request's sender is not believed.
 ///
@@ -271,7 +271,7 @@ impl Access {
         for entry in entries {
             let name = &entry.key[prefix.len()..];
             let user = stored::read(name, &entry.value, &ram);
-            let user = user.map_err(|why| unreadable(&entry, why))?;
+            let user = user.map_err(|why| entry.unreadable(why))?;
             users.insert(name.to_owned(), Arc::new(user));
         }
         Ok(Self {

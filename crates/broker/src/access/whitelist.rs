@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use store::meta::{Entry, MetadataError, MetadataStore};
 
 use super::{Access, AccessError, SourceRange};
-use crate::{known::Known, metadata::unreadable};
+use crate::known::Known;
 
 pub(super) fn key(instance: &InstanceId) -> String {
     format!("instances/{instance}/ip-whitelist")
@@ -24,10 +24,10 @@ pub(super) fn key(instance: &InstanceId) -> String {
 /// The addresses of the entry.
 pub(super) fn sources(entry: &Entry) -> Result<Vec<SourceRange>, MetadataError> {
     let texts: Vec<String> =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+        serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
     let sources = texts.iter().map(|text| text.parse::<SourceRange>());
     let sources: Result<_, _> = sources.collect();
-    sources.map_err(|error| unreadable(entry, error))
+    sources.map_err(|error| entry.unreadable(error))
 }
 
 /// The addresses in memory.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use base::{ErrorKind, InstanceId, ShardId, Timestamp, limits, stdx::hash_bytes};
 use serde::{Serialize, de::DeserializeOwned};
-use store::meta::{Expected, MetadataError, Revision};
+use store::meta::{Expected, MetadataError, Revision, erase_all};
 
 use super::Instances;
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
         InspectionSpec, InspectionTrigger, InspectionValueError, StoredInspection, StoredRequest,
         look,
     },
-    metadata::unreadable,
 };
 
 const CONFIGS: &str = "inspections/config/";
@@ -249,16 +248,10 @@ impl Instances {
 
     /// Removes all of it that is stored.
     pub(super) async fn forget_inspection(&self, id: &InstanceId) -> Result<(), MetadataError> {
-        let metadata = &self.parts.metadata;
+        let metadata = &*self.parts.metadata;
         let runs = metadata.range(&format!("{RUNS}{id}/")).await?.0;
         let config = metadata.get(&format!("{CONFIGS}{id}")).await?;
-        for entry in config.into_iter().chain(runs) {
-            let found = Expected::At(entry.revision);
-            metadata
-                .compare_and_set(&entry.key, found, None, None)
-                .await?;
-        }
-        Ok(())
+        erase_all(metadata, config.into_iter().chain(runs)).await
     }
 
     /// Begins a run now, and returns its id. The same request again, by its token, finds the same
@@ -297,7 +290,7 @@ impl Instances {
         let (entries, _) = range.map_err(InspectionError::metadata(id))?;
         let runs = entries.iter().rev().map(|entry| {
             serde_json::from_slice(&entry.value)
-                .map_err(|error| InspectionError::metadata(id)(unreadable(entry, error)))
+                .map_err(|error| InspectionError::metadata(id)(entry.unreadable(error)))
         });
         runs.collect()
     }
@@ -482,17 +475,11 @@ impl Instances {
             config.last_run = Some(run.id.clone());
             self.put_config(id, Expected::At(at), &config).await?;
         }
-        let metadata = &self.parts.metadata;
+        let metadata = &*self.parts.metadata;
         let prune = async {
             let (entries, _) = metadata.range(&format!("{RUNS}{id}/")).await?;
             let beyond = entries.len().saturating_sub(limits::INSPECTION_RUNS_MAX);
-            for entry in entries.into_iter().take(beyond) {
-                let found = Expected::At(entry.revision);
-                metadata
-                    .compare_and_set(&entry.key, found, None, None)
-                    .await?;
-            }
-            Ok(())
+            erase_all(metadata, entries.into_iter().take(beyond)).await
         };
         prune.await.map_err(InspectionError::metadata(id))
     }
@@ -532,7 +519,7 @@ impl Instances {
             return Ok(None);
         };
         let value = serde_json::from_slice(&entry.value)
-            .map_err(|error| InspectionError::metadata(id)(unreadable(&entry, error)))?;
+            .map_err(|error| InspectionError::metadata(id)(entry.unreadable(error)))?;
         Ok(Some((value, entry.revision)))
     }
 

@@ -33,7 +33,7 @@ use std::{
 use base::{Clock, InstanceId, Random, ShardId, limits};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parking_lot::{Mutex, RwLock};
-use store::meta::{Entry, Expected, MetadataError, MetadataStore, Revision};
+use store::meta::{Entry, Expected, MetadataError, MetadataStore, Revision, erase_all};
 use tokio::sync::oneshot;
 
 pub use self::{
@@ -50,10 +50,7 @@ use self::{
     record::{Phase, Stored},
     usage::Unwritten,
 };
-use crate::{
-    Instance, InstanceNotFound, Router, Series, known::Known, metadata::unreadable,
-    plan::InstanceStatus,
-};
+use crate::{Instance, InstanceNotFound, Router, Series, known::Known, plan::InstanceStatus};
 
 /// Where the records are.
 const REGISTRY: &str = "instance-registry/";
@@ -458,16 +455,11 @@ impl Instances {
             source,
         })?;
         let forget = async {
-            let prefix = format!("instances/{id}/");
-            let metadata = &self.parts.metadata;
-            for entry in metadata.range(&prefix).await?.0 {
-                let found = Expected::At(entry.revision);
-                metadata
-                    .compare_and_set(&entry.key, found, None, None)
-                    .await?;
-            }
+            let metadata = &*self.parts.metadata;
+            let entries = metadata.range(&format!("instances/{id}/")).await?.0;
+            erase_all(metadata, entries).await?;
             self.forget_inspection(id).await?;
-            self.known.put(&**metadata, &key(id), None).await
+            self.known.put(metadata, &key(id), None).await
         };
         let forgotten: Result<(), MetadataError> = forget.await;
         forgotten.map_err(|source| DeleteInstanceError::Metadata {
@@ -570,9 +562,9 @@ struct Read {
 
 fn read(entry: &Entry) -> Result<Read, MetadataError> {
     let id = InstanceId::new(&entry.key[REGISTRY.len()..]);
-    let id = id.map_err(|error| unreadable(entry, error))?;
+    let id = id.map_err(|error| entry.unreadable(error))?;
     let stored: Stored =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))?;
+        serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
     Ok(Read {
         phase: stored.phase,
         node: stored.node.map(ShardId::new),
@@ -586,7 +578,7 @@ async fn account(metadata: &dyn MetadataStore, random: &dyn Random) -> Result<u6
         if let Some(entry) = metadata.get(ACCOUNT).await? {
             let text = str::from_utf8(&entry.value).ok();
             let number = text.and_then(|text| text.parse().ok());
-            return number.ok_or_else(|| unreadable(&entry, "not a number"));
+            return number.ok_or_else(|| entry.unreadable("not a number"));
         }
         let made = id::account(random);
         let value = made.to_string().into_bytes().into();

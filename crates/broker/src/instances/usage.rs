@@ -13,13 +13,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base::{ErrorKind, InstanceId, ShardId, Timestamp, limits};
-use store::meta::MetadataError;
+use store::meta::{MetadataError, overwrite};
 
 use super::Instances;
-use crate::{
-    Instance, UsageRecord,
-    metadata::{overwrite, unreadable},
-};
+use crate::{Instance, UsageRecord};
 
 const USAGE: &str = "usage/";
 
@@ -99,13 +96,13 @@ impl Instances {
         let prefix = id.map_or_else(|| USAGE.to_owned(), |id| format!("{USAGE}{id}/"));
         let mut usage = BTreeMap::new();
         for entry in self.parts.metadata.range(&prefix).await?.0 {
-            let (id, day) = parts(&entry.key).ok_or_else(|| unreadable(&entry, "not a day"))?;
+            let (id, day) = parts(&entry.key).ok_or_else(|| entry.unreadable("not a day"))?;
             let day_ms = day.saturating_mul(DAY_MS);
             if day_ms >= to.ms() || day_ms.saturating_add(DAY_MS) <= from.ms() {
                 continue;
             }
             let records = serde_json::from_slice::<Vec<UsageRecord>>(&entry.value);
-            let records = records.map_err(|error| unreadable(&entry, error))?;
+            let records = records.map_err(|error| entry.unreadable(error))?;
             let asked = |record: &UsageRecord| (from.ms()..to.ms()).contains(&record.hour_ms);
             for record in records.into_iter().filter(asked) {
                 let hour = usage.entry((id.clone(), record.hour_ms));
@@ -143,7 +140,7 @@ impl Instances {
             return Ok(BTreeMap::new());
         };
         let records = serde_json::from_slice::<Vec<UsageRecord>>(&entry.value);
-        let records = records.map_err(|error| unreadable(&entry, error))?;
+        let records = records.map_err(|error| entry.unreadable(error))?;
         Ok(records
             .into_iter()
             .map(|record| (record.hour_ms, record))
@@ -169,7 +166,7 @@ impl Instances {
                 records.append(&mut of_instance.get().clone());
                 let value: Vec<_> = records.values().collect();
                 let value = serde_json::to_vec(&value).expect("plain data becomes JSON");
-                let written = overwrite(metadata, &self.key(&id, day), Some(value)).await;
+                let written = overwrite(metadata, &self.key(&id, day), Some(value.into())).await;
                 if let Err(error) = written {
                     of_instance.get_mut().extend(later);
                     return Err(error);

@@ -4,7 +4,6 @@ use base::{InstanceId, ShardId, limits};
 use store::meta::{Expected, MetadataError, MetadataStore};
 
 use super::{KNOWN, NodeRecord};
-use crate::metadata::unreadable;
 
 /// Where the number is that was given out last.
 const LAST_NUMBER: &str = "nodes/last-number";
@@ -98,7 +97,7 @@ pub(super) async fn claim(
         let (expected, record) = match &found {
             Some(entry) => {
                 let known = NodeRecord::read(&identity.name, &entry.value)
-                    .map_err(|error| unreadable(entry, error))?;
+                    .map_err(|error| entry.unreadable(error))?;
                 let number = known.number;
                 if known.folder != identity.folder {
                     let name = identity.name.clone();
@@ -163,7 +162,7 @@ async fn next_number(metadata: &dyn MetadataStore) -> Result<ShardId, JoinError>
             Some(entry) => {
                 let text = str::from_utf8(&entry.value).ok();
                 let last: Option<u16> = text.and_then(|text| text.parse().ok());
-                let last = last.ok_or_else(|| unreadable(entry, "not a number"))?;
+                let last = last.ok_or_else(|| entry.unreadable("not a number"))?;
                 (Expected::At(entry.revision), last.saturating_add(1))
             }
         };

@@ -35,7 +35,6 @@ pub use self::{
     record::NodeRecord,
     wish::{NodeState, NodeWish, RemoveNodeError},
 };
-use crate::metadata::unreadable;
 
 const KNOWN: &str = "nodes/known/";
 const LIVE: &str = "nodes/live/";
@@ -317,7 +316,7 @@ impl Nodes {
         let mut found = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.key.starts_with(KNOWN)) {
             let record = NodeRecord::read(&entry.key[KNOWN.len()..], &entry.value);
-            let record = record.map_err(|reason| unreadable(entry, reason))?;
+            let record = record.map_err(|reason| entry.unreadable(reason))?;
             let state = live.get(&record.number);
             let wish = wishes.get(record.name.as_str());
             let known = Known {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use base::{InstanceId, limits};
 use serde::{Deserialize, Serialize};
-use store::meta::{Entry, Expected, MetadataError, MetadataStore};
+use store::meta::{Entry, Expected, MetadataError, MetadataStore, overwrite};
 
 use super::{KNOWN, LIVE, Nodes, WANTED};
-use crate::metadata::{overwrite, unreadable};
 
 /// What a node is wished to do: `nodes/wanted/<name>`. It stays over restarts of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,7 +203,7 @@ async fn erase(metadata: &dyn MetadataStore, key: &str) -> Result<(), MetadataEr
 }
 
 pub(super) fn read_wish(entry: &Entry) -> Result<NodeWish, MetadataError> {
-    serde_json::from_slice(&entry.value).map_err(|error| unreadable(entry, error))
+    serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))
 }
 
 /// What a node says of itself; `None` of one that says its name alone, as older releases do.

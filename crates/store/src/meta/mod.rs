@@ -5,6 +5,7 @@
 
 mod embedded;
 mod etcd;
+mod overwrite;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use futures::future::BoxFuture;
 
 pub use embedded::EmbeddedMetadata;
 pub use etcd::{EtcdMetadata, EtcdOptions, EtcdTls};
+pub use overwrite::{erase_all, overwrite};
 
 /// Orders all changes of the store: each change has a larger revision than those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,16 @@ pub struct Entry {
     pub value: Bytes,
     /// The change that wrote the value.
     pub revision: Revision,
+}
+
+impl Entry {
+    /// The error of who cannot understand the value, for a `reason` in the reader's words.
+    pub fn unreadable(&self, reason: impl ToString) -> MetadataError {
+        MetadataError::Unavailable {
+            operation: "read",
+            reason: format!("key `{}` is unreadable: {}", self.key, reason.to_string()),
+        }
+    }
 }
 
 /// A change that a watch reports; `value` is `None` where the key was removed.
