@@ -26,13 +26,13 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Clock, InstanceId};
 use futures::future::BoxFuture;
-use store::meta::{Expected, MetadataError, MetadataStore};
+use store::meta::{MetadataError, MetadataStore};
 
 use self::steps::Work;
 pub use self::{schedule::Provisioner, steps::ProvisionStep};
 use crate::{
     DriveError, NodeError, NodeName, Nodes, Operation, Outcome, Updates, Version, WorkflowRecord,
-    Zone, drive,
+    Zone, drive, workflow,
 };
 
 /// What is to be done about an instance with nodes of its own.
@@ -214,12 +214,12 @@ impl Provision {
                 return Ok(Fulfilment::Stuck { reason });
             }
         }
-        if order.kind == OrderKind::Release {
-            for kind in OrderKind::ALL {
-                self.forget(&kind.workflow_id(instance)).await?;
-            }
-        } else {
-            self.forget(&id).await?;
+        let ended = match order.kind {
+            OrderKind::Release => &OrderKind::ALL[..],
+            OrderKind::Create | OrderKind::Change => &[order.kind],
+        };
+        for kind in ended {
+            workflow::forget(&*self.metadata, &kind.workflow_id(instance)).await?;
         }
         Ok(Fulfilment::Done)
     }
@@ -238,9 +238,8 @@ impl Provision {
     async fn left(&self) -> Result<Vec<Order>, MetadataError> {
         let due = self.orders.due();
         let mut releases = Vec::new();
-        for entry in self.metadata.range("control/workflows/").await?.0 {
-            let id = &entry.key["control/workflows/".len()..];
-            let Some((kind, instance)) = OrderKind::of_workflow(id) else {
+        for id in workflow::ids(&*self.metadata).await? {
+            let Some((kind, instance)) = OrderKind::of_workflow(&id) else {
                 continue;
             };
             let is_of = |order: &Order| order.instance == instance && order.kind == kind;
@@ -254,20 +253,9 @@ impl Provision {
                     nodes: 0,
                 });
             } else {
-                self.forget(id).await?;
+                workflow::forget(&*self.metadata, &id).await?;
             }
         }
         Ok(releases)
-    }
-
-    async fn forget(&self, id: &str) -> Result<(), MetadataError> {
-        let key = format!("control/workflows/{id}");
-        if let Some(entry) = self.metadata.get(&key).await? {
-            let expected = Expected::At(entry.revision);
-            self.metadata
-                .compare_and_set(&key, expected, None, None)
-                .await?;
-        }
-        Ok(())
     }
 }

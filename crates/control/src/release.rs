@@ -203,7 +203,7 @@ impl Catalogue {
             signature: new.signature,
         };
         let key = format!("{PREFIX}{}", release.version);
-        let value = stored::write(&release)?.into();
+        let value = stored::write(&release)?;
         self.metadata
             .compare_and_set(&key, Expected::Absent, Some(value), None)
             .await?;

@@ -20,7 +20,7 @@ mod tests;
 use std::{num::NonZeroUsize, sync::Arc};
 
 use base::{Clock, InstanceId, limits::UPDATE_TASKS_ENDED_MAX};
-use store::meta::{Expected, MetadataError, MetadataStore};
+use store::meta::{MetadataError, MetadataStore};
 
 use self::steps::RollingUpdate;
 pub use self::{
@@ -28,7 +28,7 @@ pub use self::{
     schedule::Scheduler,
     steps::UpdateStep,
 };
-use crate::{DriveError, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive};
+use crate::{DriveError, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive, workflow};
 
 /// Why an update was left where it is.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ impl Rollout {
         };
         // Only a workflow that is not there yet looks at them, so a node that cannot be asked
         // later does not keep it from going on.
-        let id = workflow_id(instance, task);
+        let id = workflow_id(instance, task.number);
         let known = WorkflowRecord::<UpdateStep>::read(&*self.metadata, &id).await?;
         let nodes = match known {
             Some(_) => Vec::new(),
@@ -114,7 +114,7 @@ impl Rollout {
         instance: &InstanceId,
         task: &Task,
     ) -> Result<Option<WorkflowRecord<UpdateStep>>, MetadataError> {
-        WorkflowRecord::read(&*self.metadata, &workflow_id(instance, task)).await
+        WorkflowRecord::read(&*self.metadata, &workflow_id(instance, task.number)).await
     }
 
     /// Removes the workflow of the task that has been forgotten.
@@ -122,17 +122,10 @@ impl Rollout {
         let Some(old) = number.checked_sub(UPDATE_TASKS_ENDED_MAX as u64) else {
             return Ok(());
         };
-        let key = format!("control/workflows/update-{instance}-{old}");
-        if let Some(entry) = self.metadata.get(&key).await? {
-            let expected = Expected::At(entry.revision);
-            self.metadata
-                .compare_and_set(&key, expected, None, None)
-                .await?;
-        }
-        Ok(())
+        workflow::forget(&*self.metadata, &workflow_id(instance, old)).await
     }
 }
 
-fn workflow_id(instance: &InstanceId, task: &Task) -> String {
-    format!("update-{instance}-{}", task.number)
+fn workflow_id(instance: &InstanceId, task_number: u64) -> String {
+    format!("update-{instance}-{task_number}")
 }

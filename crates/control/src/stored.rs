@@ -1,23 +1,22 @@
 //! How what this crate keeps is written into the metadata store: JSON, times as milliseconds.
 
 use base::Timestamp;
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use store::meta::{Entry, MetadataError};
 
 /// The JSON of something that always has one.
-pub(crate) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, MetadataError> {
-    serde_json::to_vec(value).map_err(|error| MetadataError::Unavailable {
+pub(crate) fn write<T: Serialize>(value: &T) -> Result<Bytes, MetadataError> {
+    let written = serde_json::to_vec(value).map_err(|error| MetadataError::Unavailable {
         operation: "write",
         reason: error.to_string(),
-    })
+    })?;
+    Ok(written.into())
 }
 
 /// What an entry holds.
 pub(crate) fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, MetadataError> {
-    serde_json::from_slice(&entry.value).map_err(|error| MetadataError::Unavailable {
-        operation: "read",
-        reason: format!("key `{}` is unreadable: {error}", entry.key),
-    })
+    serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))
 }
 
 /// For `#[serde(with)]`: a time as milliseconds since 1970.

@@ -26,7 +26,7 @@ use base::{Clock, InstanceId, stdx::with_causes};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use store::meta::{Expected, MetadataError, MetadataStore};
+use store::meta::{Expected, MetadataError, MetadataStore, overwrite};
 
 pub use self::etcd::{OwnEtcd, OwnEtcdError};
 use self::process::{Launch, Process};
@@ -112,10 +112,9 @@ impl Supervisor {
 
     /// Takes a node on record. It is not started.
     pub async fn add(&self, record: NodeRecord) -> Result<(), MetadataError> {
-        let value = stored::write(&record)?.into();
-        let key = format!("{PREFIX}{}", record.name);
+        let value = stored::write(&record)?;
         self.metadata
-            .compare_and_set(&key, Expected::Absent, Some(value), None)
+            .compare_and_set(&key(&record.name), Expected::Absent, Some(value), None)
             .await?;
         self.nodes
             .write()
@@ -133,19 +132,7 @@ impl Supervisor {
         if self.find(&record)?.is_some() {
             return Err(again(name, "still runs, expected to be stopped first"));
         }
-        let key = format!("{PREFIX}{name}");
-        let removed = async {
-            let Some(entry) = self.metadata.get(&key).await? else {
-                return Ok(());
-            };
-            let expected = Expected::At(entry.revision);
-            let removed = self
-                .metadata
-                .compare_and_set(&key, expected, None, None)
-                .await;
-            removed.map(drop)
-        };
-        let removed: Result<(), MetadataError> = removed.await;
+        let removed = overwrite(&*self.metadata, &key(name), None).await;
         removed.map_err(|error| again(name, &with_causes(&error)))?;
         self.nodes.write().remove(name);
         Ok(())
@@ -216,13 +203,8 @@ impl Supervisor {
         }
         record.wanted = wanted;
         let written = async {
-            let key = format!("{PREFIX}{}", record.name);
-            let entry = self.metadata.get(&key).await?;
-            let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
-            let value = stored::write(&record)?.into();
-            self.metadata
-                .compare_and_set(&key, expected, Some(value), None)
-                .await
+            let value = stored::write(&record)?;
+            overwrite(&*self.metadata, &key(&record.name), Some(value)).await
         };
         written
             .await
@@ -326,6 +308,10 @@ impl Held {
             acting: tokio::sync::Mutex::default(),
         })
     }
+}
+
+fn key(node: &NodeName) -> String {
+    format!("{PREFIX}{node}")
 }
 
 fn again(node: &NodeName, reason: &str) -> NodeError {

@@ -36,10 +36,12 @@ use std::fmt;
 use base::Timestamp;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use store::meta::{MetadataError, MetadataStore};
+use store::meta::{MetadataError, MetadataStore, overwrite};
 
 pub use self::drive::{DriveError, drive};
 use crate::stored;
+
+const PREFIX: &str = "control/workflows/";
 
 /// What a workflow is made of, and how it is done.
 pub trait Steps: Send + Sync {
@@ -165,6 +167,18 @@ impl<S: DeserializeOwned> WorkflowRecord<S> {
     }
 }
 
+/// The ids of all workflows that are kept.
+pub(crate) async fn ids(metadata: &dyn MetadataStore) -> Result<Vec<String>, MetadataError> {
+    let entries = metadata.range(PREFIX).await?.0.into_iter();
+    let ids = entries.map(|entry| entry.key[PREFIX.len()..].to_owned());
+    Ok(ids.collect())
+}
+
+/// Forgets the workflow of that id; none is a success.
+pub(crate) async fn forget(metadata: &dyn MetadataStore, id: &str) -> Result<(), MetadataError> {
+    overwrite(metadata, &key(id), None).await
+}
+
 fn key(id: &str) -> String {
-    format!("control/workflows/{id}")
+    format!("{PREFIX}{id}")
 }

@@ -76,9 +76,8 @@ impl World {
     }
 
     fn workflows(&self) -> Vec<String> {
-        let read = self.metadata.range("control/workflows/");
-        let entries = read.now_or_never().unwrap().unwrap().0;
-        entries.into_iter().map(|entry| entry.key).collect()
+        let ids = workflow::ids(&*self.metadata);
+        ids.now_or_never().unwrap().unwrap()
     }
 
     fn update_record(&self) -> Option<Arc<crate::UpdateRecord>> {

@@ -12,7 +12,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
-use store::meta::{Entry, Expected, MetadataError, MetadataStore};
+use store::meta::{Entry, MetadataError, MetadataStore, overwrite};
 
 use super::{Catalogue, PublishError, off_thread, stage};
 use crate::Version;
@@ -28,16 +28,11 @@ pub(super) async fn read(
 }
 
 fn one(entry: &Entry) -> Result<(Version, String), MetadataError> {
-    let unreadable = |reason: String| MetadataError::Unavailable {
-        operation: "read",
-        reason: format!("key `{}` is unreadable: {reason}", entry.key),
-    };
-    let version = entry.key[PREFIX.len()..].parse();
-    let version: Version = version.map_err(|error| unreadable(format!("{error}")))?;
+    let version = entry.key[PREFIX.len()..].parse::<Version>();
     let digest = String::from_utf8(entry.value.to_vec());
     Ok((
-        version,
-        digest.map_err(|error| unreadable(error.to_string()))?,
+        version.map_err(|error| entry.unreadable(error))?,
+        digest.map_err(|error| entry.unreadable(error))?,
     ))
 }
 
@@ -74,12 +69,8 @@ impl Catalogue {
             return Ok(());
         }
         let key = format!("{PREFIX}{version}");
-        let entry = self.metadata.get(&key).await?;
-        let expected = entry.map_or(Expected::Absent, |entry| Expected::At(entry.revision));
         let value = Bytes::copy_from_slice(digest.as_bytes());
-        self.metadata
-            .compare_and_set(&key, expected, Some(value), None)
-            .await?;
+        overwrite(&*self.metadata, &key, Some(value)).await?;
         self.own.write().insert(version, digest);
         Ok(())
     }

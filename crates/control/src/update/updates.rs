@@ -324,7 +324,7 @@ impl Updates {
         record: &UpdateRecord,
         expected: Expected,
     ) -> Result<Revision, MetadataError> {
-        let value = Some(stored::write(record)?.into());
+        let value = Some(stored::write(record)?);
         let key = key(&record.instance);
         self.metadata
             .compare_and_set(&key, expected, value, None)

@@ -126,7 +126,7 @@ impl<'a, W: Steps> Driver<'a, W> {
     }
 
     async fn write(&mut self) -> Result<(), MetadataError> {
-        let value = stored::write(&self.record)?.into();
+        let value = stored::write(&self.record)?;
         let key = key(&self.record.id);
         let written = self
             .metadata
