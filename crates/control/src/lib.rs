@@ -7,6 +7,7 @@
 mod control;
 mod data_version;
 mod day;
+mod nodes;
 mod provision;
 mod release;
 mod rolling;
@@ -25,6 +26,7 @@ pub use data_version::{
     DataVersionError, check_data_version, raise_data_version, read_data_version,
 };
 pub use day::{Day, DayError};
+pub use nodes::{Node, NodeError, NodeName, Nodes};
 pub use provision::{
     Fulfilment, Grounds, Order, OrderKind, Orders, Provision, ProvisionError, ProvisionStep,
     Provisioner,
@@ -33,7 +35,7 @@ pub use release::{
     BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,
     TrustedKeys,
 };
-pub use rolling::{Node, NodeError, NodeName, Nodes, RollError, Rollout, Scheduler, UpdateStep};
+pub use rolling::{RollError, Rollout, Scheduler, UpdateStep};
 pub use supervisor::{NodeCalls, NodeRecord, OwnEtcd, OwnEtcdError, Supervisor, halt};
 pub use update::{
     Due, Operation, Permit, Task, TaskState, UpdateError, UpdateInProgress, UpdateRecord, Updates,

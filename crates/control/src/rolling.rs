@@ -11,7 +11,6 @@
 //! If anything fails before the fifth step, what was done is undone in the opposite order, so that
 //! in the end all nodes serve on the old binary. At no time are more nodes away than one batch.
 
-mod nodes;
 mod schedule;
 mod steps;
 #[cfg(test)]
@@ -23,12 +22,11 @@ use base::{Clock, InstanceId, limits::UPDATE_TASKS_ENDED_MAX};
 use store::meta::{MetadataError, MetadataStore};
 
 use self::steps::RollingUpdate;
-pub use self::{
-    nodes::{Node, NodeError, NodeName, Nodes},
-    schedule::Scheduler,
-    steps::UpdateStep,
+pub use self::{schedule::Scheduler, steps::UpdateStep};
+use crate::{
+    DriveError, NodeError, Nodes, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive,
+    workflow,
 };
-use crate::{DriveError, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive, workflow};
 
 /// Why an update was left where it is.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,7 @@ use base::{Clock, InstanceId, limits::NODE_HEALTHY_MS_MAX};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use serde::{Deserialize, Serialize};
 
-use super::{NodeError, NodeName, Nodes};
-use crate::{StepError, Steps, Version};
+use crate::{NodeError, NodeName, Nodes, StepError, Steps, Version};
 
 /// Between two looks at a node that is starting.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! The nodes of an instance, as far as an update acts on them.
+//! The nodes of an instance, as far as the control process acts on them.
 
 use std::fmt;
 
