@@ -3,10 +3,10 @@
 use std::fmt;
 
 use base::InstanceId;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 
-use crate::Version;
+use crate::{StepError, Version};
 
 /// A node by its name, which it keeps across restarts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +51,42 @@ pub struct NodeError {
     pub reason: String,
     /// Whether it may go well after a pause.
     pub again: bool,
+}
+
+impl From<NodeError> for StepError {
+    fn from(error: NodeError) -> Self {
+        if error.again {
+            Self::Again(error.to_string())
+        } else {
+            Self::Never(error.to_string())
+        }
+    }
+}
+
+/// Does something to all of `nodes` at once, as part of a step. All are done with when this
+/// returns, and one that fails for good counts before one that may be tried again.
+pub(crate) async fn each<'a>(
+    nodes: &'a [NodeName],
+    act: impl Fn(&'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>,
+) -> Result<(), StepError> {
+    let outcomes = join_all(nodes.iter().map(act)).await;
+    let errors = outcomes.into_iter().filter_map(Result::err);
+    // Of those that are alike it is the first.
+    let worst = errors.min_by_key(|error| error.again);
+    worst.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Writes what a step does, and to which nodes if to any: `drain node-1, node-2`.
+pub(crate) fn write_step(
+    f: &mut fmt::Formatter<'_>,
+    verb: &str,
+    nodes: &[NodeName],
+) -> fmt::Result {
+    f.write_str(verb)?;
+    for (index, node) in nodes.iter().enumerate() {
+        write!(f, "{}{node}", if index == 0 { " " } else { ", " })?;
+    }
+    Ok(())
 }
 
 /// Whoever runs the nodes of instances. Everything here can be repeated: asked for what is so

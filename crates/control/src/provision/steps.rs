@@ -3,11 +3,14 @@
 use std::{fmt, time::Duration};
 
 use base::limits::{NODE_EMPTIED_LOOKS, NODE_HEALTHY_MS_MAX};
-use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{Order, OrderKind, Provision};
-use crate::{NodeError, NodeName, StepError, Steps, UpdateError, UpdateRecord, Version};
+use crate::{
+    NodeName, StepError, Steps, UpdateError, UpdateRecord, Version,
+    nodes::{each, write_step},
+};
 
 /// Between two looks at a node that is starting, or being emptied.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
@@ -92,11 +95,7 @@ impl ProvisionStep {
 impl fmt::Display for ProvisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verb, nodes) = self.parts();
-        f.write_str(verb)?;
-        for (index, node) in nodes.iter().enumerate() {
-            write!(f, "{}{node}", if index == 0 { " " } else { ", " })?;
-        }
-        Ok(())
+        write_step(f, verb, nodes)
     }
 }
 
@@ -210,13 +209,12 @@ impl Work<'_> {
             ProvisionStep::Make { nodes } => {
                 // One after the other: each takes a place that the next one must not have.
                 for node in nodes {
-                    let made = grounds.make(node, instance).await;
-                    made.map_err(|error| failure(&error))?;
+                    grounds.make(node, instance).await?;
                 }
                 Ok(())
             }
             ProvisionStep::Start { nodes, version } => {
-                self.each(nodes, |node| running.start(node, *version)).await
+                each(nodes, |node| running.start(node, *version)).await
             }
             ProvisionStep::Await { nodes, version } => self.await_health(nodes, *version).await,
             ProvisionStep::Register { version } => {
@@ -234,29 +232,12 @@ impl Work<'_> {
                 Ok(()) | Err(UpdateError::NotFound { .. }) => Ok(()),
                 Err(error) => Err(StepError::Again(base::stdx::with_causes(&error))),
             },
-            ProvisionStep::Drain { nodes } => self.each(nodes, |node| running.drain(node)).await,
+            ProvisionStep::Drain { nodes } => each(nodes, |node| running.drain(node)).await,
             ProvisionStep::Empty { nodes } => self.await_empty(nodes).await,
-            ProvisionStep::Stop { nodes } => self.each(nodes, |node| running.stop(node)).await,
-            ProvisionStep::Discard { nodes } => {
-                self.each(nodes, |node| grounds.discard(node)).await
-            }
+            ProvisionStep::Stop { nodes } => each(nodes, |node| running.stop(node)).await,
+            ProvisionStep::Discard { nodes } => each(nodes, |node| grounds.discard(node)).await,
             ProvisionStep::Remove => orders.remove(instance).await.map_err(StepError::Again),
         }
-    }
-
-    /// Does something to all of `nodes` at once. All are done with when this returns, and one that
-    /// fails for good counts before one that may be tried again.
-    async fn each<'a>(
-        &self,
-        nodes: &'a [NodeName],
-        act: impl Fn(&'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>,
-    ) -> Result<(), StepError> {
-        let outcomes = join_all(nodes.iter().map(act)).await;
-        let errors: Vec<NodeError> = outcomes.into_iter().filter_map(Result::err).collect();
-        let worst = errors.iter().find(|error| !error.again);
-        worst
-            .or(errors.first())
-            .map_or(Ok(()), |error| Err(failure(error)))
     }
 
     /// Waits until all of `nodes` are healthy on `version`, for a bounded time.
@@ -272,7 +253,7 @@ impl Work<'_> {
                         "node `{node}` runs `{}`, healthy: {}, expected `{version}`",
                         seen.version, seen.healthy
                     ),
-                    Err(error) if !error.again => return Err(failure(&error)),
+                    Err(error) if !error.again => return Err(error.into()),
                     Err(error) => error.to_string(),
                 };
                 self.expect_due()?;
@@ -294,8 +275,7 @@ impl Work<'_> {
             let mut looks = 0;
             // More than once: a message may be on its way from one topic to another.
             while looks < NODE_EMPTIED_LOOKS {
-                let empty = self.provision.grounds.is_empty(node).await;
-                if empty.map_err(|error| failure(&error))? {
+                if self.provision.grounds.is_empty(node).await? {
                     looks += 1;
                 } else {
                     looks = 0;
@@ -314,13 +294,5 @@ impl Work<'_> {
             return Ok(());
         }
         Err(StepError::Never("it is not ordered any more".to_owned()))
-    }
-}
-
-fn failure(error: &NodeError) -> StepError {
-    if error.again {
-        StepError::Again(error.to_string())
-    } else {
-        StepError::Never(error.to_string())
     }
 }

@@ -3,10 +3,13 @@
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use base::{Clock, InstanceId, limits::NODE_HEALTHY_MS_MAX};
-use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeError, NodeName, Nodes, StepError, Steps, Version};
+use crate::{
+    NodeName, Nodes, StepError, Steps, Version,
+    nodes::{each, write_step},
+};
 
 /// Between two looks at a node that is starting.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -54,7 +57,7 @@ impl UpdateStep {
 
 impl fmt::Display for UpdateStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let verb = match self {
             Self::Precheck(_) => "precheck",
             Self::Lock(_) => "lock",
             Self::Drain(_) => "drain",
@@ -64,11 +67,8 @@ impl fmt::Display for UpdateStep {
             Self::Confirm(_) => "confirm",
             Self::Finalise(_) => "finalise",
             Self::Unlock(_) => "unlock",
-        })?;
-        for (index, node) in self.nodes().iter().enumerate() {
-            write!(f, "{}{node}", if index == 0 { " " } else { ", " })?;
-        }
-        Ok(())
+        };
+        write_step(f, verb, self.nodes())
     }
 }
 
@@ -116,31 +116,24 @@ impl Steps for RollingUpdate<'_> {
                         return Err(StepError::Never(text));
                     }
                     self.expect_all(nodes, self.from).await?;
-                    self.each(nodes, |node| self.nodes.precheck(node, self.target))
-                        .await
+                    each(nodes, |node| self.nodes.precheck(node, self.target)).await
                 }
-                UpdateStep::Lock(nodes) => {
-                    self.each(nodes, |node| self.nodes.lock(node, true)).await
-                }
-                UpdateStep::Drain(nodes) => self.each(nodes, |node| self.nodes.drain(node)).await,
-                UpdateStep::Stop(nodes) => self.each(nodes, |node| self.nodes.stop(node)).await,
+                UpdateStep::Lock(nodes) => each(nodes, |node| self.nodes.lock(node, true)).await,
+                UpdateStep::Drain(nodes) => each(nodes, |node| self.nodes.drain(node)).await,
+                UpdateStep::Stop(nodes) => each(nodes, |node| self.nodes.stop(node)).await,
                 UpdateStep::Start(nodes) => {
-                    self.each(nodes, |node| self.nodes.start(node, self.target))
-                        .await
+                    each(nodes, |node| self.nodes.start(node, self.target)).await
                 }
                 UpdateStep::Rejoin(nodes) => {
                     self.await_health(nodes, self.target).await?;
-                    self.each(nodes, |node| self.nodes.admit(node)).await
+                    each(nodes, |node| self.nodes.admit(node)).await
                 }
                 UpdateStep::Confirm(nodes) => self.expect_all(nodes, self.target).await,
                 UpdateStep::Finalise(nodes) => {
-                    self.each(nodes, |node| self.nodes.finalise(node, self.target))
-                        .await?;
+                    each(nodes, |node| self.nodes.finalise(node, self.target)).await?;
                     self.expect_format(nodes).await
                 }
-                UpdateStep::Unlock(nodes) => {
-                    self.each(nodes, |node| self.nodes.lock(node, false)).await
-                }
+                UpdateStep::Unlock(nodes) => each(nodes, |node| self.nodes.lock(node, false)).await,
             }
         }
         .boxed()
@@ -149,17 +142,14 @@ impl Steps for RollingUpdate<'_> {
     fn undo<'a>(&'a self, step: &'a UpdateStep) -> BoxFuture<'a, Result<(), StepError>> {
         async move {
             match step {
-                UpdateStep::Lock(nodes) => {
-                    self.each(nodes, |node| self.nodes.lock(node, false)).await
-                }
-                UpdateStep::Drain(nodes) => self.each(nodes, |node| self.nodes.admit(node)).await,
+                UpdateStep::Lock(nodes) => each(nodes, |node| self.nodes.lock(node, false)).await,
+                UpdateStep::Drain(nodes) => each(nodes, |node| self.nodes.admit(node)).await,
                 UpdateStep::Stop(nodes) => {
-                    self.each(nodes, |node| self.nodes.start(node, self.from))
-                        .await?;
+                    each(nodes, |node| self.nodes.start(node, self.from)).await?;
                     self.await_health(nodes, self.from).await
                 }
-                UpdateStep::Start(nodes) => self.each(nodes, |node| self.nodes.stop(node)).await,
-                UpdateStep::Rejoin(nodes) => self.each(nodes, |node| self.nodes.drain(node)).await,
+                UpdateStep::Start(nodes) => each(nodes, |node| self.nodes.stop(node)).await,
+                UpdateStep::Rejoin(nodes) => each(nodes, |node| self.nodes.drain(node)).await,
                 UpdateStep::Precheck(_) | UpdateStep::Confirm(_) => Ok(()),
                 UpdateStep::Finalise(_) | UpdateStep::Unlock(_) => {
                     Err(StepError::Never("there is no way back".to_owned()))
@@ -175,26 +165,10 @@ impl Steps for RollingUpdate<'_> {
 }
 
 impl RollingUpdate<'_> {
-    /// Does something to all of `nodes` at once. All are done with when this returns, and one that
-    /// fails for good counts before one that may be tried again.
-    async fn each<'a>(
-        &self,
-        nodes: &'a [NodeName],
-        act: impl Fn(&'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>,
-    ) -> Result<(), StepError> {
-        let outcomes = join_all(nodes.iter().map(act)).await;
-        let errors: Vec<NodeError> = outcomes.into_iter().filter_map(Result::err).collect();
-        let worst = errors.iter().find(|error| !error.again);
-        worst
-            .or(errors.first())
-            .map_or(Ok(()), |error| Err(failure(error)))
-    }
-
     /// All of `nodes` are healthy on `version` now.
     async fn expect_all(&self, nodes: &[NodeName], version: Version) -> Result<(), StepError> {
         for node in nodes {
-            let seen = self.nodes.look(node).await;
-            let seen = seen.map_err(|error| failure(&error))?;
+            let seen = self.nodes.look(node).await?;
             if seen.version != version {
                 return Err(StepError::Never(format!(
                     "node `{node}` runs `{}`, expected `{version}`",
@@ -210,8 +184,7 @@ impl RollingUpdate<'_> {
 
     async fn expect_format(&self, nodes: &[NodeName]) -> Result<(), StepError> {
         for node in nodes {
-            let seen = self.nodes.look(node).await;
-            let seen = seen.map_err(|error| failure(&error))?;
+            let seen = self.nodes.look(node).await?;
             if seen.format < Some(self.target) {
                 return Err(StepError::Again(format!(
                     "data of node `{node}` is not raised to `{}`",
@@ -237,13 +210,5 @@ impl RollingUpdate<'_> {
             }
             self.clock.sleep(LOOK_PAUSE).await;
         }
-    }
-}
-
-fn failure(error: &NodeError) -> StepError {
-    if error.again {
-        StepError::Again(error.to_string())
-    } else {
-        StepError::Never(error.to_string())
     }
 }
