@@ -28,8 +28,7 @@ pub use data_version::{
 pub use day::{Day, DayError};
 pub use nodes::{Node, NodeError, NodeName, Nodes};
 pub use provision::{
-    Fulfilment, Grounds, Order, OrderKind, Orders, Provision, ProvisionError, ProvisionStep,
-    Provisioner,
+    Fulfilment, Grounds, Order, OrderKind, Orders, Provision, ProvisionStep, Provisioner,
 };
 pub use release::{
     BinaryError, Catalogue, KeyError, NewRelease, OpenCatalogueError, PublishError, Release,

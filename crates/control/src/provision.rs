@@ -89,26 +89,6 @@ pub trait Grounds: Send + Sync {
     fn discard<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Result<(), NodeError>>;
 }
 
-/// Why an order was left where it is.
-#[derive(Debug, thiserror::Error)]
-pub enum ProvisionError {
-    /// Its workflow cannot be kept.
-    #[error(transparent)]
-    Drive(#[from] DriveError),
-    /// The nodes cannot be listed.
-    #[error("list nodes of instance `{instance}`")]
-    Nodes {
-        /// The instance.
-        instance: InstanceId,
-        /// What failed.
-        #[source]
-        source: NodeError,
-    },
-    /// The metadata store failed.
-    #[error("keep workflows")]
-    Metadata(#[from] MetadataError),
-}
-
 /// How an order ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fulfilment {
@@ -172,7 +152,7 @@ impl OrderKind {
 impl Provision {
     /// Drives the workflow of an order from wherever it is to its end, or until it is stuck; then
     /// this may be called again.
-    pub async fn carry_out(&self, order: &Order) -> Result<Fulfilment, ProvisionError> {
+    pub async fn carry_out(&self, order: &Order) -> Result<Fulfilment, DriveError> {
         let instance = &order.instance;
         // No update begins among nodes that come and go. A release waits for an update in its first
         // step, and a new instance has none.
@@ -189,20 +169,12 @@ impl Provision {
             OrderKind::Create | OrderKind::Release => None,
         };
         let id = order.kind.workflow_id(instance);
-        let known = WorkflowRecord::<ProvisionStep>::read(&*self.metadata, &id).await?;
-        let nodes = match known {
-            Some(_) => Vec::new(),
-            None => {
-                let nodes = self.nodes.list(instance).await;
-                nodes.map_err(|source| ProvisionError::Nodes {
-                    instance: instance.clone(),
-                    source,
-                })?
-            }
+        let plan = async {
+            let nodes = self.nodes.list(instance).await?;
+            let described = self.updates.describe(instance);
+            let version = described.map_or_else(|_| (self.version)(), |record| record.version);
+            Ok(steps::plan(order, &nodes, version))
         };
-        let described = self.updates.describe(instance);
-        let version = described.map_or_else(|_| (self.version)(), |record| record.version);
-        let plan = || steps::plan(order, &nodes, version);
         let work = Work {
             provision: self,
             order,
@@ -219,7 +191,9 @@ impl Provision {
             OrderKind::Create | OrderKind::Change => &[order.kind],
         };
         for kind in ended {
-            workflow::forget(&*self.metadata, &kind.workflow_id(instance)).await?;
+            let id = kind.workflow_id(instance);
+            let forgotten = workflow::forget(&*self.metadata, &id).await;
+            forgotten.map_err(DriveError::metadata(&id))?;
         }
         Ok(Fulfilment::Done)
     }

@@ -24,8 +24,7 @@ use store::meta::{MetadataError, MetadataStore};
 use self::steps::RollingUpdate;
 pub use self::{schedule::Scheduler, steps::UpdateStep};
 use crate::{
-    DriveError, NodeError, Nodes, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive,
-    workflow,
+    DriveError, Nodes, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive, workflow,
 };
 
 /// Why an update was left where it is.
@@ -37,18 +36,6 @@ pub enum RollError {
     /// Its task cannot be kept.
     #[error(transparent)]
     Task(#[from] UpdateError),
-    /// The nodes cannot be listed.
-    #[error("list nodes of instance `{instance}`")]
-    Nodes {
-        /// The instance.
-        instance: InstanceId,
-        /// What failed.
-        #[source]
-        source: NodeError,
-    },
-    /// The metadata store failed.
-    #[error("keep workflows")]
-    Metadata(#[from] MetadataError),
 }
 
 /// Carries update tasks out. What it does is written down, see `workflow.rs`.
@@ -81,28 +68,23 @@ impl Rollout {
             from: record.version,
             target: task.target,
         };
-        // Only a workflow that is not there yet looks at them, so a node that cannot be asked
-        // later does not keep it from going on.
         let id = workflow_id(instance, task.number);
-        let known = WorkflowRecord::<UpdateStep>::read(&*self.metadata, &id).await?;
-        let nodes = match known {
-            Some(_) => Vec::new(),
-            None => {
-                let nodes = self.nodes.list(instance).await;
-                nodes.map_err(|source| RollError::Nodes {
-                    instance: instance.clone(),
-                    source,
-                })?
-            }
+        let plan = async {
+            let nodes = self.nodes.list(instance).await?;
+            Ok(steps::plan(&nodes, self.batch_size))
         };
-        let plan = || steps::plan(&nodes, self.batch_size);
         let outcome = drive(&*self.metadata, &*self.clock, &id, &work, plan).await?;
         match &outcome {
             Outcome::Succeeded => self.updates.succeed(instance).await?,
             Outcome::Undone { reason } => self.updates.fail(instance, reason).await?,
             Outcome::Stuck { .. } => return Ok(outcome),
         }
-        self.forget_old(instance, task.number).await?;
+        // The task that is forgotten by now has a workflow too.
+        if let Some(number) = task.number.checked_sub(UPDATE_TASKS_ENDED_MAX as u64) {
+            let id = workflow_id(instance, number);
+            let forgotten = workflow::forget(&*self.metadata, &id).await;
+            forgotten.map_err(DriveError::metadata(&id))?;
+        }
         Ok(outcome)
     }
 
@@ -113,14 +95,6 @@ impl Rollout {
         task: &Task,
     ) -> Result<Option<WorkflowRecord<UpdateStep>>, MetadataError> {
         WorkflowRecord::read(&*self.metadata, &workflow_id(instance, task.number)).await
-    }
-
-    /// Removes the workflow of the task that has been forgotten.
-    async fn forget_old(&self, instance: &InstanceId, number: u64) -> Result<(), MetadataError> {
-        let Some(old) = number.checked_sub(UPDATE_TASKS_ENDED_MAX as u64) else {
-            return Ok(());
-        };
-        workflow::forget(&*self.metadata, &workflow_id(instance, old)).await
     }
 }
 

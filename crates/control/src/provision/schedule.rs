@@ -16,12 +16,13 @@ use futures::{
     stream::FuturesUnordered,
 };
 
-use super::{Fulfilment, Order, OrderKind, Provision, ProvisionError};
+use super::{Fulfilment, Order, OrderKind, Provision};
+use crate::DriveError;
 
 /// Records are in memory, so looking at them often costs little.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-type Ended = (Order, Result<Fulfilment, ProvisionError>);
+type Ended = (Order, Result<Fulfilment, DriveError>);
 
 /// Carries orders out, for ever. Dropping its future leaves everything to the next one.
 pub struct Provisioner<'a> {
@@ -92,7 +93,7 @@ impl<'a> Provisioner<'a> {
         }
     }
 
-    fn end(&mut self, order: &Order, outcome: Result<Fulfilment, ProvisionError>) {
+    fn end(&mut self, order: &Order, outcome: Result<Fulfilment, DriveError>) {
         let (instance, kind) = (&order.instance, order.kind);
         self.busy.remove(instance);
         let pause_ms = match outcome {

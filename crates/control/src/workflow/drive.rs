@@ -9,7 +9,7 @@ use base::{
 use store::meta::{Expected, MetadataError, MetadataStore};
 
 use super::{Outcome, Progress, StepError, StepState, Steps, WorkflowRecord, WorkflowStatus, key};
-use crate::stored;
+use crate::{NodeError, stored};
 
 /// Pause after the first failure.
 const PAUSE_MS: u64 = 1_000;
@@ -26,24 +26,40 @@ pub enum DriveError {
         #[source]
         source: MetadataError,
     },
+    /// It is not there yet, and its steps cannot be said: the nodes that they are about are not
+    /// known.
+    #[error("plan workflow `{id}`")]
+    Plan {
+        /// The workflow.
+        id: String,
+        /// What failed.
+        #[source]
+        source: NodeError,
+    },
 }
 
-/// Drives the workflow `id` to its end. If there is none of that id, it is made of the steps that
-/// `plan` returns; a plan that exists is never changed. One that has ended is not driven again.
+impl DriveError {
+    /// Names the workflow of an error.
+    pub(crate) fn metadata(id: &str) -> impl Fn(MetadataError) -> Self {
+        move |source| Self::Metadata {
+            id: id.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Drives the workflow `id` to its end. If there is none of that id, it is made of the steps of
+/// `plan`, which is awaited only then; a plan that exists is never changed, so a node that cannot
+/// be asked later does not keep it from going on. One that has ended is not driven again.
 pub async fn drive<W: Steps>(
     metadata: &dyn MetadataStore,
     clock: &dyn Clock,
     id: &str,
     work: &W,
-    plan: impl FnOnce() -> Vec<W::Step>,
+    plan: impl Future<Output = Result<Vec<W::Step>, NodeError>>,
 ) -> Result<Outcome, DriveError> {
-    let failed = |source| DriveError::Metadata {
-        id: id.to_owned(),
-        source,
-    };
-    let mut driver = Driver::open(metadata, clock, id, work, plan)
-        .await
-        .map_err(failed)?;
+    let failed = DriveError::metadata(id);
+    let mut driver = Driver::open(metadata, clock, id, work, plan).await?;
     loop {
         let stepped = match driver.record.status {
             WorkflowStatus::Running => driver.go_forward().await,
@@ -58,7 +74,7 @@ pub async fn drive<W: Steps>(
                 return Ok(Outcome::Stuck { reason });
             }
         };
-        stepped.map_err(failed)?;
+        stepped.map_err(&failed)?;
     }
 }
 
@@ -76,30 +92,36 @@ impl<'a, W: Steps> Driver<'a, W> {
         clock: &'a dyn Clock,
         id: &str,
         work: &'a W,
-        plan: impl FnOnce() -> Vec<W::Step>,
-    ) -> Result<Self, MetadataError> {
-        let mut driver = match metadata.get(&key(id)).await? {
-            Some(entry) => Self {
-                metadata,
-                clock,
-                work,
-                record: stored::read(&entry)?,
-                expected: Expected::At(entry.revision),
-            },
-            None => Self {
-                metadata,
-                clock,
-                work,
-                record: WorkflowRecord {
+        plan: impl Future<Output = Result<Vec<W::Step>, NodeError>>,
+    ) -> Result<Self, DriveError> {
+        let failed = DriveError::metadata(id);
+        let (record, expected) = match metadata.get(&key(id)).await.map_err(&failed)? {
+            Some(entry) => {
+                let record = stored::read(&entry).map_err(&failed)?;
+                (record, Expected::At(entry.revision))
+            }
+            None => {
+                let steps = plan.await.map_err(|source| DriveError::Plan {
                     id: id.to_owned(),
-                    steps: plan().into_iter().map(Progress::new).collect(),
+                    source,
+                })?;
+                let record = WorkflowRecord {
+                    id: id.to_owned(),
+                    steps: steps.into_iter().map(Progress::new).collect(),
                     status: WorkflowStatus::Running,
                     reason: None,
                     created_at: clock.now(),
                     ended_at: None,
-                },
-                expected: Expected::Absent,
-            },
+                };
+                (record, Expected::Absent)
+            }
+        };
+        let mut driver = Self {
+            metadata,
+            clock,
+            work,
+            record,
+            expected,
         };
         let resumed = match driver.record.status {
             WorkflowStatus::Stuck => Some(WorkflowStatus::Running),
@@ -116,7 +138,7 @@ impl<'a, W: Steps> Driver<'a, W> {
             }
         }
         if resumed.is_some() || driver.expected == Expected::Absent {
-            driver.write().await?;
+            driver.write().await.map_err(failed)?;
         }
         Ok(driver)
     }

@@ -62,7 +62,7 @@ struct World {
 
 impl World {
     async fn drive(&self) -> Outcome {
-        let plan = || ["a", "b", "!c", "d"].map(str::to_owned).to_vec();
+        let plan = async { Ok(["a", "b", "!c", "d"].map(str::to_owned).to_vec()) };
         drive(&*self.metadata, &self.clock, "w", &self.script, plan)
             .await
             .unwrap()
@@ -191,7 +191,7 @@ async fn two_drivers_of_one_workflow_do_not_both_go_on() {
             false
         }
     }
-    let plan = || ["a", "b"].map(str::to_owned).to_vec();
+    let plan = async { Ok(["a", "b"].map(str::to_owned).to_vec()) };
     let outcome = drive(&*world.metadata, &world.clock, "w", &Nested(&world), plan).await;
     let error = outcome.unwrap_err();
     assert!(matches!(error, DriveError::Metadata { .. }), "{error}");
