@@ -15,6 +15,7 @@ mod stored;
 mod supervisor;
 #[cfg(test)]
 mod test_world;
+mod under_way;
 mod update;
 mod version;
 mod window;

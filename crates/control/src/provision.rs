@@ -47,7 +47,7 @@ pub struct Order {
 }
 
 /// What can be done about an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OrderKind {
     /// It is new and has no nodes yet.
     Create,

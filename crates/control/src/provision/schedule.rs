@@ -1,36 +1,23 @@
 //! Carrying orders out as they come, and going on with those that a restart interrupted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use base::{
     InstanceId,
     limits::{INTERRUPTED_PAUSE_MS, PROVISION_STUCK_PAUSE_MS},
     stdx::with_causes,
 };
-use futures::{
-    StreamExt as _,
-    future::{BoxFuture, Either, FutureExt as _, select},
-    stream::FuturesUnordered,
-};
 
 use super::{Fulfilment, Order, OrderKind, Provision};
-use crate::DriveError;
+use crate::{DriveError, under_way::UnderWay};
 
 /// Records are in memory, so looking at them often costs little.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-type Ended = (Order, Result<Fulfilment, DriveError>);
-
 /// Carries orders out, for ever. Dropping its future leaves everything to the next one.
 pub struct Provisioner<'a> {
     provision: &'a Provision,
-    under_way: FuturesUnordered<BoxFuture<'a, Ended>>,
-    busy: BTreeSet<InstanceId>,
-    /// Until when those that are stuck are left alone, on the monotonic clock.
-    stuck: BTreeMap<InstanceId, (OrderKind, Duration)>,
+    orders: UnderWay<'a, OrderKind, Result<Fulfilment, DriveError>>,
     /// Releases that the one before it did not quite end.
     left: Option<Vec<Order>>,
 }
@@ -40,9 +27,7 @@ impl<'a> Provisioner<'a> {
     pub fn new(provision: &'a Provision) -> Self {
         Self {
             provision,
-            under_way: FuturesUnordered::new(),
-            busy: BTreeSet::new(),
-            stuck: BTreeMap::new(),
+            orders: UnderWay::new(&*provision.clock),
             left: None,
         }
     }
@@ -51,22 +36,13 @@ impl<'a> Provisioner<'a> {
     pub async fn run(mut self) {
         loop {
             self.begin().await;
-            let pause = self.provision.clock.sleep(LOOK_PAUSE);
-            if self.under_way.is_empty() {
-                pause.await;
-                continue;
-            }
-            if let Either::Left((Some((order, outcome)), _)) =
-                select(self.under_way.next(), pause).await
-            {
-                self.end(&order, outcome);
+            if let Some((instance, kind, outcome)) = self.orders.ended(LOOK_PAUSE).await {
+                self.end(instance, kind, outcome);
             }
         }
     }
 
     async fn begin(&mut self) {
-        let now = self.provision.clock.elapsed();
-        self.stuck.retain(|_, (_, until)| *until > now);
         let mut orders = self.provision.orders.due();
         if self.left.is_none() {
             match self.provision.left().await {
@@ -76,26 +52,20 @@ impl<'a> Provisioner<'a> {
         }
         orders.extend(self.left.iter_mut().flat_map(std::mem::take));
         for order in orders {
-            let instance = &order.instance;
-            // What is stuck does not keep the instance from being released.
-            let is_stuck = self.stuck.get(instance);
-            if is_stuck.is_some_and(|(kind, _)| *kind == order.kind) || self.busy.contains(instance)
-            {
-                continue;
-            }
-            self.busy.insert(instance.clone());
+            let (instance, kind) = (order.instance.clone(), order.kind);
             let provision = self.provision;
-            let work = async move {
-                let outcome = provision.carry_out(&order).await;
-                (order, outcome)
-            };
-            self.under_way.push(work.boxed());
+            let work = async move { provision.carry_out(&order).await };
+            // What is stuck does not keep the instance from being released.
+            self.orders.begin(instance, kind, work);
         }
     }
 
-    fn end(&mut self, order: &Order, outcome: Result<Fulfilment, DriveError>) {
-        let (instance, kind) = (&order.instance, order.kind);
-        self.busy.remove(instance);
+    fn end(
+        &mut self,
+        instance: InstanceId,
+        kind: OrderKind,
+        outcome: Result<Fulfilment, DriveError>,
+    ) {
         let pause_ms = match outcome {
             Ok(Fulfilment::Done) => {
                 tracing::info!(%instance, ?kind, "order carried out");
@@ -113,7 +83,7 @@ impl<'a> Provisioner<'a> {
                 INTERRUPTED_PAUSE_MS
             }
         };
-        let until = self.provision.clock.elapsed() + Duration::from_millis(pause_ms);
-        self.stuck.insert(instance.clone(), (kind, until));
+        let pause = Duration::from_millis(pause_ms);
+        self.orders.rest(instance, kind, pause);
     }
 }

@@ -1,23 +1,15 @@
 //! Beginning updates when they are due, and going on with those that a restart interrupted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use base::{
     InstanceId,
     limits::{INTERRUPTED_PAUSE_MS, STUCK_PAUSE_MS, UPDATES_AT_ONCE},
     stdx::with_causes,
 };
-use futures::{
-    StreamExt as _,
-    future::{BoxFuture, Either, FutureExt as _, select},
-    stream::FuturesUnordered,
-};
 
 use super::{RollError, Rollout};
-use crate::{Outcome, UpdateError};
+use crate::{Outcome, UpdateError, under_way::UnderWay};
 
 /// Tasks are looked at this often, besides when the next one is due: they may be made or moved
 /// meanwhile, and clocks may be set.
@@ -26,10 +18,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(5);
 /// Carries out what is due, for ever. Dropping its future leaves everything to the next one.
 pub struct Scheduler<'a> {
     rollout: &'a Rollout,
-    under_way: FuturesUnordered<BoxFuture<'a, (InstanceId, Result<Outcome, RollError>)>>,
-    busy: BTreeSet<InstanceId>,
-    /// Until when those that are stuck or interrupted are left alone, on the monotonic clock.
-    stuck: BTreeMap<InstanceId, Duration>,
+    updates: UnderWay<'a, (), Result<Outcome, RollError>>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -37,9 +26,7 @@ impl<'a> Scheduler<'a> {
     pub fn new(rollout: &'a Rollout) -> Self {
         Self {
             rollout,
-            under_way: FuturesUnordered::new(),
-            busy: BTreeSet::new(),
-            stuck: BTreeMap::new(),
+            updates: UnderWay::new(&*rollout.clock),
         }
     }
 
@@ -47,15 +34,8 @@ impl<'a> Scheduler<'a> {
     pub async fn run(mut self) {
         loop {
             self.begin().await;
-            let pause = self.rollout.clock.sleep(self.pause());
-            if self.under_way.is_empty() {
-                pause.await;
-                continue;
-            }
-            if let Either::Left((Some((instance, outcome)), _)) =
-                select(self.under_way.next(), pause).await
-            {
-                self.end(&instance, outcome);
+            if let Some((instance, (), outcome)) = self.updates.ended(self.pause()).await {
+                self.end(instance, outcome);
             }
         }
     }
@@ -70,13 +50,12 @@ impl<'a> Scheduler<'a> {
 
     /// First those that were begun already, then those that are due.
     async fn begin(&mut self) {
-        let (rollout, now) = (self.rollout, self.rollout.clock.elapsed());
-        self.stuck.retain(|_, until| *until > now);
+        let rollout = self.rollout;
         for instance in rollout.updates.running() {
             self.add(instance);
         }
         for instance in rollout.updates.due() {
-            if self.under_way.len() >= UPDATES_AT_ONCE {
+            if self.is_full() {
                 break;
             }
             match rollout.updates.start(&instance).await {
@@ -94,22 +73,20 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn add(&mut self, instance: InstanceId) {
-        let full = self.under_way.len() >= UPDATES_AT_ONCE;
-        if full || self.busy.contains(&instance) || self.stuck.contains_key(&instance) {
-            return;
-        }
-        self.busy.insert(instance.clone());
-        let rollout = self.rollout;
-        let work = async move {
-            let outcome = rollout.carry_out(&instance).await;
-            (instance, outcome)
-        };
-        self.under_way.push(work.boxed());
+    fn is_full(&self) -> bool {
+        self.updates.count() >= UPDATES_AT_ONCE
     }
 
-    fn end(&mut self, instance: &InstanceId, outcome: Result<Outcome, RollError>) {
-        self.busy.remove(instance);
+    fn add(&mut self, instance: InstanceId) {
+        if self.is_full() {
+            return;
+        }
+        let (rollout, updated) = (self.rollout, instance.clone());
+        let update = async move { rollout.carry_out(&updated).await };
+        self.updates.begin(instance, (), update);
+    }
+
+    fn end(&mut self, instance: InstanceId, outcome: Result<Outcome, RollError>) {
         let pause_ms = match outcome {
             Ok(Outcome::Succeeded) => {
                 tracing::info!(%instance, "update succeeded");
@@ -129,7 +106,7 @@ impl<'a> Scheduler<'a> {
                 INTERRUPTED_PAUSE_MS
             }
         };
-        let until = self.rollout.clock.elapsed() + Duration::from_millis(pause_ms);
-        self.stuck.insert(instance.clone(), until);
+        let pause = Duration::from_millis(pause_ms);
+        self.updates.rest(instance, (), pause);
     }
 }
