@@ -10,14 +10,10 @@
 use std::collections::BTreeMap;
 
 use base::{InstanceId, ShardId};
-use store::meta::MetadataError;
+use store::meta::{MetadataError, overwrite};
 
 use super::Instances;
-use crate::{
-    Instance,
-    metadata::{overwrite, unreadable},
-    quota::Grown,
-};
+use crate::{Instance, quota::Grown};
 
 /// What is written of each instance whose limit has grown.
 pub(super) type Written = BTreeMap<InstanceId, Grown>;
@@ -60,7 +56,7 @@ impl Instances {
             return Ok(());
         };
         let grown: Grown =
-            serde_json::from_slice(&entry.value).map_err(|error| unreadable(&entry, error))?;
+            serde_json::from_slice(&entry.value).map_err(|error| entry.unreadable(error))?;
         instance.restore_growth(grown);
         self.growth.lock().await.insert(id.clone(), grown);
         Ok(())
@@ -72,7 +68,12 @@ impl Instances {
         grown: Option<Grown>,
     ) -> Result<(), MetadataError> {
         let value = grown.map(|grown| serde_json::to_vec(&grown).expect("plain data becomes JSON"));
-        overwrite(&*self.parts.metadata, &self.growth_key(id), value).await
+        overwrite(
+            &*self.parts.metadata,
+            &self.growth_key(id),
+            value.map(Into::into),
+        )
+        .await
     }
 
     fn growth_key(&self, id: &InstanceId) -> String {
