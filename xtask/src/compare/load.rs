@@ -1,17 +1,17 @@
 //! Does what a scenario says to a server, and measures it.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use client::{GrpcClient, GrpcOptions, RemotingClient, RemotingOptions};
 use serde_json::Value;
 
-use super::disk;
 use super::processors::{Memory, Noise, Place, disk_read_bytes, process_ticks};
 use super::scenario::{Load, Metric, Preset, Reading, Scenario, Sending};
-use super::server::{Programs, Server, Side, Started};
+use super::server::{FIRST_TOPIC, Programs, Server, Side, Started};
+use super::{disk, loopback};
 
 /// Bytes of a MiB.
 const MIB: f64 = 1024.0 * 1024.0;
@@ -23,8 +23,12 @@ const LONG: Duration = Duration::from_secs(600);
 /// one holds little of the next.
 const COLD_QUEUES_READ: u32 = 4;
 
-/// Connections that do nothing are looked at for so long.
-const CONNECTIONS_HELD: Duration = Duration::from_secs(2);
+/// Connections that do nothing are left alone for so long before the memory is looked at: Carrack
+/// takes up to 10 s to give back what a connection needed while it was busy.
+const CONNECTIONS_HELD: Duration = Duration::from_secs(12);
+
+/// Bytes of a KiB.
+const KIB: f64 = 1024.0;
 
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +183,7 @@ impl Loader<'_> {
             Load::Start => Ok(start.sample()),
             Load::Idle => self.idle(server),
             Load::Send(sending) if scenario.has_target(Metric::DiskShare) => {
-                self.beside_disk(|| self.send(topic, server, sending, None))
+                self.beside_limits(|| self.send(topic, server, sending, None))
             }
             Load::Send(sending) => self.send(topic, server, sending, None),
             Load::SendAtShare { sending, of, share } => {
@@ -202,15 +206,24 @@ impl Loader<'_> {
         }
     }
 
-    /// Measures something and the disk right before and after it, and relates the two.
-    fn beside_disk(&self, measure: impl FnOnce() -> Result<Sample>) -> Result<Sample> {
-        let before = disk::write_seconds(&self.programs.folder)?;
+    /// Measures something, and what the machine can do by itself right before and after it, and
+    /// relates them.
+    fn beside_limits(&self, measure: impl FnOnce() -> Result<Sample>) -> Result<Sample> {
+        let limits = || -> Result<(f64, f64)> {
+            let disk = disk::write_seconds(&self.programs.folder)?;
+            let loopback = loopback::messages_per_second(&self.programs.processors)?;
+            Ok((disk, loopback))
+        };
+        let before = limits()?;
         let mut sample = measure()?;
-        let after = disk::write_seconds(&self.programs.folder)?;
-        let limit = disk::messages_per_second(f64::midpoint(before, after));
-        if let Some(rate) = sample.figures.get(&Metric::Rate) {
-            let share = rate / limit;
-            sample.figures.insert(Metric::DiskShare, share);
+        let after = limits()?;
+        let disk = disk::messages_per_second(f64::midpoint(before.0, after.0));
+        let loopback = f64::midpoint(before.1, after.1);
+        if let Some(&rate) = sample.figures.get(&Metric::Rate) {
+            sample.figures.insert(Metric::DiskShare, rate / disk);
+            sample
+                .figures
+                .insert(Metric::LoopbackShare, rate / loopback);
         }
         Ok(sample)
     }
@@ -292,23 +305,33 @@ impl Loader<'_> {
         Ok(all)
     }
 
+    /// Each connection asks something once, so that the server knows what it speaks and has set up
+    /// all that an idle one keeps.
     fn connections(&self, server: &Server, count: usize) -> Result<Sample> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let before = Memory::of(server.pid()?)?;
-        let address = server.broker_address();
-        let mut open = Vec::with_capacity(count);
         let (after, noise_percent) = self.quiet(server, || {
-            for _ in 0..count {
-                let connection = TcpStream::connect(&address);
-                open.push(connection.with_context(|| format!("open {count} connections"))?);
-            }
-            wait(CONNECTIONS_HELD);
-            Memory::of(server.pid()?)
+            runtime.block_on(async {
+                let mut open = Vec::with_capacity(count);
+                for number in 0..count {
+                    let client = Idle::open(server, number).await;
+                    open.push(client.with_context(|| format!("connection {number} of {count}"))?);
+                }
+                // Who is asked whether it is still there must answer meanwhile.
+                tokio::time::sleep_until(tokio::time::Instant::now() + CONNECTIONS_HELD).await;
+                Memory::of(server.pid()?)
+            })
         })?;
-        drop(open);
         let bytes = after.anonymous.saturating_sub(before.anonymous) as f64;
         Ok(Sample {
+            figures: BTreeMap::from([
+                (Metric::AnonymousMemory, after.anonymous as f64 / MIB),
+                (Metric::ConnectionMemory, bytes / KIB / count as f64),
+            ]),
             noise_percent,
-            ..one(Metric::AnonymousMemory, bytes / MIB)
+            ..Sample::default()
         })
     }
 
@@ -442,6 +465,31 @@ impl Loader<'_> {
             failures: failures.unwrap_or_default(),
             round: 0,
         }
+    }
+}
+
+/// A client that has asked one thing, and keeps its connection.
+#[expect(dead_code, reason = "held, so that the connection stays open")]
+enum Idle {
+    Remoting(RemotingClient),
+    Grpc(Box<GrpcClient>),
+}
+
+impl Idle {
+    async fn open(server: &Server, number: usize) -> Result<Self> {
+        if server.is_grpc() {
+            let options = GrpcOptions {
+                client_id: format!("idle@{number}"),
+                ..GrpcOptions::default()
+            };
+            let client = GrpcClient::connect(&server.grpc_address(), options).await?;
+            client.query_route(FIRST_TOPIC).await?;
+            return Ok(Self::Grpc(Box::new(client)));
+        }
+        let options = RemotingOptions::default();
+        let client = RemotingClient::connect(&server.broker_address(), options).await?;
+        client.max_offset(FIRST_TOPIC, 0).await?;
+        Ok(Self::Remoting(client))
     }
 }
 

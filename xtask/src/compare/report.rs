@@ -148,10 +148,16 @@ impl Report {
         )
         .expect("a string takes everything");
         text.push_str(&self.table());
-        let judged = self.rows.iter().filter(|row| row.target.is_some());
-        let met = self.rows.iter().filter(|row| row.is_met == Some(true));
-        writeln!(text, "\n{} of {} targets met", met.count(), judged.count())
+        let judged: Vec<&Row> = self.rows.iter().filter(|r| r.target.is_some()).collect();
+        let met = judged.iter().filter(|row| row.is_met == Some(true));
+        writeln!(text, "\n{} of {} targets met", met.count(), judged.len())
             .expect("a string takes everything");
+        for row in &judged {
+            text.push_str(&row.verdict());
+        }
+        for row in self.rows.iter().filter(|row| row.metric.is_distance()) {
+            text.push_str(&row.distance());
+        }
         if !self.given_up.is_empty() {
             writeln!(text, "left out, too noisy: {}", self.given_up.join("; "))
                 .expect("a string takes everything");
@@ -190,6 +196,33 @@ impl Report {
 }
 
 impl Row {
+    /// Whether its target is met, on a line of its own.
+    fn verdict(&self) -> String {
+        let word = match self.is_met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "not measured",
+        };
+        let (scenario, figure) = (self.scenario, self.metric.title());
+        let (value, of) = match self.target {
+            Some(Target::AtLeast(_)) | None => (self.carrack, "Carrack"),
+            Some(Target::OneIn(_) | Target::Times(_)) => (self.ratio, "ratio"),
+        };
+        let value = value.map_or_else(|| "-".to_owned(), Spread::text);
+        let wanted = self.target.map(Target::text).unwrap_or_default();
+        format!("{word:<12}  {scenario} {figure}: {of} {value}, wanted {wanted}\n")
+    }
+
+    /// How far both are from what the machine can do by itself.
+    fn distance(&self) -> String {
+        let percent = |spread: Option<Spread>| {
+            spread.map_or_else(|| "-".to_owned(), |s| number(s.median * 100.0) + " %")
+        };
+        let (scenario, figure) = (self.scenario, self.metric.title());
+        let (apache, carrack) = (percent(self.apache), percent(self.carrack));
+        format!("distance      {scenario} {figure}: Carrack {carrack}, Apache {apache}\n")
+    }
+
     /// Its cells; a scenario is named in the first of its rows.
     fn cells(&self, is_first: bool) -> [String; 8] {
         let spread = |spread: Option<Spread>| spread.map_or_else(|| "-".to_owned(), Spread::text);
@@ -369,5 +402,13 @@ mod tests {
         let cells = row.unwrap().cells(true);
         assert_eq!(cells[1], "12k / 12k");
         assert_eq!(&cells[6..], ["Carrack >= 0.8", "MISSED"]);
+        assert_eq!(
+            row.unwrap().verdict(),
+            "MISSED        sync-send-64 of disk: Carrack 0.750, wanted Carrack >= 0.8\n"
+        );
+        assert_eq!(
+            row.unwrap().distance(),
+            "distance      sync-send-64 of disk: Carrack 75.0 %, Apache 10.0 %\n"
+        );
     }
 }

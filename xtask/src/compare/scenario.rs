@@ -68,7 +68,7 @@ pub(super) enum Load {
         /// Queues that the messages are spread over, one by one.
         queues: u32,
     },
-    /// Open connections that do nothing, and a look at the memory.
+    /// Connections that have asked one thing and do nothing from then on, and a look at the memory.
     Connections(usize),
     /// Killing the server, and starting it on what it stored until then.
     Restart,
@@ -133,12 +133,16 @@ pub(super) enum Metric {
     /// The rate by what the disk takes if as many messages are written and synced at a time as are
     /// under way.
     DiskShare,
+    /// The rate by what loopback takes if as many requests are answered at a time as are under way.
+    LoopbackShare,
     /// Read from the disk, in MiB.
     DiskRead,
     /// Resident memory of the server that is no file, in MiB.
     AnonymousMemory,
     /// Resident memory of the server that is mapped files, in MiB.
     MappedMemory,
+    /// Memory that a connection adds which is no file, in KiB.
+    ConnectionMemory,
     /// Time from the start of the process to the first acknowledged send, in ms.
     FirstSend,
 }
@@ -152,11 +156,18 @@ impl Metric {
             Self::P50 => "p50 ms",
             Self::P99 => "p99 ms",
             Self::DiskShare => "of disk",
+            Self::LoopbackShare => "of loopback",
             Self::DiskRead => "disk MiB",
             Self::AnonymousMemory => "MiB",
             Self::MappedMemory => "mapped MiB",
+            Self::ConnectionMemory => "KiB each",
             Self::FirstSend => "start ms",
         }
+    }
+
+    /// Whether it relates a figure to what the machine can do by itself.
+    pub(super) fn is_distance(self) -> bool {
+        matches!(self, Self::DiskShare | Self::LoopbackShare)
     }
 }
 
@@ -300,7 +311,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Consume(Reading::Pop),
         &[(CpuSeconds, OneIn(10.0))],
     ),
-    scenario("connections", Asynchronous, Connections(4_000), &[]),
+    scenario("connections", Asynchronous, Connections(10_000), &[]),
     scenario("restart", Asynchronous, Restart, &[]),
     scenario("restart-large", Asynchronous, RestartLarge, &[]),
     scenario("sync-send-1", Synchronous, Send(sending(1, 1, 1)), &[]),
@@ -331,6 +342,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         Consume(Reading::Receive),
         &[(CpuSeconds, OneIn(10.0))],
     ),
+    scenario("grpc-connections", Proxy, Connections(2_000), &[]),
     scenario(
         "cold-queue",
         Cold,

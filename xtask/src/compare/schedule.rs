@@ -114,7 +114,7 @@ fn seconds(load: Load, side: Side, size: &Size) -> f64 {
         Load::ColdQueue { .. } => {
             messages(size.interleaved, either(90.0, 15.0)) + either(25.0, 2.0)
         }
-        Load::Connections(_) => 3.0,
+        Load::Connections(count) => 13.0 + messages(count as u64, either(500.0, 200.0)),
         Load::Restart => boot(side),
         // At 64 KiB each.
         Load::RestartLarge => boot(side) + messages(size.stored_large, either(700.0, 500.0)),

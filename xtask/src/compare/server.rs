@@ -27,6 +27,9 @@ const BOOT: Duration = Duration::from_secs(240);
 /// For a server to write out what it has, and to stop.
 const STOP: Duration = Duration::from_secs(120);
 
+/// Where the first message goes; the topic is there from then on.
+pub(super) const FIRST_TOPIC: &str = "first";
+
 /// For one attempt to send the first message.
 const FIRST_SEND: Duration = Duration::from_secs(2);
 
@@ -357,7 +360,7 @@ async fn first_send(address: &str, deadline: Deadline) -> Result<()> {
 async fn send_one(address: &str) -> Result<()> {
     let client = RemotingClient::connect(address, RemotingOptions::default()).await?;
     let topic = NewTopic {
-        name: "first",
+        name: FIRST_TOPIC,
         queues: 1,
         message_type: Some("NORMAL"),
         lite_topic_expiration_minutes: None,
@@ -365,7 +368,7 @@ async fn send_one(address: &str) -> Result<()> {
     client.create_topic(topic).await?;
     let message = OutgoingMessage {
         producer_group: "first",
-        topic: "first",
+        topic: FIRST_TOPIC,
         queue: Some(0),
         automatic_queues: 1,
         flag: 0,

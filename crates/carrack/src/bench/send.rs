@@ -31,6 +31,9 @@ use crate::exit::Failure;
 /// How long requests that are due or under way at the end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Pause between two looks at what is in the queues.
+const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
 /// How long a lane waits after a failed request, so that a server that refuses is not flooded.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
@@ -74,6 +77,24 @@ impl Senders {
             .await;
         offsets.map_err(|error| error.to_string())
     }
+
+    /// Messages that came on top of `before`: looked at again while they are fewer than `expected`,
+    /// as some servers confirm messages before they are in their queues.
+    async fn added(
+        &self,
+        options: &BenchOptions,
+        before: u64,
+        expected: u64,
+    ) -> Result<u64, String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let added = self.found(options).await?.saturating_sub(before);
+            if added >= expected || Instant::now() >= deadline {
+                return Ok(added);
+            }
+            super::wait_until(Instant::now() + PAUSE_BETWEEN_LOOKS).await;
+        }
+    }
 }
 
 pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
@@ -103,13 +124,13 @@ pub(super) async fn run(options: BenchOptions) -> Result<(), Failure> {
         usage,
     );
     report.not_begun = not_begun;
-    report.check = match (before, senders.found(&options).await) {
-        (Ok(before), Ok(after)) => Check::of(
-            counts.messages_all,
-            after.saturating_sub(before),
-            counts.unknown,
-        ),
-        (Err(reason), _) | (_, Err(reason)) => Check::NotMade { reason },
+    let found = match before {
+        Ok(before) => senders.added(&options, before, counts.messages_all).await,
+        Err(reason) => Err(reason),
+    };
+    report.check = match found {
+        Ok(found) => Check::of(counts.messages_all, found, counts.unknown),
+        Err(reason) => Check::NotMade { reason },
     };
     report.of_server(senders.target.as_ref()).await.print()
 }

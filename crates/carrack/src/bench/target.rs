@@ -13,7 +13,7 @@ use wire::{
 
 use super::{options::BenchOptions, wait_until};
 
-/// How long a name server may take to hear of a new topic.
+/// How long a name server may take to hear of a broker that has just started, or of a new topic.
 const ROUTE_WAIT: Duration = Duration::from_secs(40);
 
 /// Pause between two looks at it.
@@ -176,8 +176,14 @@ async fn create(
         Err(error) if error.refusal() == Some(ResponseCode::RequestCodeNotSupported) => {}
         done => return done,
     }
-    // A name server of Apache's: the brokers behind it are to be asked.
-    for broker in entry.cluster_info().await?.brokers.values() {
+    // A name server of Apache's: the brokers behind it are to be asked, once it has heard of them.
+    let deadline = Instant::now() + ROUTE_WAIT;
+    let mut brokers = entry.cluster_info().await?.brokers;
+    while brokers.is_empty() && Instant::now() < deadline {
+        wait_until(Instant::now() + ROUTE_PAUSE).await;
+        brokers = entry.cluster_info().await?.brokers;
+    }
+    for broker in brokers.values() {
         if let Some(address) = broker.addresses.get(&0) {
             on(&RemotingClient::connect(address, connection.clone()).await?).await?;
         }
