@@ -244,8 +244,9 @@ pub struct Heartbeat {
     /// Who.
     pub client: ClientIdentity,
     /// Where commands for it go; a full or closed channel loses them, which its own timers make
-    /// good.
-    pub commands: mpsc::Sender<ClientCommand>,
+    /// good. Boxed: a channel has room for some of what it carries from the start, and there is one
+    /// for each connection.
+    pub commands: mpsc::Sender<Box<ClientCommand>>,
     /// Groups in which it sends.
     pub producer_groups: Vec<GroupName>,
     /// Groups in which it consumes.

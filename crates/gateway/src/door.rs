@@ -75,13 +75,23 @@ impl Door {
         }
     }
 
-    async fn let_in(&self, mut stream: TcpStream, mut connection: ConnectionInfo) {
+    async fn let_in(&self, mut stream: TcpStream, connection: ConnectionInfo) {
         let Some((protocol, first)) = self.look(&mut stream, &connection).await else {
             return;
         };
         if protocol != Protocol::Tls {
             return self.speak(protocol, first, stream, connection).await;
         }
+        // Put aside, as those without it would keep room for it.
+        Box::pin(self.let_in_encrypted(first, stream, connection)).await;
+    }
+
+    async fn let_in_encrypted(
+        &self,
+        first: BytesMut,
+        stream: TcpStream,
+        mut connection: ConnectionInfo,
+    ) {
         let handshake = self.tls.accept(Prefixed::new(first.freeze(), stream));
         let mut stream = match self.within(limits::TLS_HANDSHAKE_MS_MAX, handshake).await {
             Some(Ok(stream)) => stream,
@@ -147,17 +157,17 @@ impl Door {
         stream: S,
         connection: ConnectionInfo,
     ) {
+        // Put aside: a connection would keep room for the largest of all protocols.
         let ended = match protocol {
             Protocol::Remoting => {
-                return remoting::serve(Arc::clone(&self.front), connection, stream, first).await;
+                let front = Arc::clone(&self.front);
+                return Box::pin(remoting::serve(front, connection, stream, first)).await;
             }
             Protocol::Http1 => {
-                self.http1(Prefixed::new(first.freeze(), stream), connection)
-                    .await
+                Box::pin(self.http1(Prefixed::new(first.freeze(), stream), connection)).await
             }
             Protocol::Http2 => {
-                self.http2(Prefixed::new(first.freeze(), stream), connection)
-                    .await
+                Box::pin(self.http2(Prefixed::new(first.freeze(), stream), connection)).await
             }
             Protocol::Tls => unreachable!("tls is taken off before"),
         };
@@ -357,6 +367,16 @@ mod tests {
 
     use super::*;
     use crate::{FrontSettings, test_clock::StoppedClock};
+
+    /// A connection that has not said yet what it speaks keeps no room for what it may speak.
+    #[test]
+    fn a_connection_at_the_door_keeps_little() {
+        fn bytes<'a, F>(_: fn(&'a Door, TcpStream, ConnectionInfo) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = bytes(Door::enter);
+        assert!(bytes <= 1_280, "{bytes} bytes");
+    }
 
     /// hyper makes a task of it and copies that a dozen times.
     #[test]

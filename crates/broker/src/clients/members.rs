@@ -25,7 +25,7 @@ const EXPIRY: Duration = Duration::from_millis(limits::CLIENT_EXPIRY_MS);
 #[derive(Clone)]
 struct Heard {
     client: ClientIdentity,
-    commands: mpsc::Sender<ClientCommand>,
+    commands: mpsc::Sender<Box<ClientCommand>>,
     at: Timestamp,
 }
 
@@ -197,9 +197,9 @@ impl Tables {
                 let _ = member
                     .heard
                     .commands
-                    .try_send(ClientCommand::ConsumersChanged {
+                    .try_send(Box::new(ClientCommand::ConsumersChanged {
                         group: group.clone(),
-                    });
+                    }));
             }
         }
     }
@@ -351,7 +351,7 @@ impl Clients {
         let members = tables.producers.get(group).map(BTreeMap::values);
         let mut members: Vec<&Heard> = members.into_iter().flatten().collect();
         members.sort_by_key(|heard| std::cmp::Reverse(heard.at));
-        let mut command = command;
+        let mut command = Box::new(command);
         for heard in members {
             match heard.commands.try_send(command) {
                 Ok(()) => return true,
@@ -380,7 +380,7 @@ impl Clients {
             heard.commands.clone()
         };
         commands
-            .try_send(command)
+            .try_send(Box::new(command))
             .map_err(|_| AskError::Unreachable { client: client() })
     }
 

@@ -17,7 +17,7 @@ fn beat(
     connection: u64,
     name: &str,
     subscription: (&str, i64),
-) -> mpsc::Receiver<ClientCommand> {
+) -> mpsc::Receiver<Box<ClientCommand>> {
     let (commands, told) = mpsc::channel(8);
     let (tag, version) = subscription;
     let heartbeat = Heartbeat {
@@ -78,7 +78,7 @@ fn a_client_leaves_a_group_that_it_names_no_more() {
     assert_eq!(members(&bench, "shipping"), 0);
     // Each group's commands went where the client said that it is in it.
     assert!(matches!(
-        told.try_recv(),
+        told.try_recv().map(|command| *command),
         Ok(ClientCommand::ConsumersChanged { group: changed }) if changed == group("billing")
     ));
     assert!(told.try_recv().is_err());

@@ -26,7 +26,7 @@ fn end(bench: &Bench, half: &Sent, resolution: Resolution) -> Result<(), EndTran
 }
 
 /// A producer of `billing`, and what it is told.
-fn producer(bench: &Bench, id: &str) -> mpsc::Receiver<ClientCommand> {
+fn producer(bench: &Bench, id: &str) -> mpsc::Receiver<Box<ClientCommand>> {
     let (commands, told) = mpsc::channel(8);
     let heartbeat = Heartbeat {
         client: ClientIdentity {
@@ -187,7 +187,7 @@ fn any_live_producer_of_the_group_is_asked_until_nobody_answers() {
         bench.release();
         let Some(ClientCommand::CheckTransaction {
             half: which, times, ..
-        }) = told.try_recv().ok()
+        }) = told.try_recv().ok().map(|command| *command)
         else {
             panic!("question {asked} did not come");
         };
@@ -468,7 +468,7 @@ fn an_end_that_its_client_gives_up_leaves_the_transaction_open() {
     drop(ending);
     go();
     assert!(matches!(
-        told.try_recv(),
+        told.try_recv().map(|command| *command),
         Ok(ClientCommand::CheckTransaction { .. })
     ));
     for send in sending {

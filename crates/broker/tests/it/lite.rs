@@ -342,7 +342,7 @@ fn of_members_that_share_nothing_the_last_to_subscribe_has_a_lite_topic() {
     add(&bench, "owners", "two", &["a"]);
     let mut ended = Vec::new();
     while let Ok(command) = told.try_recv() {
-        if let ClientCommand::UnsubscribeLite { lite_topic, .. } = command {
+        if let ClientCommand::UnsubscribeLite { lite_topic, .. } = *command {
             ended.push(lite_topic.to_string());
         }
     }

@@ -31,7 +31,7 @@ use crate::Front;
 const CONNECTIONS_PER_CLIENT_MAX: usize = 8;
 
 /// Where commands for one Telemetry stream, or one mailbox, go, and its number.
-type Commands = (u64, mpsc::Sender<ClientCommand>);
+type Commands = (u64, mpsc::Sender<Box<ClientCommand>>);
 
 /// What a client does, as its settings or heartbeats say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(crate) struct Clients {
     tables: Mutex<Tables>,
     next_stream: AtomicU64,
     /// A closed channel, for clients without a Telemetry stream.
-    nobody: mpsc::Sender<ClientCommand>,
+    nobody: mpsc::Sender<Box<ClientCommand>>,
 }
 
 impl Default for Clients {
@@ -120,14 +120,14 @@ impl Default for Clients {
 pub(crate) struct Stream {
     front: Arc<Front>,
     number: u64,
-    commands: mpsc::Sender<ClientCommand>,
+    commands: mpsc::Sender<Box<ClientCommand>>,
     /// Whose stream it has turned out to be.
     of: Option<Key>,
 }
 
 impl Stream {
     /// A stream of nobody yet, whose commands go to `commands`.
-    pub(crate) fn new(front: Arc<Front>, commands: mpsc::Sender<ClientCommand>) -> Self {
+    pub(crate) fn new(front: Arc<Front>, commands: mpsc::Sender<Box<ClientCommand>>) -> Self {
         let number = front
             .grpc_clients
             .next_stream
@@ -410,7 +410,7 @@ impl Session {
         self.streams.push(stream);
     }
 
-    fn heartbeat(&self, nobody: &mpsc::Sender<ClientCommand>) -> Heartbeat {
+    fn heartbeat(&self, nobody: &mpsc::Sender<Box<ClientCommand>>) -> Heartbeat {
         let commands = self.streams.last().map_or(nobody, |(_, commands)| commands);
         let half_topics = self.half_topics.iter().filter(|topic| {
             // Settings may have named it since.

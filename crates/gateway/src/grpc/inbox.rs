@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 /// [`limits::CLIENT_COMMANDS_QUEUED_MAX`] of them; the core then goes on to the next client.
 pub(crate) struct Inbox {
     /// Where the core puts them.
-    pub(crate) sender: mpsc::Sender<ClientCommand>,
-    receiver: mpsc::Receiver<ClientCommand>,
+    pub(crate) sender: mpsc::Sender<Box<ClientCommand>>,
+    receiver: mpsc::Receiver<Box<ClientCommand>>,
 }
 
 impl Default for Inbox {
@@ -24,7 +24,7 @@ impl Inbox {
     /// The next command. Never ends: the inbox itself could still be told something.
     pub(crate) async fn next(&mut self) -> ClientCommand {
         match self.receiver.recv().await {
-            Some(command) => command,
+            Some(command) => *command,
             None => std::future::pending().await,
         }
     }

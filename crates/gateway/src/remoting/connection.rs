@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) front: Arc<Front>,
     pub(super) info: ConnectionInfo,
     /// Where commands for the clients of this connection go.
-    pub(super) commands: mpsc::Sender<ClientCommand>,
+    pub(super) commands: mpsc::Sender<Box<ClientCommand>>,
     /// What the last heartbeat said, for pulls that leave their filter out.
     told: Mutex<Told>,
 }
@@ -85,7 +85,7 @@ impl Connection {
     pub(super) fn new(
         front: Arc<Front>,
         info: ConnectionInfo,
-        commands: mpsc::Sender<ClientCommand>,
+        commands: mpsc::Sender<Box<ClientCommand>>,
     ) -> Self {
         Self {
             front,
@@ -318,7 +318,8 @@ pub(crate) async fn serve<S: Stream>(
 /// reset the connection and might destroy the last answers on their way.
 async fn linger_close<S: Stream>(mut socket: S) -> io::Result<()> {
     socket.shutdown().await?;
-    let mut unread = [0; 4_096];
+    // Not in the state that every connection keeps.
+    let mut unread = vec![0; 4_096];
     while socket.read(&mut unread).await? > 0 {}
     Ok(())
 }

@@ -9,9 +9,10 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io,
+    mem::MaybeUninit,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -19,7 +20,10 @@ use base::limits;
 use broker::ClientCommand;
 use bytes::BytesMut;
 use futures::{Stream as _, stream::FuturesUnordered};
-use tokio::{io::AsyncReadExt, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt, ReadBuf},
+    sync::mpsc,
+};
 use wire::remoting::{Command, FrameError, RequestCode, frame};
 
 use super::{
@@ -38,7 +42,8 @@ use crate::{
 /// How often limits of time are looked at. Coarse on purpose: an idle connection wakes this often.
 const TICK: Duration = Duration::from_secs(5);
 
-/// First size of the read buffer; it grows while reads fill it.
+/// First size of the read buffer, and what a quiet connection reads at once; it grows while reads
+/// fill it.
 const READ_BYTES_MIN: usize = 4 * 1024;
 
 /// Largest size to which it grows for small frames.
@@ -115,16 +120,20 @@ pub(super) struct Exchange<'a, S, F> {
     start: fn(&'a Connection, Arrival) -> F,
     socket: S,
     input: BytesMut,
+    /// Whether a read brought as much as a quiet connection takes at once: a buffer is kept from
+    /// then on, until nothing comes for some time.
+    is_busy: bool,
     read_bytes: usize,
     output: Output,
-    under_way: FuturesUnordered<F>,
+    /// None while nothing is: an empty list has room for one request already.
+    under_way: Option<FuturesUnordered<F>>,
     /// Answers to throttled requests, and when they are due; those requests are under way still.
     held: VecDeque<(Duration, Done)>,
     /// Fires when the first of them is due.
     held_timer: Option<base::Sleep>,
     /// Requests that were begun in this turn.
     begun: usize,
-    inbox: mpsc::Receiver<ClientCommand>,
+    inbox: mpsc::Receiver<Box<ClientCommand>>,
     reading: Reading,
     /// Whether the peer takes no answers any more. What it has sent is still done: clients that
     /// stop send their last offsets and close without a look at the answers.
@@ -148,7 +157,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         start: fn(&'a Connection, Arrival) -> F,
         socket: S,
         received: BytesMut,
-        inbox: mpsc::Receiver<ClientCommand>,
+        inbox: mpsc::Receiver<Box<ClientCommand>>,
     ) -> Self {
         let clock = &connection.front.clock;
         Self {
@@ -156,9 +165,10 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             start,
             socket,
             input: received,
+            is_busy: false,
             read_bytes: READ_BYTES_MIN,
             output: Output::default(),
-            under_way: FuturesUnordered::new(),
+            under_way: None,
             held: VecDeque::new(),
             held_timer: None,
             begun: 0,
@@ -228,12 +238,13 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 Reading::Ended if self.requests == 0 && self.output.is_empty() => {
                     return Poll::Ready(End::Peer);
                 }
-                Reading::Draining if self.under_way.is_empty() && self.output.is_empty() => {
+                Reading::Draining if self.has_none_under_way() && self.output.is_empty() => {
                     return Poll::Ready(End::Drained);
                 }
                 _ => {}
             }
             if self.tick.as_mut().poll(cx).is_pending() {
+                self.rest();
                 return Poll::Pending;
             }
             self.tick = self.connection.front.clock.sleep(TICK);
@@ -256,20 +267,55 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         if !self.may_read() {
             return Ok(progress);
         }
-        self.make_room();
-        let room = self.input.capacity();
-        let read = pin!(self.socket.read_buf(&mut self.input)).poll(cx);
-        match read {
+        match self.read(cx) {
             Poll::Pending => return Ok(progress),
             Poll::Ready(Err(error)) => return self.peer_ended(Some(error)),
             Poll::Ready(Ok(0)) => return self.peer_ended(None),
             Poll::Ready(Ok(_)) => progress = true,
         }
-        if self.input.len() == room {
-            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
-        }
         self.begin(now)?;
         Ok(progress)
+    }
+
+    /// Reads once: what a quiet connection gets comes by way of the stack, so that it needs no
+    /// buffer while it waits.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.is_busy || !self.input.is_empty() {
+            self.make_room();
+            let room = self.input.capacity();
+            let count = ready!(pin!(self.socket.read_buf(&mut self.input)).poll(cx))?;
+            if self.input.len() == room {
+                self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+            }
+            return Poll::Ready(Ok(count));
+        }
+        let mut room = [MaybeUninit::uninit(); READ_BYTES_MIN];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+        let bytes = read.filled();
+        self.is_busy = bytes.len() == READ_BYTES_MIN;
+        self.input = BytesMut::from(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    /// Gives back what a quiet connection does not need while nothing happens: thousands may be
+    /// open.
+    fn rest(&mut self) {
+        if self.is_busy {
+            return;
+        }
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.has_none_under_way() {
+            self.under_way = None;
+        }
+    }
+
+    fn has_none_under_way(&self) -> bool {
+        self.under_way
+            .as_ref()
+            .is_none_or(FuturesUnordered::is_empty)
     }
 
     /// The peer sends nothing more. What it asked for without waiting is still done: clients send
@@ -351,14 +397,18 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             bytes,
             at: now,
         };
-        self.under_way.push((self.start)(self.connection, arrival));
+        let under_way = self.under_way.get_or_insert_default();
+        under_way.push((self.start)(self.connection, arrival));
     }
 
     /// Gathers the answers that are done, as long as there is room for them.
     fn finish(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, End> {
         let mut progress = false;
         while self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX {
-            let Poll::Ready(Some(done)) = Pin::new(&mut self.under_way).poll_next(cx) else {
+            let Some(under_way) = &mut self.under_way else {
+                break;
+            };
+            let Poll::Ready(Some(done)) = Pin::new(under_way).poll_next(cx) else {
                 break;
             };
             progress = true;
@@ -440,7 +490,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) else {
                 break;
             };
-            let Some(Pushed { request, answer }) = push::encode(self.connection, command) else {
+            let Some(Pushed { request, answer }) = push::encode(self.connection, *command) else {
                 continue;
             };
             let opaque = self.next_opaque;
@@ -499,13 +549,15 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             });
         }
         let idle = since(self.active_at);
-        if self.under_way.is_empty() && idle > u128::from(limits::REMOTING_IDLE_MS_MAX) {
+        if self.has_none_under_way() && idle > u128::from(limits::REMOTING_IDLE_MS_MAX) {
             return Some(End::Idle);
         }
         if self.input.is_empty() && idle > TICK.as_millis() {
-            // Thousands of idle connections must not each keep a buffer.
-            self.input = BytesMut::new();
+            self.is_busy = false;
             self.read_bytes = READ_BYTES_MIN;
+            if self.output.is_empty() {
+                self.output.clear();
+            }
         }
         None
     }

@@ -179,7 +179,7 @@ impl Client {
                 }
                 let sleep = self.node.clock.sleep(Duration::from_millis(500));
                 let command = match select(pin!(told.recv()), sleep).await {
-                    Either::Left((command, _)) => command,
+                    Either::Left((command, _)) => command.map(|command| *command),
                     Either::Right(_) => None,
                 };
                 if let Some(ClientCommand::CheckTransaction { half, message, .. }) = command {

@@ -4,7 +4,10 @@ use std::{cell::Cell, future, net::SocketAddr, sync::Arc};
 
 use base::InstanceId;
 use futures::FutureExt;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
+    net::TcpStream,
+};
 use wire::remoting::ResponseCode;
 
 use super::*;
@@ -416,6 +419,44 @@ fn a_request_under_way_fits_what_the_allocator_has_at_hand() {
     let under_way = crate::remoting::dispatch::run(&connection, arrival);
     let bytes = size_of_val(&under_way);
     assert!(bytes <= 944, "{bytes} bytes");
+}
+
+/// Thousands of connections are open and quiet at most times.
+#[test]
+fn a_connection_keeps_little() {
+    fn bytes<F>(_: fn(Arc<Front>, ConnectionInfo, TcpStream, BytesMut) -> F) -> usize {
+        size_of::<F>()
+    }
+    let bytes = bytes(crate::remoting::serve::<TcpStream>);
+    assert!(bytes <= 1_536, "{bytes} bytes");
+}
+
+#[tokio::test]
+async fn a_quiet_connection_keeps_no_buffer() {
+    let connection = connection();
+    let sent = frames(RequestCode::SendMessageV2, 1, 1_024, 1);
+    let (exchange, mut peer) = settle(&connection, at_once, sent).await;
+    assert_eq!((exchange.input.capacity(), exchange.is_busy), (0, false));
+    assert!(exchange.under_way.is_none());
+    let mut answer = BytesMut::new();
+    assert!(peer.read_buf(&mut answer).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_busy_connection_keeps_its_buffer_until_it_is_idle() {
+    let clock = Arc::new(HandClock::default());
+    let connection = connection_at(clock.clone());
+    let sent = frames(RequestCode::SendMessageV2, 1, 1_024, 100);
+    let (mut exchange, _peer) = settle(&connection, at_once, sent).await;
+    assert!(exchange.is_busy && exchange.input.capacity() > 0);
+    // One tick after it was last active is not long enough to be idle.
+    for _ in 0..2 {
+        clock.advance(TICK);
+        let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+        assert!(ended.is_pending(), "{ended:?}");
+    }
+    assert_eq!((exchange.input.capacity(), exchange.is_busy), (0, false));
+    assert!(exchange.under_way.is_none());
 }
 
 /// A handler that throttles.
