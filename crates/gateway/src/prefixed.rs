@@ -34,6 +34,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
         let count = self.prefix.len().min(buffer.remaining());
         buffer.put_slice(&self.prefix[..count]);
         self.prefix.advance(count);
+        if self.prefix.is_empty() {
+            // What is empty still keeps the buffer that it is of.
+            self.prefix = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
