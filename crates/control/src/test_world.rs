@@ -11,17 +11,41 @@ use std::{
     time::Duration,
 };
 
-use base::{Clock, Sleep, Timestamp};
+use base::{Clock, InstanceId, Sleep, Timestamp};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use store::meta::{Entry, Expected, LeaseId, MetadataError, MetadataStore, Revision, Watch};
 
-use crate::Zone;
+use crate::{NodeError, NodeName, Release, Version, Zone};
 
 /// The instant at which clocks of `zone` show `local`, e.g. `2026-03-11T00:10`.
 pub(crate) fn at(zone: &Zone, local: &str) -> Timestamp {
     zone.first_at(local.parse().unwrap())
+}
+
+/// Two versions, the older one first.
+pub(crate) const OLD: &str = "5.0-rmq-20230329";
+pub(crate) const NEW: &str = "5.0-rmq-20230411";
+
+pub(crate) fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+pub(crate) fn instance() -> InstanceId {
+    InstanceId::new("rmq-cn-1").unwrap()
+}
+
+pub(crate) fn release(text: &str, announced_at: Timestamp) -> Release {
+    Release {
+        version: version(text),
+        released_on: "2026-03-11".parse().unwrap(),
+        announced_at,
+        notes: String::new(),
+        digest: String::new(),
+        size: 0,
+        signature: String::new(),
+    }
 }
 
 /// Time that a test sets. Who sleeps moves it to when it would wake up: nobody else is awake.
@@ -108,6 +132,71 @@ pub(crate) fn polls_of<F: Future>(future: F) -> usize {
         assert!(polls < POLLS_MAX, "it hangs");
     }
     polls
+}
+
+/// A call that fails, before it has done what it should or after that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) again: bool,
+    pub(crate) after: bool,
+}
+
+/// Why a simulated call failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) reason: String,
+    pub(crate) again: bool,
+}
+
+impl Failed {
+    pub(crate) fn of(self, node: &NodeName) -> NodeError {
+        NodeError {
+            node: node.clone(),
+            reason: self.reason,
+            again: self.again,
+        }
+    }
+}
+
+/// Which calls fail, by their number from 1 on, and how many there have been.
+#[derive(Default)]
+pub(crate) struct Faults(Mutex<(BTreeMap<usize, Fault>, usize)>);
+
+impl Faults {
+    pub(crate) fn plan(&self, faults: BTreeMap<usize, Fault>) {
+        self.0.lock().0 = faults;
+    }
+
+    fn next(&self) -> Option<Fault> {
+        let (faults, calls) = &mut *self.0.lock();
+        *calls += 1;
+        faults.remove(calls)
+    }
+
+    /// One call: gives way, does what it should, and gives way again.
+    pub(crate) async fn call<T>(
+        &self,
+        act: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, Failed> {
+        once_pending().await;
+        let fault = self.next();
+        let told = |fault: Fault| Failed {
+            reason: "it was told to fail".to_owned(),
+            again: fault.again,
+        };
+        if let Some(fault) = fault.filter(|fault| !fault.after) {
+            return Err(told(fault));
+        }
+        let done = act().map_err(|reason| Failed {
+            reason,
+            again: true,
+        });
+        once_pending().await;
+        match fault {
+            Some(fault) if done.is_ok() => Err(told(fault)),
+            _ => done,
+        }
+    }
 }
 
 /// Metadata in memory. Each change gives way before it happens and again after it.

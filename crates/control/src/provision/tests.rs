@@ -9,20 +9,12 @@ use proptest::prelude::*;
 use self::simulated::{Machine, Status};
 use super::*;
 use crate::{
-    Release, TaskState,
-    test_world::{MemoryMetadata, POLLS_MAX, TestClock, poll, polls_of},
+    TaskState,
+    test_world::{
+        Fault, MemoryMetadata, NEW, OLD, POLLS_MAX, TestClock, instance, poll, polls_of, release,
+        version,
+    },
 };
-
-const OWN: &str = "5.0-rmq-20230329";
-const NEW: &str = "5.0-rmq-20230411";
-
-fn version(text: &str) -> Version {
-    text.parse().unwrap()
-}
-
-fn instance() -> InstanceId {
-    InstanceId::new("rmq-cn-1").unwrap()
-}
 
 /// What outlives the control process.
 #[derive(Default)]
@@ -47,7 +39,7 @@ impl World {
             nodes: Arc::clone(&self.machine) as Arc<dyn Nodes>,
             grounds: Arc::clone(&self.machine) as Arc<dyn Grounds>,
             orders: Arc::clone(&self.machine) as Arc<dyn Orders>,
-            version: Box::new(|| version(OWN)),
+            version: Box::new(|| version(OLD)),
             zone: Zone::utc(),
             routes_kept: Duration::from_secs(30),
         }
@@ -96,16 +88,16 @@ impl World {
 fn whole_life(world: &World, lives: &[usize]) {
     world.order(Status::Creating, 2, lives);
     let made = ["rmq-cn-1-1", "rmq-cn-1-2"];
-    world.machine.assert_serving(&made, version(OWN));
+    world.machine.assert_serving(&made, version(OLD));
     let record = world.update_record().unwrap();
-    assert!(record.managed && record.version == version(OWN));
+    assert!(record.managed && record.version == version(OLD));
 
     world.order(Status::Changing, 3, lives);
     let grown = ["rmq-cn-1-1", "rmq-cn-1-2", "rmq-cn-1-3"];
-    world.machine.assert_serving(&grown, version(OWN));
+    world.machine.assert_serving(&grown, version(OLD));
 
     world.order(Status::Changing, 1, lives);
-    world.machine.assert_serving(&made[..1], version(OWN));
+    world.machine.assert_serving(&made[..1], version(OLD));
 
     world.order(Status::Released, 1, lives);
     world.machine.assert_nothing();
@@ -148,7 +140,7 @@ fn what_is_mended_goes_on() {
     assert!(poll(world.life(), 5_000).is_none());
     world.machine.never_healthy(false);
     world.finish(&[]);
-    world.machine.assert_serving(&["rmq-cn-1-1"], version(OWN));
+    world.machine.assert_serving(&["rmq-cn-1-1"], version(OLD));
 }
 
 #[test]
@@ -161,22 +153,14 @@ fn a_node_goes_only_once_it_is_empty() {
     assert!(world.machine.has("rmq-cn-1-2"));
     world.machine.fill("rmq-cn-1-2", false);
     world.finish(&[]);
-    world.machine.assert_serving(&["rmq-cn-1-1"], version(OWN));
+    world.machine.assert_serving(&["rmq-cn-1-1"], version(OLD));
 }
 
 #[test]
 fn nodes_do_not_change_while_an_update_runs_and_run_what_the_others_do() {
     let world = World::default();
     world.order(Status::Creating, 1, &[]);
-    let release = Release {
-        version: version(NEW),
-        released_on: "2026-03-11".parse().unwrap(),
-        announced_at: world.clock.now(),
-        notes: String::new(),
-        digest: String::new(),
-        size: 0,
-        signature: String::new(),
-    };
+    let release = release(NEW, world.clock.now());
     let provision = poll(world.provision(), POLLS_MAX).unwrap();
     let updates = &provision.updates;
     let begin = async {
@@ -202,16 +186,20 @@ fn nodes_do_not_change_while_an_update_runs_and_run_what_the_others_do() {
     assert_eq!(record.ended[0].state, TaskState::Succeeded);
 }
 
+fn faults() -> impl Strategy<Value = Fault> {
+    any::<bool>().prop_map(|after| Fault { again: true, after })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whatever_fails_and_dies_it_ends_whole(
         lives in prop::collection::vec(1_usize..150, 0..6),
-        faults in prop::collection::btree_map(0_usize..120, any::<bool>(), 0..14),
+        faults in prop::collection::btree_map(0_usize..120, faults(), 0..14),
     ) {
         let world = World::default();
-        world.machine.fail(faults);
+        world.machine.faults.plan(faults);
         whole_life(&world, &lives);
     }
 }

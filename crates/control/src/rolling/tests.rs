@@ -4,39 +4,19 @@ mod simulated;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use base::{Clock, InstanceId, Timestamp};
+use base::{Clock, Timestamp};
 use proptest::prelude::*;
 use store::meta::MetadataStore;
 
-use self::simulated::{Fault, SimulatedNodes};
+use self::simulated::SimulatedNodes;
 use super::*;
 use crate::{
-    Release, StepState, TaskState, UpdateRecord, Version, WorkflowStatus, Zone,
-    test_world::{MemoryMetadata, POLLS_MAX, TestClock, at, poll, polls_of},
+    StepState, TaskState, UpdateRecord, WorkflowStatus, Zone,
+    test_world::{
+        Fault, MemoryMetadata, NEW, OLD, POLLS_MAX, TestClock, at, instance, poll, polls_of,
+        release, version,
+    },
 };
-
-const OLD: &str = "5.0-rmq-20230329";
-const NEW: &str = "5.0-rmq-20230411";
-
-fn version(text: &str) -> Version {
-    text.parse().unwrap()
-}
-
-fn instance() -> InstanceId {
-    InstanceId::new("rmq-cn-1").unwrap()
-}
-
-fn release(announced_at: Timestamp) -> Release {
-    Release {
-        version: version(NEW),
-        released_on: "2026-03-11".parse().unwrap(),
-        announced_at,
-        notes: String::new(),
-        digest: String::new(),
-        size: 0,
-        signature: String::new(),
-    }
-}
 
 /// What outlives the control process.
 struct World {
@@ -61,7 +41,10 @@ impl World {
             let updates = world.updates().await;
             let record = UpdateRecord::new(instance(), true, version(OLD), zone);
             updates.register(record).await.unwrap();
-            updates.announce(&release(world.clock.now())).await.unwrap();
+            updates
+                .announce(&release(NEW, world.clock.now()))
+                .await
+                .unwrap();
             updates.start(&instance()).await.unwrap();
         };
         poll(started, POLLS_MAX).unwrap();
@@ -239,10 +222,7 @@ fn a_scheduler_begins_what_is_due_and_goes_on_with_what_runs() {
     assert_eq!(record.ended[0].state, TaskState::Succeeded);
     world.check_end(&record);
     // And a task that comes due while it looks.
-    let newer = Release {
-        version: version("5.0-rmq-20230501"),
-        ..release(world.clock.now())
-    };
+    let newer = release("5.0-rmq-20230501", world.clock.now());
     let announced = async {
         rollout.updates.announce(&newer).await.unwrap();
         let to = Timestamp::from_ms(world.clock.now().ms() + 60_000);
@@ -290,7 +270,7 @@ proptest! {
         bad in prop::option::of(0_usize..6),
     ) {
         let world = World::new(nodes, batch_size);
-        world.nodes.fail(faults);
+        world.nodes.faults.plan(faults);
         if let Some(bad) = bad.filter(|bad| *bad < nodes) {
             world.nodes.never_healthy_on(bad, version(NEW));
         }

@@ -11,11 +11,8 @@ use super::*;
 use crate::{
     NewRelease, Outcome, Rollout, TaskState, TrustedKeys, UpdateRecord, Updates, Zone,
     release::test_key::TestKey,
-    test_world::{MemoryMetadata, RealClock, TestClock},
+    test_world::{MemoryMetadata, NEW, OLD, RealClock, TestClock, instance, version},
 };
-
-const OLD: &str = "5.0-rmq-20230329";
-const NEW: &str = "5.0-rmq-20230411";
 
 /// Sleeps a little for each pause, so that processes have time to do something.
 #[derive(Default)]
@@ -71,14 +68,6 @@ struct World {
     folder: TempDir,
     metadata: Arc<MemoryMetadata>,
     clock: Arc<PatientClock>,
-}
-
-fn instance() -> InstanceId {
-    InstanceId::new("rmq-cn-1").unwrap()
-}
-
-fn version(text: &str) -> Version {
-    text.parse().unwrap()
 }
 
 impl World {

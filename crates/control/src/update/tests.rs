@@ -8,16 +8,12 @@ use store::meta::MetadataStore;
 use super::*;
 use crate::{
     Release,
-    test_world::{MemoryMetadata, POLLS_MAX, TestClock, at, poll, polls_of},
+    test_world::{
+        MemoryMetadata, NEW, OLD, POLLS_MAX, TestClock, at, poll, polls_of, release, version,
+    },
 };
 
-const OLD: &str = "5.0-rmq-20230329";
-const NEW: &str = "5.0-rmq-20230411";
 const NEWEST: &str = "5.0-rmq-20230501";
-
-fn version(text: &str) -> Version {
-    text.parse().unwrap()
-}
 
 fn shanghai() -> Zone {
     Zone::new("Asia/Shanghai").unwrap()
@@ -25,18 +21,6 @@ fn shanghai() -> Zone {
 
 fn id(name: &str) -> InstanceId {
     InstanceId::new(name).unwrap()
-}
-
-fn release(text: &str, announced_at: Timestamp) -> Release {
-    Release {
-        version: version(text),
-        released_on: "2026-03-11".parse().unwrap(),
-        announced_at,
-        notes: String::new(),
-        digest: String::new(),
-        size: 0,
-        signature: String::new(),
-    }
 }
 
 fn record_in(zone: Zone, window: &str) -> UpdateRecord {

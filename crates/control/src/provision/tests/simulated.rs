@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use base::InstanceId;
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 
-use super::instance;
 use crate::{
-    Node, NodeError, NodeName, Nodes, Order, OrderKind, Version, provision::Grounds,
-    provision::Orders, test_world::once_pending,
+    Node, NodeError, NodeName, Nodes, Order, OrderKind, Version,
+    provision::Grounds,
+    provision::Orders,
+    test_world::{Failed, Faults, instance},
 };
 
 /// What the record of the instance says.
@@ -34,50 +35,46 @@ struct Inner {
     record: Option<(Status, u16)>,
     nodes: BTreeMap<NodeName, State>,
     never_healthy: bool,
-    calls: usize,
-    /// Which calls fail, by their number, and whether after they took effect.
-    faults: BTreeMap<usize, bool>,
 }
 
 #[derive(Default)]
-pub(super) struct Machine(Mutex<Inner>);
+pub(super) struct Machine {
+    inner: Mutex<Inner>,
+    pub(super) faults: Faults,
+}
 
 impl Machine {
     pub(super) fn order(&self, status: Status, nodes: u16) {
-        self.0.lock().record = Some((status, nodes));
+        self.inner.lock().record = Some((status, nodes));
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        let record = self.0.lock().record;
+        let record = self.inner.lock().record;
         record.is_none_or(|(status, _)| status == Status::Running)
     }
 
-    pub(super) fn fail(&self, faults: BTreeMap<usize, bool>) {
-        self.0.lock().faults = faults;
-    }
-
     pub(super) fn never_healthy(&self, never: bool) {
-        self.0.lock().never_healthy = never;
+        self.inner.lock().never_healthy = never;
     }
 
     pub(super) fn fill(&self, node: &str, full: bool) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         inner.nodes.get_mut(&NodeName::new(node)).unwrap().full = full;
     }
 
     pub(super) fn has(&self, node: &str) -> bool {
-        self.0.lock().nodes.contains_key(&NodeName::new(node))
+        self.inner.lock().nodes.contains_key(&NodeName::new(node))
     }
 
     pub(super) fn run_all(&self, version: Version) {
-        for node in self.0.lock().nodes.values_mut() {
+        for node in self.inner.lock().nodes.values_mut() {
             node.running = Some(version);
         }
     }
 
     #[track_caller]
     pub(super) fn assert_serving(&self, names: &[&str], version: Version) {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let found: Vec<&str> = inner.nodes.keys().map(NodeName::as_str).collect();
         assert_eq!(found, names);
         for (name, node) in &inner.nodes {
@@ -89,32 +86,15 @@ impl Machine {
 
     #[track_caller]
     pub(super) fn assert_nothing(&self) {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         assert!(inner.nodes.is_empty() && inner.record.is_none());
     }
 
-    /// One call: gives way, does what it should, and gives way again.
-    async fn call<T>(
-        &self,
-        act: impl FnOnce(&mut Inner) -> Result<T, String>,
-    ) -> Result<T, String> {
-        once_pending().await;
-        let told = || Err("it was told to fail".to_owned());
-        let (done, fault) = {
-            let mut inner = self.0.lock();
-            inner.calls += 1;
-            let number = inner.calls;
-            let fault = inner.faults.remove(&number);
-            if fault == Some(false) {
-                return told();
-            }
-            (act(&mut inner), fault)
-        };
-        once_pending().await;
-        match fault {
-            Some(_) if done.is_ok() => told(),
-            _ => done,
-        }
+    fn call<'a, T: 'a>(
+        &'a self,
+        act: impl FnOnce(&mut Inner) -> Result<T, String> + 'a,
+    ) -> impl Future<Output = Result<T, Failed>> {
+        self.faults.call(move || act(&mut self.inner.lock()))
     }
 
     fn of<'a, T: Send + 'a>(
@@ -133,21 +113,13 @@ impl Machine {
         node: &'a NodeName,
         act: impl FnOnce(&mut Inner) -> Result<T, String> + Send + 'a,
     ) -> BoxFuture<'a, Result<T, NodeError>> {
-        async move {
-            let done = self.call(act).await;
-            done.map_err(|reason| NodeError {
-                node: node.clone(),
-                reason,
-                again: true,
-            })
-        }
-        .boxed()
+        self.call(act).map_err(|failed| failed.of(node)).boxed()
     }
 }
 
 impl Nodes for Machine {
     fn list<'a>(&'a self, _: &'a InstanceId) -> BoxFuture<'a, Result<Vec<NodeName>, NodeError>> {
-        let names = self.0.lock().nodes.keys().cloned().collect();
+        let names = self.inner.lock().nodes.keys().cloned().collect();
         async move { Ok(names) }.boxed()
     }
 
@@ -243,7 +215,7 @@ impl Grounds for Machine {
 
 impl Orders for Machine {
     fn due(&self) -> Vec<Order> {
-        let record = self.0.lock().record;
+        let record = self.inner.lock().record;
         let order = record.and_then(|(status, nodes)| {
             let kind = match status {
                 Status::Creating => OrderKind::Create,
@@ -270,7 +242,7 @@ impl Orders for Machine {
             }
             Ok(())
         });
-        settle.boxed()
+        settle.map_err(|failed| failed.reason).boxed()
     }
 
     fn remove<'a>(&'a self, _: &'a InstanceId) -> BoxFuture<'a, Result<(), String>> {
@@ -279,6 +251,6 @@ impl Orders for Machine {
             inner.record = None;
             Ok(())
         });
-        remove.boxed()
+        remove.map_err(|failed| failed.reason).boxed()
     }
 }

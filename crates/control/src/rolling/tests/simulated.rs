@@ -1,19 +1,10 @@
 //! Nodes in memory that watch over what is done to them.
 
-use std::collections::BTreeMap;
-
 use base::InstanceId;
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 
-use crate::{Node, NodeError, NodeName, Nodes, Version, test_world::once_pending};
-
-/// A call that fails, before it has done what it should or after that.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fault {
-    pub(super) again: bool,
-    pub(super) after: bool,
-}
+use crate::{Node, NodeError, NodeName, Nodes, Version, test_world::Faults};
 
 struct State {
     running: Option<Version>,
@@ -28,9 +19,7 @@ struct State {
 pub(super) struct SimulatedNodes {
     away_max: usize,
     nodes: Mutex<Vec<State>>,
-    /// Which calls fail, by their number.
-    faults: Mutex<BTreeMap<usize, Fault>>,
-    calls: Mutex<usize>,
+    pub(super) faults: Faults,
 }
 
 impl SimulatedNodes {
@@ -46,13 +35,8 @@ impl SimulatedNodes {
         Self {
             away_max,
             nodes: Mutex::new((0..count).map(|_| node()).collect()),
-            faults: Mutex::default(),
-            calls: Mutex::default(),
+            faults: Faults::default(),
         }
-    }
-
-    pub(super) fn fail(&self, faults: BTreeMap<usize, Fault>) {
-        *self.faults.lock() = faults;
     }
 
     pub(super) fn never_healthy_on(&self, node: usize, version: Version) {
@@ -71,47 +55,23 @@ impl SimulatedNodes {
         }
     }
 
-    /// One call: gives way, does what it should, and gives way again.
     fn call<'a, T: Send + 'a>(
         &'a self,
         node: &'a NodeName,
         act: impl FnOnce(&mut State) -> Result<T, String> + Send + 'a,
     ) -> BoxFuture<'a, Result<T, NodeError>> {
-        async move {
-            once_pending().await;
-            let number = {
-                let mut calls = self.calls.lock();
-                *calls += 1;
-                *calls
-            };
-            let fault = self.faults.lock().remove(&number);
-            let failed = |reason: &str, again| NodeError {
-                node: node.clone(),
-                reason: reason.to_owned(),
-                again,
-            };
-            if let Some(fault) = fault.filter(|fault| !fault.after) {
-                return Err(failed("it was told to fail", fault.again));
-            }
-            let done = {
-                let mut nodes = self.nodes.lock();
-                let index: usize = node.as_str()[1..].parse().unwrap();
-                let done = act(&mut nodes[index]);
-                let away = nodes
-                    .iter()
-                    .filter(|node| !node.admitted || node.running.is_none());
-                let away = away.count();
-                assert!(away <= self.away_max, "{away} nodes are away");
-                done
-            };
-            once_pending().await;
-            match (done, fault) {
-                (Err(reason), _) => Err(failed(&reason, true)),
-                (Ok(_), Some(fault)) => Err(failed("it was told to fail", fault.again)),
-                (Ok(done), None) => Ok(done),
-            }
-        }
-        .boxed()
+        let call = self.faults.call(move || {
+            let mut nodes = self.nodes.lock();
+            let index: usize = node.as_str()[1..].parse().unwrap();
+            let done = act(&mut nodes[index]);
+            let away = nodes
+                .iter()
+                .filter(|node| !node.admitted || node.running.is_none());
+            let away = away.count();
+            assert!(away <= self.away_max, "{away} nodes are away");
+            done
+        });
+        call.map_err(|failed| failed.of(node)).boxed()
     }
 }
 
