@@ -5,15 +5,15 @@
 //! number of the folder's format alone decides.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
+
+use store::fs::replace_file;
 
 use crate::Version;
 
 const FILE: &str = "version";
-const FILE_NEW: &str = "version.new";
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,14 +77,8 @@ pub fn check_data_version(folder: &Path, binary: Version) -> Result<(), DataVers
 /// Raises the data in `folder` to `version`, for good; durable when this returns. Never lowers it.
 pub fn raise_data_version(folder: &Path, version: Version) -> Result<(), DataVersionError> {
     check_data_version(folder, version)?;
-    let path = folder.join(FILE_NEW);
-    let written = File::create(&path)
-        .and_then(|mut file| {
-            writeln!(file, "{version}")?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&path, folder.join(FILE)))
-        .and_then(|()| File::open(folder)?.sync_all());
+    let path = folder.join(FILE);
+    let written = replace_file(&path, format!("{version}\n").as_bytes());
     written.map_err(|source| DataVersionError::Disk { path, source })
 }
 

@@ -35,7 +35,10 @@ use base::{
 };
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use store::meta::{Expected, MetadataStore};
+use store::{
+    fs::create_folder,
+    meta::{Expected, MetadataStore},
+};
 
 pub use self::{
     errors::{BinaryError, OpenCatalogueError, PublishError},
@@ -126,7 +129,7 @@ impl Catalogue {
         folder: &Path,
         keys: TrustedKeys,
     ) -> Result<Self, OpenCatalogueError> {
-        stage::prepare(folder).map_err(|source| OpenCatalogueError::Folder {
+        create_folder(folder).map_err(|source| OpenCatalogueError::Folder {
             folder: folder.to_owned(),
             source,
         })?;

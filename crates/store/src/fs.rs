@@ -1,4 +1,5 @@
-//! Real files: a folder as a [`Disk`], and the lock that keeps a second server out of it.
+//! Real files: a folder as a [`Disk`], the lock that keeps a second server out of it, and changes
+//! of files and folders that are whole after a power cut.
 //!
 //! Blocks are reserved with `fallocate`, data goes through the page cache with `pwrite` and becomes
 //! durable with `fdatasync` (why: `docs/adr/0004-log-writer.md`). On a file system that copies on
@@ -6,7 +7,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
@@ -57,7 +58,7 @@ impl FolderLock {
             folder: folder.to_owned(),
             source,
         };
-        create_durably(folder).map_err(failed)?;
+        create_folder(folder).map_err(failed)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -74,16 +75,58 @@ impl FolderLock {
     }
 }
 
+/// What [`replace_file`] adds to the name of a file as long as it is being written.
+pub const UNFINISHED: &str = ".new";
+
+/// Gives the file `path` these bytes; durable when this returns. At a power cut it has either them
+/// or what it had before. One caller at a time.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(UNFINISHED);
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename_file(Path::new(&new), path)
+}
+
+/// Gives a file whose bytes are durable another name, in place of a file that has it; durable when
+/// this returns.
+pub fn rename_file(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+/// Removes `folder` with all in it, durably; none at all is a success.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match sync_parent(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Makes durable which names there are beside `path`.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    parent_of(path).map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+fn parent_of(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    let is_here = parent.as_os_str().is_empty();
+    Some(if is_here { Path::new(".") } else { parent })
+}
+
 /// Creates `folder` and what is missing above it. None of them may vanish at a power cut after we
 /// promised what is in them.
-fn create_durably(folder: &Path) -> io::Result<()> {
-    let parent = match folder.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    let Some(parent) = parent_of(folder) else {
+        return Ok(());
     };
     if !folder.try_exists()? {
-        create_durably(parent)?;
+        create_folder(parent)?;
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -105,20 +148,10 @@ impl FolderDisk {
     /// Takes `path`, which is created if it is not there.
     pub fn open(path: &Path) -> Result<Arc<Self>, LockError> {
         let lock = FolderLock::acquire(path)?;
-        let failed = |source| LockError::Disk {
+        let folder = File::open(path).map_err(|source| LockError::Disk {
             folder: path.to_owned(),
             source,
-        };
-        let folder = File::open(path).map_err(failed)?;
-        // The folder itself must not vanish at a power cut after we promised what is in it.
-        if let Some(parent) = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            File::open(parent)
-                .and_then(|parent| parent.sync_all())
-                .map_err(failed)?;
-        }
+        })?;
         Ok(Arc::new(Self {
             path: path.to_owned(),
             folder,

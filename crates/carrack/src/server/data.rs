@@ -13,14 +13,13 @@
 //! ```
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use base::{InstanceId, ShardId};
 use control::{DataVersionError, Version, check_data_version};
-use store::fs::{FolderLock, LOCK_FILE, LockError};
+use store::fs::{FolderLock, LOCK_FILE, LockError, UNFINISHED, replace_file};
 
 use crate::exit::Failure;
 
@@ -30,19 +29,11 @@ const FORMAT: u32 = 1;
 /// Name of the file that holds the format's number.
 const FORMAT_FILE: &str = "format";
 
-/// Name of that file while it is being written.
-const FORMAT_FILE_NEW: &str = "format.new";
-
-/// Name of the file that says which node of a cluster this is, and while it is being written.
+/// Name of the file that says which node of a cluster this is.
 const NODE_FILE: &str = "node";
-const NODE_FILE_NEW: &str = "node.new";
 
-/// Name of the file that says that a fleet has the folder, and while it is being written.
+/// Name of the file that says that a fleet has the folder.
 const FLEET_FILE: &str = "fleet";
-const FLEET_FILE_NEW: &str = "fleet.new";
-
-/// What a fresh folder may hold besides nothing: ours, and what file systems put there.
-const ALLOWED: [&str; 3] = [LOCK_FILE, FORMAT_FILE_NEW, "lost+found"];
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +130,7 @@ impl DataFolder {
                 expected: "fleet",
             });
         }
-        let marked = replace(path, FLEET_FILE, FLEET_FILE_NEW, b"");
+        let marked = replace_file(&path.join(FLEET_FILE), b"");
         marked.map_err(|source| DataError::Disk {
             folder: path.to_owned(),
             source,
@@ -163,7 +154,8 @@ impl DataFolder {
                         found,
                     });
                 }
-                write_format(path).map_err(failed)?;
+                let text = format!("{FORMAT}\n");
+                replace_file(&path.join(FORMAT_FILE), text.as_bytes()).map_err(failed)?;
             }
             Err(error) => return Err(failed(error)),
         }
@@ -194,7 +186,7 @@ impl DataFolder {
 
     /// Keeps who this is.
     pub(super) fn set_node(&self, bytes: &[u8]) -> io::Result<()> {
-        replace(&self.path, NODE_FILE, NODE_FILE_NEW, bytes)
+        replace_file(&self.path.join(NODE_FILE), bytes)
     }
 
     /// Instances that have logs here.
@@ -241,26 +233,18 @@ fn check(folder: &Path, text: &str) -> Result<(), DataError> {
 fn foreign(folder: &Path) -> io::Result<Option<String>> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if !ALLOWED.contains(&name.as_str()) {
+        if !is_fresh(&name) {
             return Ok(Some(name));
         }
     }
     Ok(None)
 }
 
-fn write_format(folder: &Path) -> io::Result<()> {
-    let text = format!("{FORMAT}\n");
-    replace(folder, FORMAT_FILE, FORMAT_FILE_NEW, text.as_bytes())
-}
-
-/// Writes a file whole or not at all.
-fn replace(folder: &Path, name: &str, new: &str, bytes: &[u8]) -> io::Result<()> {
-    let new = folder.join(new);
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, folder.join(name))?;
-    File::open(folder)?.sync_all()
+/// Whether a file of that name may be in a folder that was not used yet: ours, also when a first
+/// start was cut short, or what file systems put there.
+fn is_fresh(name: &str) -> bool {
+    let unfinished = name.strip_suffix(UNFINISHED);
+    name == LOCK_FILE || name == "lost+found" || unfinished == Some(FORMAT_FILE)
 }
 
 #[cfg(test)]
@@ -315,6 +299,13 @@ mod tests {
         drop(first);
         DataFolder::open(&path, own()).unwrap();
         assert_eq!(fs::read_to_string(path.join(FORMAT_FILE)).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn a_folder_whose_first_start_was_cut_short_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("format.new"), "").unwrap();
+        DataFolder::open(folder.path(), own()).unwrap();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The parts of instances that are files and tasks: the log of a shard, its place in the state, who
 //! commits it, and the task that releases its held messages.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use base::{Clock, InstanceId, Random, ShardId};
@@ -12,7 +12,7 @@ use broker::{
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use store::{
-    fs::FolderDisk,
+    fs::{FolderDisk, remove_folder},
     kv::{FjallDatabase, FjallKv, StateKv},
     log::local::{Committer, LocalLog, LocalLogOptions},
     meta::MetadataStore,
@@ -242,17 +242,5 @@ impl Inner {
         }
         let folder = parts.data.instance(id);
         remove_folder(&folder).with_context(|| format!("remove folder `{}`", folder.display()))
-    }
-}
-
-/// Removes a folder with all in it, durably; none at all is a success.
-fn remove_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    match folder.parent() {
-        Some(parent) if parent.exists() => fs::File::open(parent)?.sync_all(),
-        _ => Ok(()),
     }
 }

@@ -12,7 +12,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
-use store::meta::{Entry, MetadataError, MetadataStore, overwrite};
+use store::{
+    fs::rename_file,
+    meta::{Entry, MetadataError, MetadataStore, overwrite},
+};
 
 use super::{Catalogue, PublishError, off_thread, stage};
 use crate::Version;
@@ -56,8 +59,7 @@ impl Catalogue {
             let incoming = folder.join(stage::INCOMING);
             let copied = fs::copy(&source, &incoming)
                 .and_then(|_| fs::File::open(&incoming)?.sync_all())
-                .and_then(|()| fs::rename(&incoming, &kept))
-                .and_then(|()| fs::File::open(&folder)?.sync_all());
+                .and_then(|()| rename_file(&incoming, &kept));
             copied.map_err(|error| PublishError::Disk {
                 path: kept,
                 source: error,

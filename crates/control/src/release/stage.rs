@@ -9,6 +9,7 @@ use std::{
 
 use base::limits::RELEASE_BINARY_BYTES_MAX;
 use ring::digest::{Context, SHA256};
+use store::fs::rename_file;
 
 use super::{PublishError, signature::PendingSignature};
 
@@ -23,15 +24,6 @@ pub(super) struct Staged {
     path: PathBuf,
     digest: String,
     size: u64,
-}
-
-/// Makes the folder, durably.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    if let Some(parent) = folder.parent().filter(|parent| parent.is_dir()) {
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// SHA-256 of a file, in hexadecimal digits.
@@ -120,8 +112,7 @@ impl Staged {
 
     /// Gives the copy its name for good; durable when this returns.
     pub(super) fn keep(self) -> Result<(), PublishError> {
-        let kept = fs::rename(&self.path, self.folder.join(&self.digest))
-            .and_then(|()| File::open(&self.folder)?.sync_all());
+        let kept = rename_file(&self.path, &self.folder.join(&self.digest));
         kept.map_err(|error| self.failed(error))
     }
 

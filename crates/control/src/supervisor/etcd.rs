@@ -7,14 +7,14 @@
 //! ```
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
 };
 
 use base::Clock;
 use serde::{Deserialize, Serialize};
+use store::fs::replace_file;
 
 use super::process::{Launch, Process};
 use crate::{NodeName, Version};
@@ -23,7 +23,6 @@ use crate::{NodeName, Version};
 pub(super) const PROGRAM: &str = "etcd";
 
 const PORTS_FILE: &str = "ports";
-const PORTS_FILE_NEW: &str = "ports.new";
 
 /// Past states of keys that it keeps: more than a node that watches is ever behind.
 const REVISIONS_KEPT: &str = "100000";
@@ -185,12 +184,7 @@ fn ports(folder: &Path) -> io::Result<Ports> {
         client: client.local_addr()?.port(),
         peer: peer.local_addr()?.port(),
     };
-    let new = folder.join(PORTS_FILE_NEW);
-    let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec(&ports)?)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
-    File::open(folder)?.sync_all()?;
+    replace_file(&path, &serde_json::to_vec(&ports)?)?;
     Ok(ports)
 }
 

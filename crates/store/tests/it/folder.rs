@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use store::{
     disk::Disk,
-    fs::{FolderDisk, FolderLock, LockError},
+    fs::{FolderDisk, FolderLock, LockError, create_folder, remove_folder, replace_file},
     log::Log,
 };
 
@@ -114,4 +114,27 @@ fn a_file_is_made_whole_and_zero_or_not_at_all() {
     assert!(!folder.path().join("made/on/the/way/log/b").exists());
     disk.remove("a").unwrap();
     assert!(disk.open("a").is_err());
+}
+
+#[test]
+fn a_file_is_replaced_and_what_was_left_of_an_attempt_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/settings.toml");
+    assert!(replace_file(&path, b"first").is_err(), "no folder");
+    create_folder(&folder.path().join("made")).unwrap();
+    replace_file(&path, b"first").unwrap();
+    std::fs::write(
+        folder.path().join("made/settings.toml.new"),
+        "longer than it",
+    )
+    .unwrap();
+    replace_file(&path, b"second").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"second");
+    let there = std::fs::read_dir(folder.path().join("made")).unwrap();
+    assert_eq!(there.count(), 1);
+    for _ in 0..2 {
+        remove_folder(&folder.path().join("made")).unwrap();
+    }
+    assert!(!folder.path().join("made").exists());
+    remove_folder(&folder.path().join("none/made")).unwrap();
 }

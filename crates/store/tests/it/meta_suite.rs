@@ -8,7 +8,10 @@ use futures::{FutureExt as _, StreamExt as _, executor::block_on};
 use store::{
     disk::Disk,
     fs::FolderDisk,
-    meta::{Change, EmbeddedMetadata, Expected, MetadataError, MetadataStore, Revision, Watch},
+    meta::{
+        Change, EmbeddedMetadata, Expected, MetadataError, MetadataStore, Revision, Watch,
+        erase_all, overwrite,
+    },
 };
 
 use crate::{crash_disk::CrashDisk, support::TestClock};
@@ -44,6 +47,7 @@ fn next(watch: &mut Watch) -> Option<Change> {
 pub(crate) fn common(store: &dyn MetadataStore) {
     a_change_needs_the_revision_it_was_based_on(store);
     ranges_are_by_prefix_in_key_order(store);
+    entries_are_overwritten_whatever_they_hold_and_erased_as_they_were_read(store);
     watches_report_changes_once_in_order(store);
 }
 
@@ -96,6 +100,33 @@ fn ranges_are_by_prefix_in_key_order(store: &dyn MetadataStore) {
     assert_eq!(listed(store, "nothing"), [""; 0]);
     assert!(listed(store, "").len() >= 5);
     assert_eq!(block_on(store.range("nothing")).unwrap().1, last);
+}
+
+fn entries_are_overwritten_whatever_they_hold_and_erased_as_they_were_read(
+    store: &dyn MetadataStore,
+) {
+    let put = |key: &str, value: Option<&'static str>| {
+        block_on(overwrite(store, key, value.map(Into::into)))
+    };
+    put("o/none", None).unwrap();
+    for text in ["one", "two"] {
+        put("o/a", Some(text)).unwrap();
+        assert_eq!(value(store, "o/a").as_deref(), Some(text));
+    }
+    put("o/a", None).unwrap();
+    assert_eq!(value(store, "o/a"), None);
+
+    for key in ["o/b", "o/c", "o/d"] {
+        put(key, Some("read")).unwrap();
+    }
+    let read = block_on(store.range("o/")).unwrap().0;
+    put("o/c", Some("changed since")).unwrap();
+    let error = block_on(erase_all(store, read)).unwrap_err();
+    assert!(matches!(&error, MetadataError::Conflict { key, .. } if key == "o/c"));
+    assert_eq!(listed(store, "o/"), ["o/c", "o/d"]);
+    let read = block_on(store.range("o/")).unwrap().0;
+    block_on(erase_all(store, read)).unwrap();
+    assert!(listed(store, "o/").is_empty());
 }
 
 fn watches_report_changes_once_in_order(store: &dyn MetadataStore) {

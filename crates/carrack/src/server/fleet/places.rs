@@ -6,25 +6,18 @@
 //! nodes/<name>/log           what it writes
 //! ```
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Write as _},
-    net::TcpListener,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs, io, net::TcpListener, path::PathBuf, sync::Arc};
 
 use base::InstanceId;
 use control::{Grounds, NodeError, NodeName, NodeRecord, Supervisor};
 use futures::future::{BoxFuture, FutureExt as _};
+use store::fs::{remove_folder, replace_file};
 
 use super::{cluster::ClusterNodes, flags::Ports};
 use crate::config::Settings;
 
-/// The file with a node's settings, and its name while it is written.
+/// The file with a node's settings.
 const FILE: &str = "node.toml";
-const FILE_NEW: &str = "node.toml.new";
 
 /// Settings of a fleet that are not those of its nodes.
 const FLEET_ALONE: [&str; 9] = [
@@ -145,13 +138,8 @@ impl Places {
         if let Some(advertise) = &self.advertise {
             set("advertise", advertise.as_str().into());
         }
-        let folder = self.folder.join(node.name.as_str());
-        let new = folder.join(FILE_NEW);
-        let mut file = File::create(&new)?;
-        file.write_all(table.to_string().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, folder.join(FILE))?;
-        File::open(folder)?.sync_all()
+        let file = self.folder.join(node.name.as_str()).join(FILE);
+        replace_file(&file, table.to_string().as_bytes())
     }
 
     /// A port that no node has, that nobody else listens on now, and of which the same is true two
@@ -169,19 +157,6 @@ impl Places {
         let first = self.ports.from.saturating_add(2);
         (first..=self.ports.to).find(|port| is_free(*port) && is_free(port - 2))
     }
-
-    fn remove_folder(&self, name: &NodeName) -> io::Result<()> {
-        let folder = self.folder.join(name.as_str());
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        sync(&self.folder)
-    }
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 fn failure(node: &NodeName, reason: String) -> NodeError {
@@ -216,7 +191,7 @@ impl Grounds for Places {
         async move {
             let failed = |reason: String| failure(node, reason);
             self.cluster.forget(node).await.map_err(failed)?;
-            let removed = self.remove_folder(node);
+            let removed = remove_folder(&self.folder.join(node.as_str()));
             removed.map_err(|error| failed(format!("remove its folder: {error}")))?;
             self.supervisor.remove(node).await
         }
