@@ -51,11 +51,16 @@ pub struct AdvertisedAddress {
 
 impl fmt::Display for AdvertisedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            return write!(f, "[{}]:{}", self.host, self.port);
-        }
-        write!(f, "{}:{}", self.host, self.port)
+        write_address(f, &self.host, self.port)
     }
+}
+
+/// Writes `HOST:PORT`, with brackets around an IPv6 address.
+pub(crate) fn write_address(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
+    if host.contains(':') {
+        return write!(f, "[{host}]:{port}");
+    }
+    write!(f, "{host}:{port}")
 }
 
 /// What an operator sets for the front ends.

@@ -1,7 +1,7 @@
 //! Listeners: opening them, accepting connections, and stopping in order.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     str::FromStr,
     sync::{
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     door::Door,
-    front::{ConnectionInfo, DrainPhase, Front},
+    front::{ConnectionInfo, DrainPhase, Front, write_address},
     message_trace,
     tls::{TlsError, TlsSetup},
 };
@@ -48,6 +48,12 @@ pub struct ListenAddress {
     pub admin: bool,
     /// Whether clients need no credentials here, also where access control is on.
     pub trusted: bool,
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_address(f, &self.host, self.port)
+    }
 }
 
 impl FromStr for ListenAddress {
@@ -375,6 +381,9 @@ mod tests {
         let of = |text: &str| text.parse::<ListenAddress>().map(|a| (a.host, a.port));
         assert_eq!(of("127.0.0.1:8081"), Ok(("127.0.0.1".to_owned(), 8_081)));
         assert_eq!(of("[::1]:0"), Ok(("::1".to_owned(), 0)));
+        for right in ["localhost:1", "[::1]:0"] {
+            assert_eq!(right.parse::<ListenAddress>().unwrap().to_string(), right);
+        }
         for wrong in ["8081", ":8081", "localhost:", "localhost:99999"] {
             assert!(of(wrong).unwrap_err().contains(wrong), "{wrong}");
         }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use base::{Clock, InstanceId, ShardId};
-use broker::{Instances, NodeIdentity, Nodes, NodesParts, Router, Serves};
-use gateway::ListenAddress;
+use broker::{NodeIdentity, Nodes, NodesParts, Router, Serves};
+use gateway::{AdvertisedAddress, ListenAddress};
 use serde::{Deserialize, Serialize};
 use store::meta::{EtcdMetadata, EtcdOptions, EtcdTls, MetadataStore};
 
@@ -92,25 +92,26 @@ impl Cluster {
         announced.context("announce this node to its cluster")?;
         let staying = Arc::clone(nodes);
         tokio::spawn(async move { staying.stay().await });
-        let following = Arc::clone(nodes);
-        tokio::spawn(async move { following.follow().await });
-        let acting = (Arc::clone(nodes), Arc::clone(&router));
-        tokio::spawn(async move { acting.0.act(&acting.1).await });
-        let mut changes = nodes.changes();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                for instance in router.instances() {
-                    instance.tell_queues_changed();
-                }
-            }
-        });
+        follow(nodes, router);
         Ok(())
     }
+}
 
-    /// Takes in what others change in the metadata from now on.
-    pub(super) fn follow(instances: Arc<Instances>) {
-        tokio::spawn(instances.follow());
-    }
+/// Takes in what nodes say of themselves, does as is wished of them, and tells clients whose queues
+/// come and go with them, from now on.
+pub(super) fn follow(nodes: &Arc<Nodes>, router: Arc<Router>) {
+    let following = Arc::clone(nodes);
+    tokio::spawn(async move { following.follow().await });
+    let acting = (Arc::clone(nodes), Arc::clone(&router));
+    tokio::spawn(async move { acting.0.act(&acting.1).await });
+    let mut changes = nodes.changes();
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            for instance in router.instances() {
+                instance.tell_queues_changed();
+            }
+        }
+    });
 }
 
 /// Completes when this node is taken out of its cluster for good; never where it is in none.
@@ -176,13 +177,9 @@ pub(super) fn told(addresses: &Addresses, bound: &[std::net::SocketAddr]) -> Vec
     let bound = listeners.filter(|(listen, _)| is_for_clients(listen));
     let told = bound.map(|(_, address)| match &addresses.advertise {
         Some(advertise) => {
+            let host = advertise.host.clone();
             let port = advertise.port.unwrap_or(address.port());
-            let host = &advertise.host;
-            if host.contains(':') {
-                format!("[{host}]:{port}")
-            } else {
-                format!("{host}:{port}")
-            }
+            AdvertisedAddress { host, port }.to_string()
         }
         None => address.to_string(),
     });

@@ -74,7 +74,7 @@ impl Node {
         if let Some(nodes) = &nodes {
             // Before anybody can ask for anything that is not to be done.
             nodes.apply(&router);
-            Cluster::follow(Arc::clone(&instances));
+            tokio::spawn(Arc::clone(&instances).follow());
         }
         Ok(Self {
             router,

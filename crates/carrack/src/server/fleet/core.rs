@@ -9,7 +9,7 @@ use store::meta::MetadataStore;
 use tokio::runtime::Handle;
 
 use super::{Fleet, host::MetadataHost};
-use crate::server::{node::instance_settings, random, series};
+use crate::server::{cluster as shared, node::instance_settings, random, series};
 
 /// What front ends of a fleet ask.
 pub(super) struct Core {
@@ -67,18 +67,7 @@ impl Core {
     pub(super) fn follow(&self) {
         // Before anybody can ask for anything that is not to be done.
         self.nodes.apply(&self.router);
-        let acting = (Arc::clone(&self.nodes), Arc::clone(&self.router));
-        tokio::spawn(async move { acting.0.act(&acting.1).await });
         tokio::spawn(Arc::clone(&self.instances).follow());
-        let nodes = Arc::clone(&self.nodes);
-        tokio::spawn(async move { nodes.follow().await });
-        let (mut changes, router) = (self.nodes.changes(), Arc::clone(&self.router));
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                for instance in router.instances() {
-                    instance.tell_queues_changed();
-                }
-            }
-        });
+        shared::follow(&self.nodes, Arc::clone(&self.router));
     }
 }

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, fs, io, net::TcpListener, path::PathBuf, sync::
 use base::InstanceId;
 use control::{Grounds, NodeError, NodeName, NodeRecord, Supervisor};
 use futures::future::{BoxFuture, FutureExt as _};
+use gateway::ListenAddress;
 use store::fs::{remove_folder, replace_file};
 
 use super::{cluster::ClusterNodes, flags::Ports};
@@ -124,13 +125,13 @@ impl Places {
         let mut table = self.settings.clone();
         let mut set = |name: &str, value: toml::Value| table.insert(name.to_owned(), value);
         set("data", node.folder.display().to_string().into());
-        let host = &self.host;
-        let listen = if host.contains(':') {
-            format!("[{host}]:{}", node.port)
-        } else {
-            format!("{host}:{}", node.port)
+        let listen = ListenAddress {
+            host: self.host.clone(),
+            port: node.port,
+            admin: false,
+            trusted: false,
         };
-        set("listen", vec![listen].into());
+        set("listen", vec![listen.to_string()].into());
         set("node_name", node.name.as_str().into());
         if let Some(instance) = &node.instance {
             set("node_instance", instance.as_str().into());
