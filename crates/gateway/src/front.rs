@@ -13,7 +13,7 @@ use std::{
 
 use base::{Clock, InstanceId, ShardId};
 use broker::{Instance, InstanceNotFound, Instances, Nodes, Router};
-use control::Control;
+use control::{Control, Operation, Permit, UpdateInProgress};
 use tokio::sync::{mpsc, watch};
 use tracing::level_filters::LevelFilter;
 use wire::otlp::trace::v1::Span;
@@ -296,6 +296,19 @@ impl Front {
         let updates = self.control.as_ref().map(|control| control.updates());
         let record = updates.and_then(|updates| updates.describe(instance).ok());
         record.is_some_and(|record| record.running().is_some())
+    }
+
+    /// Leave to carry out `operation` on an instance, to be kept until it is done: not while it is
+    /// updated. `None` where nothing is updated from here.
+    pub(crate) async fn permit(
+        &self,
+        instance: &InstanceId,
+        operation: Operation,
+    ) -> Result<Option<Permit>, UpdateInProgress> {
+        match &self.control {
+            Some(control) => control.permit(instance, operation).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The number of this node's shard in every instance.

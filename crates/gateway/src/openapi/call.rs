@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use base::{GroupName, InstanceId, ShardId, Timestamp, TopicName};
 use broker::{Group, Instance, Instances, Place, Series, ShardHandle, Topic, access::User};
-use control::{Control, Operation as Change, Permit};
+use control::Control;
 use serde_json::{Map, Value};
 
 use super::{
@@ -94,16 +94,6 @@ impl Call {
                 "this server runs no nodes, expected a fleet, which has releases and updates";
             Refusal::new(Code::OperationNotSupported, text)
         })
-    }
-
-    /// Leave to change the instance, to be kept until that is done; `None` where nothing is
-    /// updated from here.
-    pub(super) async fn permit(&self, change: Change) -> Result<Option<Permit>, Refusal> {
-        let Some(control) = &self.front.control else {
-            return Ok(None);
-        };
-        let instance = self.instance()?;
-        Ok(Some(control.permit(instance.id(), change).await?))
     }
 
     /// The number of the account that owns everything here; empty where there is none.

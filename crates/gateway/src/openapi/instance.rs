@@ -187,8 +187,9 @@ pub(super) async fn update(call: &Call) -> Result<Value, Refusal> {
         false => None,
     };
     let plan = plan::change(call)?;
+    let (front, id) = (&call.front, instance.id());
     let _permit = match changes_size(&plan) {
-        true => call.permit(Change::ChangeSpecification).await?,
+        true => front.permit(id, Change::ChangeSpecification).await?,
         false => None,
     };
     let change = InstanceChange {

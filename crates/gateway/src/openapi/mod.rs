@@ -198,7 +198,7 @@ where
         return Ok(Outcome::Relayed(told));
     }
     let _permit = match route.operation.blocked_as {
-        Some(change) => call.permit(change).await?,
+        Some(change) => front.permit(call.instance()?.id(), change).await?,
         None => None,
     };
     Ok(Outcome::Done((route.operation.run)(&call).await?))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{InstanceId, Timestamp};
 use broker::{InstanceChange, InstanceRecord, InstanceSpec, Instances, Series};
-use control::{Operation, Permit};
+use control::Operation;
 use wire::remoting::{
     Command, ResponseCode,
     body::{Body, InstanceInfo, InstanceList, PlanInfo, UsageInfo, UsageList},
@@ -42,7 +42,7 @@ pub(super) async fn create(connection: &Connection, request: &Command) -> Answer
 
 /// Code 31012.
 pub(super) async fn update(connection: &Connection, request: &Command) -> Answer {
-    let id = id(request)?;
+    let (front, id) = (&connection.front, id(request)?);
     let said = InstanceInfo::decode(&request.body)?;
     let change = InstanceChange {
         display_name: said.display_name,
@@ -53,7 +53,7 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
         ..InstanceChange::default()
     };
     let _permit = match change.plan {
-        Some(_) => Some(permit(connection, &id, Operation::ChangeSpecification).await?),
+        Some(_) => front.permit(&id, Operation::ChangeSpecification).await?,
         None => None,
     };
     let record = instances(connection)?.update(&id, change).await?;
@@ -62,8 +62,8 @@ pub(super) async fn update(connection: &Connection, request: &Command) -> Answer
 
 /// Code 31013.
 pub(super) async fn delete(connection: &Connection, request: &Command) -> Answer {
-    let id = id(request)?;
-    let _permit = permit(connection, &id, Operation::DeleteInstance).await?;
+    let (front, id) = (&connection.front, id(request)?);
+    let _permit = front.permit(&id, Operation::DeleteInstance).await?;
     instances(connection)?.delete(&id).await?;
     Ok(Reply::success(request))
 }
@@ -77,16 +77,16 @@ pub(super) async fn renew(connection: &Connection, request: &Command) -> Answer 
 
 /// Code 31017.
 pub(super) async fn unsubscribe(connection: &Connection, request: &Command) -> Answer {
-    let id = id(request)?;
-    let _permit = permit(connection, &id, Operation::Unsubscribe).await?;
+    let (front, id) = (&connection.front, id(request)?);
+    let _permit = front.permit(&id, Operation::Unsubscribe).await?;
     let ended = instances(connection)?.unsubscribe(&id).await?;
     Ok(Reply::body(request, &info(connection, &ended)))
 }
 
 /// Code 31018.
 pub(super) async fn release(connection: &Connection, request: &Command) -> Answer {
-    let id = id(request)?;
-    let _permit = permit(connection, &id, Operation::ReleaseInstance).await?;
+    let (front, id) = (&connection.front, id(request)?);
+    let _permit = front.permit(&id, Operation::ReleaseInstance).await?;
     instances(connection)?.release(&id).await?;
     Ok(Reply::success(request))
 }
@@ -131,20 +131,6 @@ fn instances(connection: &Connection) -> Result<&Arc<Instances>, Refusal> {
         let text = "this server has no registry of instances";
         Refusal::new(ResponseCode::RequestCodeNotSupported, text)
     })
-}
-
-/// Leave to do that to an instance, to be kept until it is done: not while it is updated.
-async fn permit(
-    connection: &Connection,
-    id: &InstanceId,
-    operation: Operation,
-) -> Result<Option<Permit>, Refusal> {
-    let Some(control) = &connection.front.control else {
-        return Ok(None);
-    };
-    let permit = control.permit(id, operation).await;
-    let permit = permit.map_err(|error| Refusal::of(ResponseCode::IllegalOperation, &error))?;
-    Ok(Some(permit))
 }
 
 fn id(request: &Command) -> Result<InstanceId, Refusal> {

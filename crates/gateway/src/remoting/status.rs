@@ -13,6 +13,7 @@ use broker::{
     RecallError, ReceiveError, RemoveNodeError, ResetOffsetError, SendBackError, SendError, Series,
     SetRequestModeError, UpdateInstanceError, UsageError, access::AccessError, plan::PlanError,
 };
+use control::UpdateInProgress;
 use store::log::AppendError;
 use wire::remoting::{
     HeaderError, ResponseCode as Code,
@@ -51,6 +52,7 @@ refusals! {
     UpdateInstanceError => update_instance;
     DeleteInstanceError => delete_instance;
     RemoveNodeError => remove_node;
+    UpdateInProgress => update_in_progress;
     InstanceError => instance;
     HeaderError => header;
     BodyError => body;
@@ -62,6 +64,10 @@ fn plan(error: &PlanError) -> Code {
     match error {
         PlanError::Value { .. } | PlanError::None => Code::InvalidParameter,
     }
+}
+
+fn update_in_progress(_: &UpdateInProgress) -> Code {
+    Code::IllegalOperation
 }
 
 fn usage(error: &UsageError) -> Code {
