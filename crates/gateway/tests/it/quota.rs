@@ -8,13 +8,28 @@ use broker::{
     plan::{Edition, Plan, PlanChange, SubSeries},
 };
 use gateway::Series;
-use wire::{grpc_v2 as v2, remoting::ResponseCode};
+use wire::{
+    grpc_v2 as v2,
+    remoting::{Command, ResponseCode},
+};
 
 use crate::{
     grpc_v2::{Sdk, message},
     remoting::send_one,
     support::{Server, Setup, soon},
 };
+
+/// What the first send that is not `taken` is answered with. A busy machine may take a second
+/// between two of them, which is another second's then.
+async fn first_refused<A>(mut send: impl AsyncFnMut() -> A, taken: impl Fn(&A) -> bool) -> A {
+    for _ in 0..20 {
+        let answer = send().await;
+        if !taken(&answer) {
+            return answer;
+        }
+    }
+    panic!("all sends are taken");
+}
 
 /// A server whose topic takes one unit a second, and whose clock stands.
 async fn server(series: Series) -> Server {
@@ -40,46 +55,36 @@ async fn each_protocol_is_told_in_its_own_words() {
         let mut peer = server.peer().await;
         let taken = send_one(&mut peer, "orders", 0).await;
         assert_eq!(taken.response_code(), Some(ResponseCode::Success));
-        // A busy machine may take a second between two of them, which is another second's then.
-        let mut refused = send_one(&mut peer, "orders", 1).await;
-        for opaque in 100..120 {
-            if refused.response_code() != Some(ResponseCode::Success) {
-                break;
-            }
-            refused = send_one(&mut peer, "orders", opaque).await;
-        }
+        let mut opaque = 1;
+        let send = async || {
+            opaque += 1;
+            send_one(&mut peer, "orders", opaque).await
+        };
+        let is_taken = |answer: &Command| answer.response_code() == Some(ResponseCode::Success);
+        let refused = first_refused(send, is_taken).await;
         assert_eq!(refused.response_code(), Some(code), "{refused:?}");
         let remark = refused.remark.unwrap();
         assert!(remark.contains("messages flow control"), "{remark}");
         server.clock.advance(Duration::from_secs(1));
-        let taken = send_one(&mut peer, "orders", 2).await;
+        let taken = send_one(&mut peer, "orders", 1).await;
         assert_eq!(taken.response_code(), Some(ResponseCode::Success));
     }
 
     let server = server(Series::Any).await;
     assert_eq!(crate::ons_http::send_plain(&server).await, 201);
-    let mut refused = crate::ons_http::send_plain(&server).await;
-    for _ in 0..20 {
-        if refused != 201 {
-            break;
-        }
-        refused = crate::ons_http::send_plain(&server).await;
-    }
-    assert_eq!(refused, 429);
+    let send = async || crate::ons_http::send_plain(&server).await;
+    assert_eq!(first_refused(send, |status| *status == 201).await, 429);
     let mut sdk = Sdk::connect(&server, "sdk").await;
-    let mut status = v2::Status::default();
-    for _ in 0..20 {
+    let send = async || {
         let messages = vec![message("orders", "hello")];
         let mut request = tonic::Request::new(v2::SendMessageRequest { messages });
         let id = "sdk".parse().unwrap();
         request.metadata_mut().insert("x-mq-client-id", id);
         let answer = sdk.client.send_message(request);
         let answer = soon("send", answer).await.unwrap().into_inner();
-        status = answer.status.unwrap();
-        if status.code() != v2::Code::Ok {
-            break;
-        }
-    }
+        answer.status.unwrap()
+    };
+    let status = first_refused(send, |status| status.code() == v2::Code::Ok).await;
     assert_eq!(status.code(), v2::Code::TooManyRequests, "{status:?}");
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let page = server.over_http(request).await;
