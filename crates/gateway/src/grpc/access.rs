@@ -86,6 +86,20 @@ pub(crate) trait Guarded {
     fn needs(&self) -> Vec<Need<'_>>;
 }
 
+/// What each request of a protocol needs: its name, a name for it in what follows, and that.
+macro_rules! guarded {
+    ($protocol:ident; $($request:ident($this:ident) => $needs:expr;)*) => {
+        $(impl $crate::grpc::access::Guarded for $protocol::$request {
+            fn needs(&self) -> Vec<$crate::grpc::access::Need<'_>> {
+                let $this = self;
+                $needs
+            }
+        })*
+    };
+}
+
+pub(crate) use guarded;
+
 /// Checks that the request comes from somebody who may ask it.
 pub(crate) fn check(call: &Call, request: &impl Guarded) -> Result<(), Refusal> {
     check_in(call, request).map(drop)

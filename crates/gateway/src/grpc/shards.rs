@@ -1,6 +1,7 @@
-//! Which shard a request goes to: the one it names as a broker, or the one whose receipt it shows.
+//! Which shard a request goes to: the one it names as a broker, or the one whose receipt or
+//! transaction it shows.
 
-use base::ShardId;
+use base::{PhysicalOffset, ShardId};
 use broker::{Instance, Place, ReceiptHandle, ShardHandle};
 use wire::grpc_v2::Code;
 
@@ -48,6 +49,16 @@ pub(crate) fn shard_of(
 ) -> Result<ShardHandle, Refusal> {
     shard_at(call, instance, handle.shard)
         .map_err(|refusal| Refusal::new(Code::InvalidReceiptHandle, refusal.text()))
+}
+
+/// The shard that has a half message.
+pub(crate) fn shard_of_half(
+    call: &Call,
+    instance: &Instance,
+    half: PhysicalOffset,
+) -> Result<ShardHandle, Refusal> {
+    let shard = call.front.router.shard_of(instance.id(), half);
+    shard.map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))
 }
 
 fn shard_at(call: &Call, instance: &Instance, shard: ShardId) -> Result<ShardHandle, Refusal> {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use base::Timestamp;
+use base::{Timestamp, limits};
 use prost_types::{Duration as WireDuration, Timestamp as WireTimestamp};
+use wire::grpc_v2::Code;
+
+use super::status::Refusal;
 
 const NANOS_PER_MS: i32 = 1_000_000;
 
@@ -35,6 +38,18 @@ pub(crate) fn to_duration(duration: &WireDuration) -> Option<Duration> {
         .ok()
         .filter(|nanos| *nanos < 1_000_000_000)?;
     Some(Duration::new(seconds, nanos))
+}
+
+/// After how long a message is to come back, as a client asks for it.
+pub(crate) fn invisible_change(asked: Option<WireDuration>) -> Result<Duration, Refusal> {
+    let duration = to_duration(&asked.unwrap_or_default()).ok_or_else(|| {
+        Refusal::new(
+            Code::IllegalInvisibleTime,
+            "invisible duration is negative or malformed",
+        )
+    })?;
+    // Zero is "at once" in the protocol.
+    Ok(duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN)))
 }
 
 /// The duration as the protocol has it, saturating.

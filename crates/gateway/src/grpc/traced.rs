@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use base::{GroupName, Timestamp, TopicName};
 use broker::{
-    EndTransactionRequest, Instance, Message, MessageType, ReceiptHandle, Received, Sent,
+    EndTransactionRequest, Instance, MessageType, ReceiptHandle, Received, SendError, SendRequest,
+    Sent, ShardHandle,
 };
 use wire::message::{MessageId, StoredMessage};
 
@@ -31,19 +32,36 @@ fn event(
     }
 }
 
+/// Sends, and tells how that ended.
+pub(crate) async fn send(
+    call: &Call,
+    instance: &Arc<Instance>,
+    shard: &ShardHandle,
+    request: SendRequest,
+) -> Result<Vec<Sent>, SendError> {
+    let sending = Sending::of(call, &request);
+    let sent = shard.send(request).await;
+    if let Some(sending) = sending {
+        let stored = sent.as_deref().unwrap_or_default();
+        sending.ended(call, instance, stored);
+    }
+    sent
+}
+
 /// A send that is under way.
-pub(crate) struct Sending {
+struct Sending {
+    topic: TopicName,
     messages: Vec<(Subject, MessageType)>,
     began: (Timestamp, Duration),
 }
 
 impl Sending {
     /// Remembers what is sent; `None` where nobody asks.
-    pub(crate) fn of(call: &Call, messages: &[Message]) -> Option<Self> {
+    fn of(call: &Call, request: &SendRequest) -> Option<Self> {
         if !call.front.message_traces.is_on() {
             return None;
         }
-        let messages = messages.iter().map(|message| {
+        let messages = request.messages.iter().map(|message| {
             let raw = str::from_utf8(&message.properties).unwrap_or_default();
             (
                 Subject::of(raw, message.body.len()),
@@ -51,19 +69,14 @@ impl Sending {
             )
         });
         Some(Self {
+            topic: request.topic.clone(),
             messages: messages.collect(),
             began: (call.now(), call.front.clock.elapsed()),
         })
     }
 
     /// Tells how it ended: `sent` has as many entries as there were messages, or none if it failed.
-    pub(crate) fn ended(
-        self,
-        call: &Call,
-        instance: &Arc<Instance>,
-        topic: &TopicName,
-        sent: &[Sent],
-    ) {
+    fn ended(self, call: &Call, instance: &Arc<Instance>, sent: &[Sent]) {
         let (at, began) = self.began;
         let took = call.front.clock.elapsed().saturating_sub(began);
         for (index, (subject, kind)) in self.messages.into_iter().enumerate() {
@@ -75,7 +88,7 @@ impl Sending {
                 id.to_string()
             });
             let what = What::Sent { took, kind, stored };
-            let event = event(call, instance, topic, at, subject, what);
+            let event = event(call, instance, &self.topic, at, subject, what);
             call.front.message_traces.tell(event);
         }
     }

@@ -6,25 +6,14 @@ use wire::grpc_v1::{
     poll_command_request as poll,
 };
 
-use crate::grpc::access::{Guarded, Need, PUB, PUB_SUB, SUB, group, topic};
+use crate::grpc::access::{PUB, PUB_SUB, SUB, group, guarded, topic};
 pub(super) use crate::grpc::access::{check, while_allowed};
 
 fn topic_of(partition: Option<&v1::Partition>) -> Option<&v1::Resource> {
     partition.and_then(|partition| partition.topic.as_ref())
 }
 
-macro_rules! guarded {
-    ($($request:ident($this:ident) => $needs:expr;)*) => {
-        $(impl Guarded for v1::$request {
-            fn needs(&self) -> Vec<Need<'_>> {
-                let $this = self;
-                $needs
-            }
-        })*
-    };
-}
-
-guarded! {
+guarded! { v1;
     QueryRouteRequest(r) => vec![topic(r.topic.as_ref(), PUB_SUB)];
     QueryAssignmentRequest(r) => vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)];
     HeartbeatRequest(r) => match &r.client_data {

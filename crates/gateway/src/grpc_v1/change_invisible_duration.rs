@@ -1,13 +1,10 @@
 //! ChangeInvisibleDuration: a message comes back later, or sooner.
 
-use std::time::Duration;
-
-use base::limits;
 use broker::ReceiptHandle;
-use wire::{grpc_v1 as v1, grpc_v2::Code};
+use wire::grpc_v1 as v1;
 
 use super::ok;
-use crate::grpc::{call::Call, names, shards, status::Refusal, time::to_duration};
+use crate::grpc::{call::Call, names, shards, status::Refusal, time::invisible_change};
 
 pub(super) async fn change_invisible_duration(
     call: &Call,
@@ -15,15 +12,7 @@ pub(super) async fn change_invisible_duration(
 ) -> Result<v1::ChangeInvisibleDurationResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
-    let duration = request.invisible_duration.unwrap_or_default();
-    let duration = to_duration(&duration).ok_or_else(|| {
-        Refusal::new(
-            Code::IllegalInvisibleTime,
-            "invisible duration is negative or malformed",
-        )
-    })?;
-    // Zero is "at once" in the protocol.
-    let duration = duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN));
+    let duration = invisible_change(request.invisible_duration)?;
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
     let shard = shards::shard_of(call, &instance, &handle)?;
     let (handle, _) = shard

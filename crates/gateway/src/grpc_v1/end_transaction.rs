@@ -1,16 +1,15 @@
 //! EndTransaction: a producer commits or rolls back a half message.
 
 use broker::{EndTransactionRequest, Resolution};
-use wire::{
-    grpc_v1::{
-        self as v1,
-        end_transaction_request::{Source, TransactionResolution},
-    },
-    grpc_v2::Code,
+use wire::grpc_v1::{
+    self as v1,
+    end_transaction_request::{Source, TransactionResolution},
 };
 
 use super::ok;
-use crate::grpc::{call::Call, names, status::Refusal, traced, transaction_id::half_message};
+use crate::grpc::{
+    call::Call, names, shards, status::Refusal, traced, transaction_id::half_message,
+};
 
 pub(super) async fn end_transaction(
     call: &Call,
@@ -18,11 +17,7 @@ pub(super) async fn end_transaction(
 ) -> Result<v1::EndTransactionResponse, Refusal> {
     let (instance, group) = names::group(call, request.group.as_ref())?;
     let half = half_message(&request.transaction_id)?;
-    let shard = call
-        .front
-        .router
-        .shard_of(instance.id(), half)
-        .map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))?;
+    let shard = shards::shard_of_half(call, &instance, half)?;
     let ended = EndTransactionRequest {
         group: Some(group),
         topic: None,

@@ -6,8 +6,8 @@ use wire::{grpc_v1 as v1, grpc_v2::Code};
 
 use super::{message::incoming, ok};
 use crate::grpc::{
-    call::Call, message::message_group, names, offset::queue_id, shards, status::Refusal,
-    traced::Sending, transaction_id::transaction_id,
+    call::Call, message::message_group, names, offset::queue_id, shards, status::Refusal, traced,
+    transaction_id::transaction_id,
 };
 
 pub(super) async fn send(
@@ -26,23 +26,14 @@ pub(super) async fn send(
     let is_half = MessageType::of(&message) == MessageType::Transaction;
     let bytes = message.body.len() + message.properties.len();
     let shard = shards::any_shard(call, &instance)?;
-    let messages = vec![message];
-    let sending = Sending::of(call, &messages);
-    let traced = sending.as_ref().map(|_| topic.clone());
-    let sent = shard
-        .send(SendRequest {
-            topic,
-            queue,
-            messages,
-            store_host: call.front.store_host(&call.connection),
-            retries_max: None,
-        })
-        .await;
-    if let (Some(sending), Some(topic)) = (sending, traced) {
-        let stored = sent.as_deref().unwrap_or_default();
-        sending.ended(call, &instance, &topic, stored);
-    }
-    let sent = sent?;
+    let request = SendRequest {
+        topic,
+        queue,
+        messages: vec![message],
+        store_host: call.front.store_host(&call.connection),
+        retries_max: None,
+    };
+    let sent = traced::send(call, &instance, &shard, request).await?;
     call.front.metrics.message_stored(bytes);
     let half = sent.first().filter(|_| is_half);
     Ok(v1::SendMessageResponse {

@@ -8,7 +8,7 @@ use wire::grpc_v2::{self as v2, settings::PubSub};
 
 use super::heartbeat;
 pub(super) use crate::grpc::access::{Guarded, check, check_believed, while_allowed};
-use crate::grpc::access::{Need, PUB, PUB_SUB, SUB, cluster, group, group_to, topic};
+use crate::grpc::access::{Need, PUB, PUB_SUB, SUB, cluster, group, group_to, guarded, topic};
 
 const SUB_GET: ActionSet = ActionSet::of(&[Action::Sub, Action::Get]);
 const ROUTE: ActionSet = ActionSet::of(&[Action::Pub, Action::Sub, Action::Get]);
@@ -28,18 +28,7 @@ fn topic_of(queue: Option<&v2::MessageQueue>) -> Option<&v2::Resource> {
     queue.and_then(|queue| queue.topic.as_ref())
 }
 
-macro_rules! guarded {
-    ($($request:ident($this:ident) => $needs:expr;)*) => {
-        $(impl Guarded for v2::$request {
-            fn needs(&self) -> Vec<Need<'_>> {
-                let $this = self;
-                $needs
-            }
-        })*
-    };
-}
-
-guarded! {
+guarded! { v2;
     QueryRouteRequest(r) => vec![topic(r.topic.as_ref(), PUB_SUB)];
     QueryAssignmentRequest(r) => vec![group(r.group.as_ref()), topic(r.topic.as_ref(), SUB)];
     HeartbeatRequest(r) => match heartbeat::consumes(r.client_type()) {

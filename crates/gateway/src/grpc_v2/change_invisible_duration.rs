@@ -1,17 +1,14 @@
 //! ChangeInvisibleDuration: a message comes back later, or sooner. Push consumers say so that they
 //! failed.
 
-use std::time::Duration;
-
-use base::limits;
 use broker::ReceiptHandle;
-use wire::grpc_v2::{self as v2, Code};
+use wire::grpc_v2 as v2;
 
 use super::{
     call::Call,
     names, shards,
     status::{self, Refusal},
-    time::to_duration,
+    time::invisible_change,
     traced,
 };
 use crate::message_trace::Outcome;
@@ -22,15 +19,7 @@ pub(super) async fn change_invisible_duration(
 ) -> Result<v2::ChangeInvisibleDurationResponse, Refusal> {
     let (instance, topic, group) =
         names::topic_and_group(call, request.topic.as_ref(), request.group.as_ref())?;
-    let duration = request.invisible_duration.unwrap_or_default();
-    let duration = to_duration(&duration).ok_or_else(|| {
-        Refusal::new(
-            Code::IllegalInvisibleTime,
-            "invisible duration is negative or malformed",
-        )
-    })?;
-    // Zero is "at once" in the protocol.
-    let duration = duration.max(Duration::from_millis(limits::INVISIBLE_CHANGE_MS_MIN));
+    let duration = invisible_change(request.invisible_duration)?;
     let handle: ReceiptHandle = request.receipt_handle.parse()?;
     let shard = shards::shard_of(call, &instance, &handle)?;
     let group_and_topic = (&instance, &topic, &group);

@@ -1,11 +1,11 @@
 //! EndTransaction: a producer commits or rolls back a half message, or says that it does not know.
 
 use broker::{EndTransactionRequest, Resolution};
-use wire::grpc_v2::{self as v2, Code, TransactionResolution, TransactionSource};
+use wire::grpc_v2::{self as v2, TransactionResolution, TransactionSource};
 
 use super::{
     call::Call,
-    names,
+    names, shards,
     status::{self, Refusal},
     transaction_id::half_message,
 };
@@ -17,11 +17,7 @@ pub(super) async fn end_transaction(
 ) -> Result<v2::EndTransactionResponse, Refusal> {
     let (instance, topic) = names::topic(call, request.topic.as_ref())?;
     let half = half_message(&request.transaction_id)?;
-    let shard = call
-        .front
-        .router
-        .shard_of(instance.id(), half)
-        .map_err(|error| Refusal::new(Code::InvalidTransactionId, error.to_string()))?;
+    let shard = shards::shard_of_half(call, &instance, half)?;
     let ended = EndTransactionRequest {
         group: None,
         topic: Some(topic),

@@ -9,7 +9,7 @@ use super::{
     message::{incoming, message_group},
     names, shards,
     status::{self, Refusal},
-    traced::Sending,
+    traced,
     transaction_id::transaction_id,
 };
 use crate::{front::broker_name, recall_handle::RecallHandle};
@@ -59,22 +59,14 @@ pub(super) async fn send(
         let clients = &call.front.grpc_clients;
         clients.sent_half(&instance, client, &topic);
     }
-    let sending = Sending::of(call, &messages);
-    let traced = sending.as_ref().map(|_| topic.clone());
-    let sent = shard
-        .send(SendRequest {
-            topic,
-            queue,
-            messages,
-            store_host: call.front.store_host(&call.connection),
-            retries_max: None,
-        })
-        .await;
-    if let (Some(sending), Some(topic)) = (sending, traced) {
-        let stored = sent.as_deref().unwrap_or_default();
-        sending.ended(call, &instance, &topic, stored);
-    }
-    let sent = sent?;
+    let request = SendRequest {
+        topic,
+        queue,
+        messages,
+        store_host: call.front.store_host(&call.connection),
+        retries_max: None,
+    };
+    let sent = traced::send(call, &instance, &shard, request).await?;
     for size in sizes {
         call.front.metrics.message_stored(size);
     }
