@@ -1,7 +1,7 @@
 //! Rolling updates: the nodes of an instance are restarted with a newer binary, a few at a time.
 //!
-//! 1. *precheck*: all nodes serve, and are fit for the new version.
-//! 2. *lock*: nodes refuse changes of topics and groups.
+//! 1. *lock*: nodes refuse changes of topics and groups. They do already before the task runs.
+//! 2. *precheck*: all nodes serve, and are fit for the new version.
 //! 3. For each batch of nodes: *drain* (sends go to other nodes), *stop*, *start* the new binary,
 //!    *rejoin* once it is healthy.
 //! 4. *confirm*: all nodes serve, on the new version.
@@ -24,7 +24,8 @@ use store::meta::{MetadataError, MetadataStore};
 use self::steps::RollingUpdate;
 pub use self::{schedule::Scheduler, steps::UpdateStep};
 use crate::{
-    DriveError, Nodes, Outcome, Task, UpdateError, Updates, WorkflowRecord, drive, workflow,
+    DriveError, Nodes, Outcome, StepError, Task, UpdateError, Updates, WorkflowRecord, drive,
+    nodes::each, workflow,
 };
 
 /// Why an update was left where it is.
@@ -36,6 +37,15 @@ pub enum RollError {
     /// Its task cannot be kept.
     #[error(transparent)]
     Task(#[from] UpdateError),
+    /// Its nodes do not take changes of topics and groups again.
+    #[error("unlock nodes of instance `{instance}`")]
+    Unlock {
+        /// The instance.
+        instance: InstanceId,
+        /// What failed.
+        #[source]
+        source: StepError,
+    },
 }
 
 /// Carries update tasks out. What it does is written down, see `workflow.rs`.
@@ -53,6 +63,43 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// Begins the update of an instance if it is due, and drives it. `None` where it cannot begin
+    /// now: nodes may stay locked then, see [`Rollout::unlock`].
+    async fn update(&self, instance: &InstanceId) -> Result<Option<Outcome>, RollError> {
+        if self.updates.describe(instance)?.running().is_none() {
+            let locked = async {
+                // The first step of the update does it again, and fails the update if it cannot.
+                if let Err(error) = self.lock(instance, true).await {
+                    tracing::warn!(%instance, %error, "nodes not locked yet");
+                }
+            };
+            let task = match self.updates.start(instance, locked).await {
+                Ok(task) => task,
+                // Somebody changes the instance, or has moved its task.
+                Err(UpdateError::Busy { .. } | UpdateError::NotDue { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let number = task.number;
+            tracing::info!(%instance, task = number, target = %task.target, "update begins");
+        }
+        self.carry_out(instance).await.map(Some)
+    }
+
+    /// Has the nodes of an instance of which no update runs take changes of topics and groups: a
+    /// process that ended before the update began may have left them locked.
+    async fn unlock(&self, instance: &InstanceId) -> Result<(), RollError> {
+        let unlocked = self.lock(instance, false).await;
+        unlocked.map_err(|source| RollError::Unlock {
+            instance: instance.clone(),
+            source,
+        })
+    }
+
+    async fn lock(&self, instance: &InstanceId, locked: bool) -> Result<(), StepError> {
+        let nodes = self.nodes.list(instance).await?;
+        each(&nodes, |node| self.nodes.lock(node, locked)).await
+    }
+
     /// Drives the running task of an instance from wherever it is to its end, or until it is stuck;
     /// then the task stays running, and this may be called again.
     pub async fn carry_out(&self, instance: &InstanceId) -> Result<Outcome, RollError> {

@@ -3,6 +3,8 @@
 
 mod simulated;
 
+use std::future::ready;
+
 use futures::FutureExt as _;
 use proptest::prelude::*;
 
@@ -167,7 +169,7 @@ fn nodes_do_not_change_while_an_update_runs_and_run_what_the_others_do() {
         updates.announce(&release).await.unwrap();
         let due = updates.describe(&instance()).unwrap().open.clone().unwrap();
         world.clock.set(due.scheduled_at);
-        updates.start(&instance()).await.unwrap();
+        updates.start(&instance(), ready(())).await.unwrap();
     };
     poll(begin, POLLS_MAX).unwrap();
     world.machine.order(Status::Changing, 2);

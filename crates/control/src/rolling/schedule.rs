@@ -1,6 +1,6 @@
 //! Beginning updates when they are due, and going on with those that a restart interrupted.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use base::{
     InstanceId,
@@ -9,33 +9,45 @@ use base::{
 };
 
 use super::{RollError, Rollout};
-use crate::{Outcome, UpdateError, under_way::UnderWay};
+use crate::{Outcome, under_way::UnderWay};
 
 /// Tasks are looked at this often, besides when the next one is due: they may be made or moved
 /// meanwhile, and clocks may be set.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
+/// What is done for an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    Update,
+    /// Its nodes take changes of topics and groups, whatever an earlier process has left.
+    Unlock,
+}
+
 /// Carries out what is due, for ever. Dropping its future leaves everything to the next one.
 pub struct Scheduler<'a> {
     rollout: &'a Rollout,
-    updates: UnderWay<'a, (), Result<Outcome, RollError>>,
+    under_way: UnderWay<'a, Work, Result<Option<Outcome>, RollError>>,
+    /// Those whose nodes may be locked for an update that has not begun.
+    locked: BTreeSet<InstanceId>,
 }
 
 impl<'a> Scheduler<'a> {
     /// A scheduler of which nothing is under way.
     pub fn new(rollout: &'a Rollout) -> Self {
+        let instances = rollout.updates.list().into_iter();
         Self {
             rollout,
-            updates: UnderWay::new(&*rollout.clock),
+            under_way: UnderWay::new(&*rollout.clock),
+            locked: instances.map(|record| record.instance.clone()).collect(),
         }
     }
 
     /// Begins and carries out updates.
     pub async fn run(mut self) {
         loop {
-            self.begin().await;
-            if let Some((instance, (), outcome)) = self.updates.ended(self.pause()).await {
-                self.end(instance, outcome);
+            self.begin();
+            if let Some((instance, work, outcome)) = self.under_way.ended(self.pause()).await {
+                self.end(instance, work, outcome);
             }
         }
     }
@@ -49,64 +61,66 @@ impl<'a> Scheduler<'a> {
     }
 
     /// First those that were begun already, then those that are due.
-    async fn begin(&mut self) {
-        let rollout = self.rollout;
-        for instance in rollout.updates.running() {
-            self.add(instance);
+    fn begin(&mut self) {
+        let mut updates = self.rollout.updates.running();
+        updates.extend(self.rollout.updates.due());
+        self.locked.extend(updates.iter().cloned());
+        let locked = self.locked.iter().filter(|it| !updates.contains(it));
+        let locked: Vec<_> = locked.cloned().collect();
+        for instance in updates {
+            self.add(instance, Work::Update);
         }
-        for instance in rollout.updates.due() {
-            if self.is_full() {
-                break;
-            }
-            match rollout.updates.start(&instance).await {
-                Ok(task) => {
-                    let number = task.number;
-                    tracing::info!(%instance, task = number, target = %task.target, "update begins");
-                    self.add(instance);
-                }
-                // Somebody changes the instance, or has moved its task.
-                Err(UpdateError::Busy { .. } | UpdateError::NotDue { .. }) => {}
-                Err(error) => {
-                    tracing::warn!(%instance, error = with_causes(&error), "update did not begin");
-                }
-            }
+        for instance in locked {
+            self.add(instance, Work::Unlock);
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.updates.count() >= UPDATES_AT_ONCE
-    }
-
-    fn add(&mut self, instance: InstanceId) {
-        if self.is_full() {
+    fn add(&mut self, instance: InstanceId, work: Work) {
+        if self.under_way.count() >= UPDATES_AT_ONCE {
             return;
         }
-        let (rollout, updated) = (self.rollout, instance.clone());
-        let update = async move { rollout.carry_out(&updated).await };
-        self.updates.begin(instance, (), update);
+        let (rollout, id) = (self.rollout, instance.clone());
+        self.under_way.begin(instance, work, async move {
+            match work {
+                Work::Update => rollout.update(&id).await,
+                Work::Unlock => rollout.unlock(&id).await.map(|()| None),
+            }
+        });
     }
 
-    fn end(&mut self, instance: InstanceId, outcome: Result<Outcome, RollError>) {
+    fn end(
+        &mut self,
+        instance: InstanceId,
+        work: Work,
+        outcome: Result<Option<Outcome>, RollError>,
+    ) {
         let pause_ms = match outcome {
-            Ok(Outcome::Succeeded) => {
+            Ok(None) if work == Work::Update => return,
+            Ok(None) => {
+                self.locked.remove(&instance);
+                return;
+            }
+            Ok(Some(Outcome::Succeeded)) => {
                 tracing::info!(%instance, "update succeeded");
+                self.locked.remove(&instance);
                 return;
             }
-            Ok(Outcome::Undone { reason }) => {
+            Ok(Some(Outcome::Undone { reason })) => {
                 tracing::warn!(%instance, reason, "update failed, all nodes run what they ran");
+                self.locked.remove(&instance);
                 return;
             }
-            Ok(Outcome::Stuck { reason }) => {
+            Ok(Some(Outcome::Stuck { reason })) => {
                 tracing::error!(%instance, reason, "update is stuck, it goes on after a pause");
                 STUCK_PAUSE_MS
             }
             Err(error) => {
                 let error = with_causes(&error);
-                tracing::warn!(%instance, error, "update is interrupted, it goes on after a pause");
+                tracing::warn!(%instance, ?work, error, "interrupted, it goes on after a pause");
                 INTERRUPTED_PAUSE_MS
             }
         };
         let pause = Duration::from_millis(pause_ms);
-        self.updates.rest(instance, (), pause);
+        self.under_way.rest(instance, work, pause);
     }
 }

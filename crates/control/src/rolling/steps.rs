@@ -18,10 +18,10 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", content = "nodes", rename_all = "lowercase")]
 pub enum UpdateStep {
-    /// See that all nodes serve and are fit for the new version.
-    Precheck(Vec<NodeName>),
     /// Have changes of topics and groups refused.
     Lock(Vec<NodeName>),
+    /// See that all nodes serve and are fit for the new version.
+    Precheck(Vec<NodeName>),
     /// Take a batch out of the routes for sends.
     Drain(Vec<NodeName>),
     /// End its processes.
@@ -76,8 +76,8 @@ impl fmt::Display for UpdateStep {
 pub(super) fn plan(nodes: &[NodeName], batch_size: NonZeroUsize) -> Vec<UpdateStep> {
     let all = nodes.to_vec();
     let mut steps = vec![
-        UpdateStep::Precheck(all.clone()),
         UpdateStep::Lock(all.clone()),
+        UpdateStep::Precheck(all.clone()),
     ];
     for batch in nodes.chunks(batch_size.get()) {
         steps.extend([

@@ -2,7 +2,7 @@
 
 mod simulated;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{future::ready, num::NonZeroUsize, sync::Arc};
 
 use base::{Clock, Timestamp};
 use proptest::prelude::*;
@@ -29,6 +29,17 @@ struct World {
 impl World {
     /// An instance whose update has just begun.
     fn new(nodes: usize, batch_size: usize) -> Self {
+        let world = Self::due(nodes, batch_size);
+        let started = async {
+            let updates = world.updates().await;
+            updates.start(&instance(), ready(())).await.unwrap();
+        };
+        poll(started, POLLS_MAX).unwrap();
+        world
+    }
+
+    /// An instance whose update is due.
+    fn due(nodes: usize, batch_size: usize) -> Self {
         let zone = Zone::utc();
         let world = Self {
             metadata: Arc::default(),
@@ -37,7 +48,7 @@ impl World {
             batch_size: NonZeroUsize::new(batch_size).unwrap(),
         };
         world.clock.set(at(&zone, "2026-03-11T02:00"));
-        let started = async {
+        let announced = async {
             let updates = world.updates().await;
             let record = UpdateRecord::new(instance(), true, version(OLD), zone);
             updates.register(record).await.unwrap();
@@ -45,9 +56,8 @@ impl World {
                 .announce(&release(NEW, world.clock.now()))
                 .await
                 .unwrap();
-            updates.start(&instance()).await.unwrap();
         };
-        poll(started, POLLS_MAX).unwrap();
+        poll(announced, POLLS_MAX).unwrap();
         world
     }
 
@@ -137,8 +147,8 @@ fn nodes_are_updated_batch_by_batch() {
     assert_eq!(
         steps,
         [
-            "precheck n0, n1, n2",
             "lock n0, n1, n2",
+            "precheck n0, n1, n2",
             "drain n0, n1",
             "stop n0, n1",
             "start n0, n1",
@@ -238,6 +248,56 @@ fn a_scheduler_begins_what_is_due_and_goes_on_with_what_runs() {
         started_at.ms() - task.scheduled_at.ms() <= 5_000,
         "{started_at}"
     );
+}
+
+/// What a scheduler leaves behind that is killed after so many polls.
+fn scheduled(world: &World, polls: usize) {
+    let rollout = poll(world.rollout(), POLLS_MAX).unwrap();
+    assert!(poll(Scheduler::new(&rollout).run(), polls).is_none());
+}
+
+#[test]
+fn nodes_are_locked_before_anybody_sees_that_a_task_runs() {
+    let mut seen = [false; 2];
+    for polls in 1..60 {
+        let world = World::due(3, 1);
+        scheduled(&world, polls);
+        let (is_running, locked) = (world.record().running().is_some(), world.nodes.locked());
+        assert!(!is_running || locked == 3, "{locked} locked after {polls}");
+        seen[usize::from(is_running)] |= locked == 3;
+        // Whatever it left, the next one finishes.
+        scheduled(&world, 2_000);
+        world.check_end(&world.record());
+    }
+    assert_eq!(
+        seen,
+        [true, true],
+        "locked before it runs, and while it does"
+    );
+}
+
+#[test]
+fn nodes_that_were_locked_for_an_update_that_is_put_off_are_unlocked() {
+    let mut were_locked = 0;
+    for polls in 1..60 {
+        let world = World::due(3, 1);
+        scheduled(&world, polls);
+        if world.record().running().is_some() {
+            break;
+        }
+        were_locked += world.nodes.locked();
+        let put_off = async {
+            let to = world.clock.now().ms() + 24 * 60 * 60 * 1_000;
+            let updates = world.updates().await;
+            let to = Timestamp::from_ms(to);
+            updates.reschedule(&instance(), to).await.unwrap();
+        };
+        poll(put_off, POLLS_MAX).unwrap();
+        scheduled(&world, 500);
+        assert_eq!(world.record().running(), None);
+        assert_eq!(world.nodes.locked(), 0, "put off after {polls}");
+    }
+    assert!(were_locked > 0);
 }
 
 #[test]

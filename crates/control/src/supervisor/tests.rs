@@ -1,6 +1,6 @@
 //! Nodes that are real processes, of programs that are small scripts.
 
-use std::{fs, num::NonZeroUsize, time::Duration};
+use std::{fs, future::ready, num::NonZeroUsize, time::Duration};
 
 use base::Sleep;
 use futures::future::{Either, select};
@@ -302,7 +302,7 @@ async fn life(world: &World, limit: impl Future<Output = ()>) -> Option<Outcome>
     };
     let instance = instance();
     for due in rollout.updates.due() {
-        rollout.updates.start(&due).await.unwrap();
+        rollout.updates.start(&due, ready(())).await.unwrap();
     }
     let work = Box::pin(rollout.carry_out(&instance));
     match select(work, Box::pin(limit)).await {

@@ -1,6 +1,6 @@
 //! The rules of version management one by one, on a clock that the tests set.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use base::Clock;
 use store::meta::MetadataStore;
@@ -426,10 +426,10 @@ async fn while_an_instance_is_updated_its_resources_stay_as_they_are() {
     world.clock.set(at(&shanghai(), "2026-03-11T02:00"));
     // An update does not begin in the middle of a change.
     let permit = updates.permit(&one, Operation::CreateTopic).await.unwrap();
-    let error = updates.start(&one).await.unwrap_err();
+    let error = updates.start(&one, ready(())).await.unwrap_err();
     assert!(matches!(error, UpdateError::Busy { .. }), "{error}");
     drop(permit);
-    updates.start(&one).await.unwrap();
+    updates.start(&one, ready(())).await.unwrap();
     assert_eq!(updates.running(), [id("one")]);
     use Operation as O;
     let refused = [
@@ -495,8 +495,8 @@ async fn changes_by_somebody_else_are_seen_before_a_decision() {
     let task = updates.reschedule(&one, to).await.unwrap();
     assert_eq!((task.target, task.scheduled_at), (version(NEWEST), to));
     world.clock.set(to);
-    other.start(&one).await.unwrap();
-    let error = updates.start(&one).await.unwrap_err();
+    other.start(&one, ready(())).await.unwrap();
+    let error = updates.start(&one, ready(())).await.unwrap_err();
     assert!(matches!(error, UpdateError::WrongState { .. }), "{error}");
 }
 

@@ -206,11 +206,20 @@ impl Updates {
     }
 
     /// Begins the due task of an instance, unless somebody is changing the instance just now.
-    pub async fn start(&self, instance: &InstanceId) -> Result<Task, UpdateError> {
+    /// `locked` is waited for before the task runs, and only if it is to: once somebody sees that
+    /// it runs, what an update blocks is blocked everywhere.
+    pub async fn start(
+        &self,
+        instance: &InstanceId,
+        locked: impl Future<Output = ()>,
+    ) -> Result<Task, UpdateError> {
         let gate = self.get(instance)?.gate;
         let _closed = gate.try_write().map_err(|_| UpdateError::Busy {
             instance: instance.clone(),
         })?;
+        self.change(instance, |record| record.clone().start(self.clock.now()))
+            .await?;
+        locked.await;
         self.change_task(instance, |record| record.start(self.clock.now()))
             .await
     }

@@ -38,7 +38,8 @@ impl Wishes {
     fn reason(&self, node: &NodeRecord) -> String {
         let record = node.instance.as_ref().map(|id| self.updates.describe(id));
         let record = record.and_then(Result::ok);
-        let task = record.as_deref().and_then(|record| record.running());
+        // It is about to run where it does not yet.
+        let task = record.as_deref().and_then(|record| record.open.as_ref());
         match (&node.instance, task) {
             (Some(instance), Some(task)) => format!(
                 "instance `{instance}` is being updated to `{}` by update task {}, expected to be \

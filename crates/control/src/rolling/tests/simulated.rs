@@ -55,6 +55,12 @@ impl SimulatedNodes {
         }
     }
 
+    /// How many of them refuse changes of topics and groups.
+    pub(super) fn locked(&self) -> usize {
+        let nodes = self.nodes.lock();
+        nodes.iter().filter(|node| node.locked).count()
+    }
+
     fn call<'a, T: Send + 'a>(
         &'a self,
         node: &'a NodeName,

@@ -1,6 +1,6 @@
 //! Our own operations: releases, update tasks, maintenance windows, and what an update blocks.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
 use base::InstanceId;
 use broker::Series;
@@ -168,7 +168,11 @@ async fn while_an_instance_is_updated_its_resources_stay_as_they_are() {
     let server = with_control().await;
     let id = behind(&server).await;
     server.clock.advance(Duration::from_secs(9 * 86_400));
-    control(&server).updates().start(&id).await.unwrap();
+    control(&server)
+        .updates()
+        .start(&id, ready(()))
+        .await
+        .unwrap();
     let none = Value::Null;
     let of = |path: &str| format!("/instances/{id}{path}");
     let policy = json!({
