@@ -339,6 +339,120 @@ fn nodes_restart_under_load_and_nothing_confirmed_is_lost() {
     assert!(lost.is_empty(), "{lost:?} of {}", confirmed.len());
 }
 
+/// Messages of an instance that standard tenants may send in a second, by its plan: 500 TPS, of
+/// which sends have half.
+const SENDS_A_SECOND: usize = 250;
+
+/// How many senders each node has at once.
+const SENDERS: usize = 8;
+
+/// Sends to a node as fast as it takes them. Counts what was taken, and what was refused with all
+/// of these words.
+async fn flood(address: &str, topic: &str, words: [&str; 2], load: &Load) -> usize {
+    let client = remoting(address).await.unwrap();
+    let sender = async || {
+        let mut taken = 0;
+        while !load.stop.load(Ordering::Acquire) {
+            let message = OutgoingMessage {
+                producer_group: "load",
+                topic,
+                queue: None,
+                automatic_queues: 1,
+                flag: 0,
+                sys_flag: 0,
+                born_timestamp: 0,
+                properties: "",
+                body: "x".into(),
+            };
+            match client.send(message).await {
+                Ok(_) => taken += 1,
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(error.contains("messages flow control"), "{error}");
+                    if words.iter().all(|word| error.contains(word)) {
+                        load.confirmed.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+            }
+        }
+        taken
+    };
+    let senders = (0..SENDERS).map(|_| sender());
+    futures::future::join_all(senders).await.into_iter().sum()
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what real seconds have is what is looked at"
+)]
+fn nodes_together_take_no_more_than_the_plan_of_an_instance_says() {
+    let (etcd, folders) = (Etcd::start(), [folder(), folder()]);
+    let a = start(&etcd, folders[0].path(), "a");
+    let b = start(&etcd, folders[1].path(), "b");
+    let edition = ["--edition", "standard", "--sub-series", "single_node"];
+    let order = [
+        &["instance", "create", "--spec", "rmq.s1.micro"][..],
+        &edition,
+    ]
+    .concat();
+    let id = a.json(&order)["instance"].as_str().unwrap().to_owned();
+    let create = ["topic", "create", "orders", "--instance", &id];
+    a.run(&create).ok();
+    let describe = ["topic", "describe", "orders", "--instance", &id];
+    until("topic at b", || b.run(&describe).code == Some(0));
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let words = ["limited to 250 units a second", "125 of them at this node"];
+    let floods = |until_stopped: &dyn Fn(&[Arc<Load>; 2])| -> usize {
+        let loads = [(); 2].map(|()| Arc::new(Load::default()));
+        let floods = [&a, &b].into_iter().zip(&loads).map(|(server, load)| {
+            let (address, topic) = (server.address(), format!("{id}%orders"));
+            let load = Arc::clone(load);
+            runtime.spawn(async move { flood(&address, &topic, words, &load).await })
+        });
+        let floods: Vec<_> = floods.collect();
+        until_stopped(&loads);
+        for load in &loads {
+            load.stop.store(true, Ordering::Release);
+        }
+        let taken = floods
+            .into_iter()
+            .map(|flood| runtime.block_on(flood).unwrap());
+        taken.sum()
+    };
+    let are_both_full = |loads: &[Arc<Load>; 2]| {
+        until("both refuse what is more than their shares", || {
+            let refused = loads
+                .iter()
+                .map(|load| load.confirmed.load(Ordering::Acquire));
+            refused.min() > Some(0)
+        });
+    };
+    // Until each knows of the other.
+    let before = floods(&are_both_full);
+    let began = std::time::Instant::now();
+    let taken = floods(&|loads| {
+        are_both_full(loads);
+        std::thread::sleep(Duration::from_secs(3));
+    });
+    let seconds = began.elapsed().as_secs() as usize + 2;
+    assert!(
+        taken <= SENDS_A_SECOND * seconds,
+        "{taken} sends in the course of {seconds} seconds"
+    );
+
+    // Each writes what it has counted when it is asked.
+    b.run(&["usage", &id]).ok();
+    let lines = a.run(&["usage", &id]).ok();
+    let units = lines
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap());
+    let units: usize = units.map(|units| units.parse::<usize>().unwrap()).sum();
+    assert_eq!(units, before + taken);
+}
+
 #[test]
 fn messages_go_on_while_etcd_is_away_and_changes_are_refused() {
     let (mut etcd, folders) = (Etcd::start(), [folder(), folder()]);
