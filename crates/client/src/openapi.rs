@@ -95,6 +95,14 @@ impl OpenApiClient {
     /// # Errors
     /// When the server cannot be reached, refuses, or answers something else than JSON.
     pub async fn call(&self, call: &OpenApiCall) -> Result<Value, ClientError> {
+        Ok(self.document(call).await?["data"].take())
+    }
+
+    /// The same with all of the answer: operations on inspections have no `data` around theirs.
+    ///
+    /// # Errors
+    /// As [`OpenApiClient::call`].
+    pub async fn document(&self, call: &OpenApiCall) -> Result<Value, ClientError> {
         let wrong = |reason: String| ClientError::Answer {
             address: self.address.clone(),
             request: call.operation,
@@ -104,9 +112,9 @@ impl OpenApiClient {
         let answer = exchange(&self.address, request, call.operation, ANSWER_WAIT).await?;
         let status = answer.status();
         let document = serde_json::from_slice::<Value>(answer.body());
-        let mut document = document.map_err(|error| wrong(format!("status {status}: {error}")))?;
+        let document = document.map_err(|error| wrong(format!("status {status}: {error}")))?;
         if status.is_success() {
-            return Ok(document["data"].take());
+            return Ok(document);
         }
         let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
         Err(ClientError::RefusedOpenApi {

@@ -1,17 +1,26 @@
 //! `carrack fleet` with real nodes and a real etcd.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
+use base::{Clock, Timestamp};
+use client::{
+    Credentials,
+    openapi::{Method, OpenApiCall, OpenApiClient},
+};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Server, carrack};
+use crate::support::{BINARY, Server, carrack, command_of};
 
 /// Looks of 20 ms each within which what was ordered must be: a minute.
 const LOOKS: usize = 3_000;
@@ -45,15 +54,23 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 struct Fleet {
     folder: tempfile::TempDir,
     ports: String,
+    binary: PathBuf,
+    shared_nodes: u16,
     server: Option<Server>,
 }
 
 impl Fleet {
     fn new() -> Self {
+        Self::with_shared_nodes(1)
+    }
+
+    fn with_shared_nodes(shared_nodes: u16) -> Self {
         let from = NEXT_PORT.fetch_add(PORTS, Ordering::Relaxed);
         let mut fleet = Self {
             folder: tempfile::tempdir().unwrap(),
             ports: format!("{from}-{}", from + PORTS - 1),
+            binary: BINARY.into(),
+            shared_nodes,
             server: None,
         };
         fleet.start();
@@ -62,9 +79,11 @@ impl Fleet {
 
     fn command(&self) -> Command {
         let data = self.folder.path().to_str().unwrap();
-        let mut command = carrack(&["fleet", "--data", data, "--listen", "127.0.0.1:0"]);
+        let fleet = ["fleet", "--data", data, "--listen", "127.0.0.1:0"];
+        let mut command = command_of(&self.binary, &fleet);
         command
             .args(["--node-ports", &self.ports])
+            .args(["--shared-nodes", &self.shared_nodes.to_string()])
             .args(["--node-drain-seconds-max", "1"])
             .env("CARRACK_NODE_LEASE_SECONDS", "2")
             .env("CARRACK_ADMIN_ACCESS_KEY", "admin")
@@ -115,9 +134,70 @@ impl Fleet {
         made["instance"].as_str().unwrap().to_owned()
     }
 
+    /// The answer to a signed request over the OpenAPI, or status and code of its refusal.
+    fn ask(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+    ) -> Result<Value, (u16, String)> {
+        let credentials = Credentials {
+            access_key: "admin".to_owned(),
+            secret_key: "secret-of-admin".to_owned(),
+        };
+        let address = self.server().address();
+        let client = OpenApiClient::new(&address, Some(credentials), Arc::new(RealClock));
+        let mut call = OpenApiCall::new(operation, method, path);
+        if path[0] == "api" {
+            call.query = vec![("regionId", "DefaultRegion".to_owned())];
+        }
+        call.body = body;
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        match runtime.block_on(client.document(&call)) {
+            Ok(answer) => Ok(answer),
+            Err(client::ClientError::RefusedOpenApi { status, code, .. }) => Err((status, code)),
+            Err(error) => panic!("{operation}: {error}"),
+        }
+    }
+
+    /// Processes of shared nodes by their names, with the folders of their binaries.
+    fn shared(&self) -> BTreeMap<String, (i32, PathBuf)> {
+        let processes = self.processes().into_iter();
+        let shared = processes.filter_map(|pid| {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let arguments = String::from_utf8_lossy(&arguments).into_owned();
+            let (_, name) = arguments.split_once("/nodes/")?;
+            let (name, _) = name.split_once('/')?;
+            let binary = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+            name.starts_with("shared-")
+                .then(|| (name.to_owned(), (pid, binary)))
+        });
+        shared.collect()
+    }
+
     /// Processes whose environment says that they are nodes of this fleet, or its etcd.
     fn processes(&self) -> Vec<i32> {
         processes(self.folder.path())
+    }
+}
+
+/// The machine's time.
+struct RealClock;
+
+impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "this is a clock")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp::default().after(since.unwrap())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now().since(Timestamp::default())
+    }
+
+    fn sleep(&self, duration: Duration) -> base::Sleep {
+        Box::pin(async move { pause(duration.as_millis() as u64) })
     }
 }
 
@@ -252,6 +332,211 @@ fn a_fleet_that_is_killed_anywhere_is_followed_by_one_that_finishes() {
         });
         assert_eq!(fleet.nodes_of(&id), 0);
     }
+}
+
+/// A second build, of the next version: all that differs is what the binary says of itself.
+fn newer_binary(folder: &Path) -> PathBuf {
+    let newer = folder.join("carrack-newer");
+    // What it says has the same length.
+    let replaced = Command::new("sed")
+        .env("LC_ALL", "C")
+        .arg("s/0\\.0\\.0-rmq-0\\.0\\.0/0.0.0-rmq-0.0.1/g")
+        .arg(BINARY)
+        .stdout(fs::File::create(&newer).unwrap())
+        .status();
+    assert!(replaced.unwrap().success());
+    let permissions = fs::metadata(BINARY).unwrap().permissions();
+    fs::set_permissions(&newer, permissions).unwrap();
+    newer
+}
+
+#[test]
+fn a_newer_fleet_restarts_the_shared_nodes_one_after_another() {
+    let mut fleet = Fleet::with_shared_nodes(2);
+    let tenant = fleet.create(&[
+        "--edition",
+        "standard",
+        "--sub-series",
+        "single_node",
+        "--spec",
+        "rmq.s1.micro",
+    ]);
+    let of_tenant = |arguments: &[&'static str]| {
+        let mut arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+        arguments.extend(["--instance".to_owned(), tenant.clone()]);
+        arguments
+    };
+    let run = |fleet: &Fleet, arguments: &[&'static str]| {
+        let arguments = of_tenant(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        fleet.server().run(&arguments)
+    };
+    run(&fleet, &["topic", "create", "orders"]).ok();
+    let send = |fleet: &Fleet, key| {
+        until("a message is taken", || {
+            let send = ["message", "send", "orders", "--body", "x", "--key", key];
+            (run(fleet, &send).code == Some(0)).then_some(())
+        });
+    };
+    let old = until("two shared nodes", || {
+        let shared = fleet.shared();
+        (shared.len() == 2).then_some(shared)
+    });
+    send(&fleet, "before");
+
+    // Its own start changes nothing.
+    fleet.end(Signal::TERM);
+    fleet.start();
+    send(&fleet, "again");
+    assert_eq!(fleet.shared(), old);
+
+    fleet.end(Signal::TERM);
+    fleet.binary = newer_binary(fleet.folder.path());
+    fleet.start();
+    let new = until("both run the newer binary", || {
+        let shared = fleet.shared();
+        assert!(!shared.is_empty(), "both are away");
+        let is_new = |(name, (pid, binary)): (&String, &(i32, PathBuf))| {
+            *pid != old[name].0 && *binary != old[name].1
+        };
+        (shared.len() == 2 && shared.iter().all(is_new)).then_some(shared)
+    });
+    let binaries: Vec<&PathBuf> = new.values().map(|(_, binary)| binary).collect();
+    assert_eq!(binaries[0], binaries[1]);
+    send(&fleet, "after");
+    // What the older ones stored is there.
+    for key in ["before", "again", "after"] {
+        until("the message is found", || {
+            let query = [
+                "message", "query", "orders", "--output", "json", "--key", key,
+            ];
+            let found = run(&fleet, &query);
+            let found: Value = serde_json::from_str(&found.out).ok()?;
+            (found.as_array().map(Vec::len) == Some(1)).then_some(())
+        });
+    }
+
+    // An older fleet leaves newer nodes as they are.
+    fleet.end(Signal::TERM);
+    fleet.binary = BINARY.into();
+    fleet.start();
+    send(&fleet, "last");
+    assert_eq!(fleet.shared(), new);
+}
+
+#[test]
+fn an_instance_with_own_nodes_is_ordered_changed_and_inspected_over_the_openapi() {
+    let fleet = Fleet::new();
+    let tenant = fleet.create(&["--edition", "standard", "--spec", "rmq.s2.2xlarge"]);
+    let order = |count: u16| {
+        json!({
+            "serviceCode": "rmq", "seriesCode": "ultimate", "subSeriesCode": "cluster_ha",
+            "paymentType": "PayAsYouGo",
+            "networkInfo": {
+                "internetInfo": { "internetSpec": "disable", "flowOutType": "uninvolved" },
+                "vpcInfo": { "vpcId": "vpc-1", "vSwitches": [{ "vSwitchId": "vsw-1" }] },
+            },
+            "productInfo": { "msgProcessSpec": "rmq.u2.10xlarge", "nodeCount": count },
+        })
+    };
+    let create = |count| {
+        let body = Some(order(count));
+        fleet.ask("CreateInstance", Method::POST, &["instances"], body)
+    };
+    assert_eq!(create(1).unwrap_err().0, 400);
+    let id = create(3).unwrap()["data"].as_str().unwrap().to_owned();
+    let describe = || {
+        let path = ["instances", &id];
+        let found = fleet.ask("GetInstance", Method::GET, &path, None).unwrap();
+        let count = found["data"]["productInfo"]["nodeCount"].as_u64();
+        (found["data"]["status"].as_str().unwrap().to_owned(), count)
+    };
+    let until_running = |count| {
+        until("in service", || {
+            (describe() == ("RUNNING".to_owned(), Some(count))).then_some(())
+        });
+    };
+    assert_eq!(describe().1, Some(3));
+    until_running(3);
+    assert_eq!(fleet.nodes_of(&id), 3);
+
+    let resize = |id: &str, count: u16| {
+        let body = json!({ "productInfo": { "nodeCount": count } });
+        fleet.ask(
+            "UpdateInstance",
+            Method::PATCH,
+            &["instances", id],
+            Some(body),
+        )
+    };
+    for wrong in [0, 1, 17] {
+        assert_eq!(resize(&id, wrong).unwrap_err().0, 400, "{wrong} nodes");
+    }
+    assert_eq!(resize(&tenant, 2).unwrap_err().0, 400);
+    resize(&id, 2).unwrap();
+    until_running(2);
+    assert_eq!(fleet.nodes_of(&id), 2);
+
+    // What an inspection finds is what a node of the instance has.
+    let inside = |rest: &[&'static str]| {
+        let path = ["instances", &id].into_iter().map(str::to_owned);
+        path.chain(rest.iter().map(|&it| it.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let ask = |operation, method, path: Vec<String>, body| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        fleet.ask(operation, method, &path, body)
+    };
+    let topic = Some(json!({ "messageType": "NORMAL" }));
+    ask(
+        "CreateTopic",
+        Method::POST,
+        inside(&["topics", "orders"]),
+        topic,
+    )
+    .unwrap();
+    until("a message is taken", || {
+        let path = inside(&["topics", "orders", "messages"]);
+        let body = Some(json!({ "message": "hello" }));
+        ask("VerifySendMessage", Method::POST, path, body).ok()
+    });
+    let inspection = |rest: &[&str]| {
+        let path = ["api", "v1", "monitoring", "instance-inspections", &id].into_iter();
+        let path = path.chain(rest.iter().copied());
+        path.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let set_up = json!({
+        "clientToken": "made", "resourceScope": { "mode": "ALL" },
+        "items": [{ "templateCode": "UnconsumedTopic", "parameters": {} }],
+        "schedule": { "enabled": false },
+    });
+    ask(
+        "CreateInstanceInspection",
+        Method::POST,
+        inspection(&[]),
+        Some(set_up),
+    )
+    .unwrap();
+    let token = Some(json!({ "clientToken": "first" }));
+    let begun = ask(
+        "RunInstanceInspection",
+        Method::POST,
+        inspection(&["runs"]),
+        token,
+    )
+    .unwrap();
+    let run = begun["runId"].as_str().unwrap().to_owned();
+    let found = until("the inspection is over", || {
+        let path = inspection(&["runs", &run]);
+        let found = ask("GetInstanceInspectionRun", Method::GET, path, None).unwrap();
+        (found["status"] == "Succeeded").then_some(found)
+    });
+    assert_eq!(found["instanceId"], id.as_str(), "{found}");
+    assert_eq!(found["items"][0]["result"], "Risk", "{found}");
+    let report = found["report"]["markdown"].as_str().unwrap();
+    assert!(report.contains("1 messages came"), "{report}");
+    let configured = ask("GetInstanceInspection", Method::GET, inspection(&[]), None).unwrap();
+    assert_eq!(configured["lastRun"]["runId"], run.as_str(), "{configured}");
 }
 
 #[test]

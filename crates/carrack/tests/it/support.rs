@@ -16,9 +16,17 @@ use rustix::process::{Pid, Signal, kill_process};
 /// stuck.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
+/// The binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_carrack");
+
 /// A command of the binary, with an environment that sets nothing.
 pub(crate) fn carrack(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_carrack"));
+    command_of(Path::new(BINARY), arguments)
+}
+
+/// The same of another build.
+pub(crate) fn command_of(binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARRACK_")) {
         command.env_remove(name);
     }
