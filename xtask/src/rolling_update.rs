@@ -154,10 +154,10 @@ const UPDATE: Duration = Duration::from_secs(150);
 /// Between two looks at an update.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Steps of an update that are done when nodes refuse changes: precheck, lock.
-const STEPS_LOCKED: u64 = 2;
+/// Steps of an update that are done when the first node is about to be drained: lock, precheck.
+const STEPS_BEFORE_DRAIN: u64 = 2;
 
-/// Steps of an update that are done when the first node is stopped: precheck, lock, drain.
+/// Steps of an update that are done when the first node is stopped: lock, precheck, drain.
 const STEPS_BEFORE_STOP: u64 = 3;
 
 /// One update of an instance of three nodes, with clients that send and receive throughout.
@@ -240,14 +240,15 @@ fn follow(scenario: Scenario, fleet: &mut Fleet, deadline: Deadline) -> Result<(
         if deadline.remaining().is_zero() {
             bail!("the update is not done in time, it is at {}", progress.step);
         }
-        if progress.steps_done >= STEPS_LOCKED && !is_checked {
+        // From the moment in which it runs, before any step is done.
+        if progress.status == "RUNNING" && !is_checked {
             fleet.expect_locked()?;
             is_checked = true;
         }
         let is_due = match scenario {
             Scenario::Undisturbed => false,
             Scenario::ControlKilled => progress.steps_done >= STEPS_BEFORE_STOP,
-            Scenario::NodeKilled => progress.steps_done >= STEPS_LOCKED,
+            Scenario::NodeKilled => progress.steps_done >= STEPS_BEFORE_DRAIN,
         };
         if is_due && !is_disturbed {
             println!("  {}", scenario.name());
