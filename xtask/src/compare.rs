@@ -229,7 +229,8 @@ impl Comparison {
         Ok(started)
     }
 
-    /// Measures until others kept still, or nothing if they never do.
+    /// Measures until others kept still, or nothing if they never do, or never did while the
+    /// scenario was measured that this one takes its rate from.
     fn attempt(
         &self,
         loader: &Loader<'_>,
@@ -237,6 +238,11 @@ impl Comparison {
         server: &mut Server,
         start: Started,
     ) -> Result<Option<Sample>> {
+        if let Load::SendAtShare { of, .. } = scenario.load
+            && !self.rates.contains_key(of)
+        {
+            return Ok(None);
+        }
         for attempt in 0..ATTEMPTS_MAX {
             let sample = loader
                 .run(scenario, server, start, attempt)
