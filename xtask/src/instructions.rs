@@ -68,7 +68,7 @@ const WAYS: &[Way] = &[
         before: STORED,
         load: "receive --until-end",
         settings: &[("CARRACK_RECENT_BYTES_MAX", "1048576")],
-        budget: 5_000,
+        budget: 6_000,
     },
     Way {
         name: "pop-ack",
