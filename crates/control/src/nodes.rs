@@ -139,3 +139,30 @@ pub trait Nodes: Send + Sync {
         version: Version,
     ) -> BoxFuture<'a, Result<(), NodeError>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_fails_for_good_counts_before_those_that_may_be_tried_again() {
+        let nodes = ["n0", "n1", "n2"].map(NodeName::new);
+        let fail = |again: fn(&NodeName) -> bool| {
+            let failing = each(&nodes, move |node| {
+                let error = NodeError {
+                    node: node.clone(),
+                    reason: "failed".to_owned(),
+                    again: again(node),
+                };
+                async { Err(error) }.boxed()
+            });
+            failing.now_or_never().unwrap().unwrap_err()
+        };
+        let first = StepError::Again("node `n0`: failed".to_owned());
+        assert_eq!(fail(|_| true), first);
+        let worst = StepError::Never("node `n1`: failed".to_owned());
+        assert_eq!(fail(|node| node.as_str() != "n1"), worst);
+    }
+}

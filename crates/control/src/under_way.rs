@@ -81,3 +81,37 @@ impl<'a, K: Copy + Ord + Send + 'a, T: Send + 'a> UnderWay<'a, K, T> {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_world::{POLLS_MAX, TestClock, instance, poll};
+
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn one_thing_is_done_at_a_time_and_what_rests_keeps_its_own_kind_alone() {
+        type Texts<'a> = UnderWay<'a, u8, &'static str>;
+        let clock = TestClock::default();
+        let mut work = Texts::new(&clock);
+        let ended = |work: &mut Texts<'_>| {
+            let ended = poll(work.ended(PAUSE), POLLS_MAX).unwrap();
+            ended.map(|(_, kind, text)| (kind, text))
+        };
+        work.begin(instance(), 1, async { "first" });
+        work.begin(instance(), 2, async { "while it is busy" });
+        assert_eq!(ended(&mut work), Some((1, "first")));
+        work.rest(instance(), 1, 3 * PAUSE);
+        work.begin(instance(), 1, async { "while it rests" });
+        assert_eq!(work.count(), 0);
+        work.begin(instance(), 2, async { "second" });
+        assert_eq!(ended(&mut work), Some((2, "second")));
+        // Each look at nothing takes its pause.
+        for _ in 0..3 {
+            work.begin(instance(), 1, async { "while it rests" });
+            assert_eq!(ended(&mut work), None);
+        }
+        work.begin(instance(), 1, async { "again" });
+        assert_eq!(ended(&mut work), Some((1, "again")));
+    }
+}

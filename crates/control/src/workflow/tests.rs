@@ -7,7 +7,10 @@ use futures::FutureExt as _;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::test_world::{MemoryMetadata, TestClock};
+use crate::{
+    NodeError, NodeName,
+    test_world::{MemoryMetadata, TestClock},
+};
 
 /// Steps by name; one that begins with `!` is final.
 #[derive(Default)]
@@ -161,6 +164,31 @@ async fn an_undo_that_fails_goes_on_later() {
     assert_eq!(world.script.calls(), "a b -b -b -b -b -b -b -b -b");
     assert!(matches!(world.drive().await, Outcome::Undone { .. }));
     assert_eq!(world.script.calls(), "-b -b -b -a");
+}
+
+#[tokio::test]
+async fn a_workflow_is_planned_once_and_there_is_none_without_a_plan() {
+    let world = World::default();
+    let drive_unplanned = async || {
+        let error = NodeError {
+            node: NodeName::new("n0"),
+            reason: "does not answer".to_owned(),
+            again: true,
+        };
+        let plan = async { Err(error) };
+        drive(&*world.metadata, &world.clock, "w", &world.script, plan).await
+    };
+    let error = drive_unplanned().await.unwrap_err();
+    assert!(matches!(error, DriveError::Plan { .. }), "{error}");
+    assert!(ids(&*world.metadata).await.unwrap().is_empty());
+    world.script.fail("d", never(), 1);
+    assert!(matches!(world.drive().await, Outcome::Stuck { .. }));
+    assert_eq!(ids(&*world.metadata).await.unwrap(), ["w"]);
+    assert_eq!(drive_unplanned().await.unwrap(), Outcome::Succeeded);
+    for _ in 0..2 {
+        forget(&*world.metadata, "w").await.unwrap();
+        assert!(ids(&*world.metadata).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]
