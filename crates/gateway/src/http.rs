@@ -125,11 +125,7 @@ mod tests {
 
     #[test]
     fn metrics_are_for_this_machine_and_for_administrators() {
-        let settings = FrontSettings {
-            advertise: None,
-            default_instance: InstanceId::default_instance(),
-            ..FrontSettings::default()
-        };
+        let settings = FrontSettings::default();
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let status = |peer: &str, admin| {
             let connection = ConnectionInfo {
@@ -237,11 +233,7 @@ mod tests {
 
     #[test]
     fn a_draining_server_is_not_healthy() {
-        let settings = FrontSettings {
-            advertise: None,
-            default_instance: InstanceId::default_instance(),
-            ..FrontSettings::default()
-        };
+        let settings = FrontSettings::default();
         let front = Arc::new(Front::new(Arc::default(), Arc::new(StoppedClock), settings));
         let connection = ConnectionInfo {
             id: 1,

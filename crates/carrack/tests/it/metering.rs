@@ -38,21 +38,6 @@ fn an_edition_is_ordered_changed_metered_and_released() {
     server
         .run(&["topic", "create", "orders", "--instance", &id])
         .ok();
-    for _ in 0..3 {
-        let send = [
-            "message",
-            "send",
-            "orders",
-            "--body",
-            "x",
-            "--instance",
-            &id,
-        ];
-        server.run(&send).ok();
-    }
-    assert_eq!(sends(&usage(&server, &id)), 3);
-    server.end(Signal::KILL);
-    let server = Server::start(folder.path());
     let send = [
         "message",
         "send",
@@ -62,6 +47,12 @@ fn an_edition_is_ordered_changed_metered_and_released() {
         "--instance",
         &id,
     ];
+    for _ in 0..3 {
+        server.run(&send).ok();
+    }
+    assert_eq!(sends(&usage(&server, &id)), 3);
+    server.end(Signal::KILL);
+    let server = Server::start(folder.path());
     server.run(&send).ok();
     assert_eq!(sends(&usage(&server, &id)), 4);
 

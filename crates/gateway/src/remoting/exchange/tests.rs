@@ -2,7 +2,6 @@
 
 use std::{cell::Cell, future, net::SocketAddr, sync::Arc};
 
-use base::InstanceId;
 use futures::FutureExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
@@ -27,11 +26,7 @@ fn connection() -> Connection {
 }
 
 fn connection_at(clock: Arc<dyn base::Clock>) -> Connection {
-    let settings = FrontSettings {
-        advertise: None,
-        default_instance: InstanceId::default_instance(),
-        ..FrontSettings::default()
-    };
+    let settings = FrontSettings::default();
     let front = Arc::new(Front::new(Arc::default(), clock, settings));
     let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let info = ConnectionInfo {
