@@ -1,10 +1,10 @@
 //! The requests of one HTTP/2 connection, which run in the task of their connection.
 //!
 //! hyper hands each request to an executor. Were that the runtime, a request would be a task of its
-//! own: allocated, queued and woken by itself, its answer written by waking the connection's task in
-//! turn. A client with a thousand requests under way would have a thousand tasks in the queues of the
-//! runtime before the one task of somebody else. Here a connection has one task whatever it asks, so
-//! the answers of a commit go out in one write, and connections take turns.
+//! own: allocated, queued and woken by itself, its answer written by waking the connection's task
+//! in turn. A client with a thousand requests under way would have a thousand tasks in the queues
+//! of the runtime before the one task of somebody else. Here a connection has one task whatever it
+//! asks, so the answers of a commit go out in one write, and connections take turns.
 //!
 //! The price: what requests of one connection compute, one processor computes. Remoting has it too.
 
@@ -49,7 +49,8 @@ impl Http2Requests {
         self.begun.clone()
     }
 
-    /// Drives a connection that has [`Self::executor`], and its requests, until the connection ends.
+    /// Drives a connection that has [`Self::executor`], and its requests, until the connection
+    /// ends.
     pub(crate) async fn drive<C: Future>(&mut self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| self.poll(connection.as_mut(), cx)).await
     }
