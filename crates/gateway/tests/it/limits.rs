@@ -86,7 +86,10 @@ async fn a_slow_reader_holds_up_nobody_else_and_little_memory() {
     slow.socket.write_all(&bytes).await.unwrap();
     // The server has filled what it may queue once others see it no further.
     send_some(&server, "others", 100).await;
-    let handed_out = || server.instance.metrics().groups[0].messages_out;
+    let handed_out = || {
+        let groups = server.instance.metrics().groups;
+        groups.first().map_or(0, |group| group.messages_out)
+    };
     let mut seen = 0;
     soon("the server to stop handing out", async {
         // Three looks in a row that see nothing new, with other work in between.
@@ -94,7 +97,8 @@ async fn a_slow_reader_holds_up_nobody_else_and_little_memory() {
         while same < 3 {
             send_some(&server, "others", 10).await;
             let now = handed_out();
-            same = if now == seen { same + 1 } else { 0 };
+            // On a busy machine it may take a while to begin.
+            same = if now == seen && now > 0 { same + 1 } else { 0 };
             seen = now;
         }
     })
