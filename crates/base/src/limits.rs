@@ -229,6 +229,10 @@ pub const DELIVERY_ATTEMPTS_DEFAULT: u32 = 17;
 /// Most results of one message query by key. Apache's `maxMsgsNumBatch` is 64.
 pub const QUERY_MESSAGES_MAX: usize = 64;
 
+/// Most messages of one page of those that were stored in some time: the largest page that the
+/// OpenAPI has.
+pub const BROWSE_MESSAGES_MAX: usize = 100;
+
 /// Entries of one answer about the progress of groups: one per group, topic and queue. About 100
 /// bytes each on the wire, and so below [`REMOTING_FRAME_BYTES_MAX`].
 pub const PROGRESS_ENTRIES_MAX: usize = 100_000;
@@ -360,7 +364,7 @@ pub const OPENAPI_QUERY_BYTES_MAX: usize = 24 * 1024;
 pub const OPENAPI_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Largest answer of the OpenAPI that one of our own processes reads from another: the longest are
-/// pages of messages, whose bodies are not in them.
+/// pages of messages with their bodies, which a client that asks for so much gets in smaller pages.
 pub const OPENAPI_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Most parameters of a request of the OpenAPI: fifty resources and twenty tags have 90.

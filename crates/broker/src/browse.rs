@@ -24,7 +24,7 @@ pub struct BrowseRequest {
     pub to: Timestamp,
     /// How many of them come before those wanted.
     pub skip: u64,
-    /// Most messages wanted; capped at [`limits::QUERY_MESSAGES_MAX`].
+    /// Most messages wanted; capped at [`limits::BROWSE_MESSAGES_MAX`].
     pub max_messages: usize,
 }
 
@@ -69,7 +69,7 @@ impl Shard {
             .catalogue
             .known_topic(name)
             .map_err(OffsetError::from)?;
-        let messages_max = request.max_messages.min(limits::QUERY_MESSAGES_MAX);
+        let messages_max = request.max_messages.min(limits::BROWSE_MESSAGES_MAX);
         let (mut messages, mut total, mut skip) = (Vec::new(), 0, request.skip);
         let queues: Vec<QueueId> = match &request.lite_topic {
             None => topic.queues().collect(),

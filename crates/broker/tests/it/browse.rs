@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base::{Timestamp, limits};
 use broker::{BrowseRequest, QueryError};
 use wire::message::MessageId;
 
@@ -40,6 +41,29 @@ fn pages_are_whole_and_cut_nothing_twice() {
     assert_eq!(pages[2], ["in 5"]);
     assert!(page(7, 3).is_empty());
     assert!(page(u64::MAX, 3).is_empty());
+}
+
+#[test]
+fn the_largest_page_is_whole() {
+    let bench = Bench::new();
+    let max = limits::BROWSE_MESSAGES_MAX;
+    for n in 0..=max {
+        bench.send(0, &[&n.to_string()]);
+    }
+    let page = |skip| {
+        let request = BrowseRequest {
+            topic: topic("orders"),
+            lite_topic: None,
+            from: Timestamp::from_ms(0),
+            to: Timestamp::from_ms(i64::MAX),
+            skip,
+            max_messages: usize::MAX,
+        };
+        let browsed = bench.run(bench.shard.browse(request)).unwrap();
+        (browsed.messages.len(), browsed.total)
+    };
+    let total = max as u64 + 1;
+    assert_eq!((page(0), page(max as u64)), ((max, total), (1, total)));
 }
 
 #[test]
