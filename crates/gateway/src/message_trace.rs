@@ -28,7 +28,7 @@ use wire::{message::properties, otlp::trace::v1::Span};
 
 use self::spans::Parent;
 pub(crate) use self::{
-    read::{Step, steps},
+    read::{Step, sort, steps},
     recorder::start,
     topic::TRACE_TOPIC,
 };

@@ -29,10 +29,19 @@ pub const NODE_NAME_BYTES_MAX: usize = 64;
 /// restarts.
 pub const NODE_AWAY_MS_MAX: u64 = 10 * 60 * 1_000;
 
-/// How long a fleet waits for a node that it asks on behalf of a client, in milliseconds: as long
-/// as nodes wait for consumers that they ask, and some more. SDKs wait ten seconds.
+/// How long a fleet waits for the nodes that it asks on behalf of a client, all together, in
+/// milliseconds: as long as nodes wait for consumers that they ask, and some more. SDKs wait ten
+/// seconds.
 pub const FORWARD_MS_MAX: u64 = 9_000;
 
 /// How long a node waits for what a fleet knew when it sent a request on, in milliseconds: changes
 /// of metadata come to nodes within some ten milliseconds.
 pub const FORWARDED_WAIT_MS_MAX: u64 = 2_000;
+
+/// Bytes of what a fleet says beside a request that it sends on: some fields and the id of a
+/// message.
+pub const FORWARDED_BYTES_MAX: usize = 4 * 1024;
+
+/// Longest id of a message that a fleet tells nodes; SDKs make them of 32 characters. In JSON and
+/// base64 it has at most eight times as many bytes.
+pub const FORWARDED_ID_BYTES_MAX: usize = 256;

@@ -7,6 +7,7 @@
 //! | `nodes/live/<number>` | JSON ([`NodeState`]): what it says of itself, under its lease |
 //! | `nodes/wanted/<name>` | JSON ([`NodeWish`]), where it is wished to do anything but the usual |
 //! | `nodes/last-number` | the number that was given out last |
+//! | `nodes/key` | what processes of the cluster sign what they tell each other with |
 //!
 //! A node has a number that nobody else ever gets. It is that of its shard in every instance, so
 //! that broker names, physical offsets and receipt handles tell nodes apart. A node that ends in
@@ -21,7 +22,11 @@ mod claim;
 mod record;
 mod wish;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use base::{Clock, InstanceId, ShardId, limits};
 use bytes::Bytes;
@@ -40,6 +45,7 @@ const KNOWN: &str = "nodes/known/";
 const LIVE: &str = "nodes/live/";
 const WANTED: &str = "nodes/wanted/";
 const NODES: &str = "nodes/";
+const KEY: &str = "nodes/key";
 
 /// Time before the store is asked again when it could not be.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,6 +74,8 @@ pub struct Nodes {
     lease: Mutex<Option<LeaseId>>,
     /// What was told of this node under that lease.
     told: Mutex<Option<NodeState>>,
+    /// The key of the cluster, once it was needed.
+    key: OnceLock<Bytes>,
 }
 
 struct Known {
@@ -136,6 +144,7 @@ impl Nodes {
             looks: watch::Sender::new(0),
             lease: Mutex::default(),
             told: Mutex::default(),
+            key: OnceLock::new(),
         };
         nodes.read().await?;
         Ok(Arc::new(nodes))
@@ -171,6 +180,42 @@ impl Nodes {
                 && (it.is_live || is_awaited)
         });
         others.map(Known::peer).collect()
+    }
+
+    /// What processes of the cluster sign with what they tell each other and nobody else may: the
+    /// same for all, for ever. Whoever needs it first makes it, of random bytes; `None` where there
+    /// is none, and `make` is not given or has nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn key(
+        &self,
+        make: Option<&(dyn Fn() -> Option<Vec<u8>> + Sync)>,
+    ) -> Result<Option<Bytes>, MetadataError> {
+        if let Some(key) = self.key.get() {
+            return Ok(Some(key.clone()));
+        }
+        let metadata = &self.parts.metadata;
+        let key = match metadata.get(KEY).await? {
+            Some(entry) => entry.value,
+            None => {
+                let Some(made) = make.and_then(|make| make()) else {
+                    return Ok(None);
+                };
+                let made = Bytes::from(made);
+                let put = metadata.compare_and_set(KEY, Expected::Absent, Some(made.clone()), None);
+                match put.await {
+                    Ok(_) => made,
+                    // Somebody else was faster.
+                    Err(MetadataError::Conflict { .. }) => match metadata.get(KEY).await? {
+                        Some(entry) => entry.value,
+                        None => return Ok(None),
+                    },
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(Some(self.key.get_or_init(|| key).clone()))
     }
 
     /// Tells when nodes have come or gone.

@@ -40,7 +40,7 @@ fn pause(ms: u64) {
 }
 
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..LOOKS {
         if let Some(found) = look() {
             return found;
@@ -51,7 +51,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A fleet on a folder of its own. All that it started ends with it.
-struct Fleet {
+pub(crate) struct Fleet {
     folder: tempfile::TempDir,
     ports: String,
     binary: PathBuf,
@@ -60,7 +60,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_shared_nodes(1)
     }
 
@@ -95,7 +95,7 @@ impl Fleet {
         self.server = Some(Server::spawn(self.command()));
     }
 
-    fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
     }
 
@@ -112,7 +112,7 @@ impl Fleet {
     }
 
     #[track_caller]
-    fn until_running(&self, id: &str, nodes: usize) {
+    pub(crate) fn until_running(&self, id: &str, nodes: usize) {
         until("instance in service", || {
             let found = self.describe(id)?;
             (found["status"] == "RUNNING").then_some(())
@@ -127,7 +127,7 @@ impl Fleet {
         names.filter(|name| name.starts_with(id)).count()
     }
 
-    fn create(&self, arguments: &[&str]) -> String {
+    pub(crate) fn create(&self, arguments: &[&str]) -> String {
         let mut all = vec!["instance", "create"];
         all.extend(arguments);
         let made = self.server().json(&all);
@@ -229,7 +229,7 @@ impl Drop for Fleet {
     }
 }
 
-const ULTIMATE: [&str; 4] = ["--edition", "ultimate", "--spec", "rmq.u2.10xlarge"];
+pub(crate) const ULTIMATE: [&str; 4] = ["--edition", "ultimate", "--spec", "rmq.u2.10xlarge"];
 
 #[test]
 fn a_fleet_runs_nodes_that_outlive_it() {

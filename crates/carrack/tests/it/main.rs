@@ -16,6 +16,8 @@ mod etcd_process;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod fleet_parts;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod metering;

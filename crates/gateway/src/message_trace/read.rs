@@ -2,6 +2,7 @@
 
 use base::{Timestamp, TopicName, limits};
 use broker::{QueryError, QueryRequest, Shard};
+use serde::{Deserialize, Serialize};
 use wire::message::{TraceKind, trace_records};
 
 use super::TRACE_TOPIC;
@@ -11,7 +12,7 @@ use super::TRACE_TOPIC;
 const CLOUD_TRACE_TOPIC: &str = "rmq_sys_TRACE_DATA_";
 
 /// One thing that happened to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Step {
     /// What.
     pub(crate) kind: TraceKind,
@@ -37,6 +38,16 @@ pub(crate) struct Step {
     pub(crate) request_id: Option<String>,
     /// What became of a transaction, or how often the delivery was repeated.
     pub(crate) detail: Option<String>,
+}
+
+impl Step {
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.message_id, &self.tag, &self.keys, &self.host];
+        let more = [&self.group, &self.topic, &self.request_id, &self.detail];
+        let texts = texts.into_iter().chain(more.into_iter().flatten());
+        size_of::<Self>() + texts.map(String::len).sum::<usize>()
+    }
 }
 
 /// What was told, from `from` on, of the messages with an id or a key; at most
@@ -80,17 +91,8 @@ pub(crate) async fn steps(
                 if record.message_id != id_or_key && !keys.any(|key| key == id_or_key) {
                     continue;
                 }
-                // What anybody may write there can be long and much.
-                let texts = [record.message_id, record.tag, record.keys];
-                let more = [record.group, record.topic, record.request_id, record.detail];
-                let texts = texts.into_iter().chain(more.into_iter().flatten());
-                let bytes = size_of::<Step>() + texts.map(str::len).sum::<usize>();
-                let Some(left) = room.checked_sub(bytes) else {
-                    continue;
-                };
-                room = left;
                 let owned = |text: Option<&str>| text.map(str::to_owned);
-                steps.push(Step {
+                let step = Step {
                     kind: record.kind,
                     at_ms: record.at_ms,
                     host: host.clone(),
@@ -103,11 +105,22 @@ pub(crate) async fn steps(
                     success: record.success,
                     request_id: owned(record.request_id),
                     detail: owned(record.detail),
-                });
+                };
+                // What anybody may write there can be long and much.
+                let Some(left) = room.checked_sub(step.bytes()) else {
+                    continue;
+                };
+                room = left;
+                steps.push(step);
             }
         }
     }
+    sort(&mut steps);
+    Ok(steps)
+}
+
+/// Puts steps into their order.
+pub(crate) fn sort(steps: &mut [Step]) {
     // The end of a consumption of older clients has no time: it stays behind what it ends.
     steps.sort_by_key(|step| step.at_ms.unwrap_or(i64::MAX));
-    Ok(steps)
 }

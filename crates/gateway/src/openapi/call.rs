@@ -8,6 +8,7 @@ use control::Control;
 use serde_json::{Map, Value};
 
 use super::{
+    forward::Note,
     operations::Operation,
     parameter::Values,
     status::{Code, Refusal},
@@ -34,6 +35,8 @@ pub(super) struct Call {
     pub(super) operation: &'static Operation,
     /// Who asks; `None` where nobody need say.
     pub(super) user: Option<Arc<User>>,
+    /// What a fleet says beside it, if it has sent it on.
+    pub(super) note: Note,
     values: Values,
 }
 
@@ -44,12 +47,14 @@ impl Call {
         operation: &'static Operation,
         values: Values,
         user: Option<Arc<User>>,
+        note: Note,
     ) -> Self {
         Self {
             front: Arc::clone(front),
             connection: *connection,
             operation,
             user,
+            note,
             values,
         }
     }

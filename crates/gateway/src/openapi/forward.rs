@@ -3,24 +3,34 @@
 //!
 //! A fleet has checked who asks, that it is asked once, and that it is allowed. It sends the
 //! request as it came to nodes of the instance, which check the signature again: they have the same
-//! users, and nonces of their own. What several nodes answer is put together here; a signed request
-//! cannot be changed, so a page has what each node has on it.
+//! users, and nonces of their own. A signed request cannot be changed, so what else a node must
+//! know is in a note beside it (`note.rs`). What several nodes answer is put together here.
+
+mod note;
+mod pages;
+mod traces;
 
 use std::time::Duration;
 
-use base::limits;
+use base::{Timestamp, limits};
 use broker::Peer;
 use bytes::Bytes;
 use client::{ClientError, http::exchange};
 use futures::future::join_all;
 use http::{Request, StatusCode, header, request::Parts};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use self::{
+    note::{Note, TraceOf, Window},
+    pages::STORED,
+};
 use super::{
+    Outcome,
     call::{Call, GROUP, TOPIC},
     status::{Code, Refusal},
 };
-use crate::http::header_text;
 
 /// Headers that are about a connection and not about the request.
 const OF_CONNECTION: [header::HeaderName; 6] = [
@@ -32,15 +42,11 @@ const OF_CONNECTION: [header::HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// The header of a request that a fleet has sent on: what of [`Known`] the fleet has, which a node
-/// that does not have it yet is about to hear of.
-const FORWARDED: &str = "x-carrack-forwarded";
-
 /// Between two looks for what a node is about to hear of.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the path of a request names.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Known {
     Instance,
     Topic,
@@ -49,14 +55,6 @@ enum Known {
 
 impl Known {
     const ALL: [Self; 3] = [Self::Instance, Self::Topic, Self::Group];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Instance => "instance",
-            Self::Topic => "topic",
-            Self::Group => "group",
-        }
-    }
 
     /// Whether it is named and there.
     fn is_here(self, call: &Call) -> bool {
@@ -70,16 +68,10 @@ impl Known {
 
 /// Waits, for a bounded time, until what a fleet knows has come here too: who has just made a topic
 /// there may send to it at once.
-pub(super) async fn await_known(call: &Call, head: &Parts) {
-    let known = header_text(head, FORWARDED);
-    if known.is_empty() {
-        return;
-    }
+pub(super) async fn await_known(call: &Call) {
     let clock = &call.front.clock;
     let end = clock.elapsed() + Duration::from_millis(limits::FORWARDED_WAIT_MS_MAX);
-    let is_missing =
-        |it: &Known| known.split(' ').any(|word| word == it.word()) && !it.is_here(call);
-    while Known::ALL.iter().any(is_missing) && clock.elapsed() < end {
+    while call.note.known.iter().any(|it| !it.is_here(call)) && clock.elapsed() < end {
         clock.sleep(LOOK_PAUSE).await;
     }
 }
@@ -93,6 +85,10 @@ pub(super) enum Ask {
     Finder,
     /// All of them; the `data` of each but the first is put into that of the first.
     Each(fn(&mut Value, Value)),
+    /// All of them, for their parts of a page of messages.
+    Pages,
+    /// All of them, for what they were told of one message.
+    Traces,
 }
 
 /// What a node answered.
@@ -125,43 +121,132 @@ pub(super) fn nodes(call: &Call) -> Result<Option<Vec<Peer>>, Refusal> {
     Ok(Some(peers))
 }
 
+/// A request that is sent on.
+struct Asked<'a> {
+    call: &'a Call,
+    head: &'a Parts,
+    body: &'a Bytes,
+    /// What notes are signed with; `None` while it cannot be had.
+    key: Option<hmac::Key>,
+    now: Timestamp,
+    /// When whoever asks is answered at the latest, on the monotonic clock.
+    end: Duration,
+}
+
 /// Asks nodes, and gives the one answer that theirs amount to.
 pub(super) async fn ask(
     call: &Call,
     (head, body): (&Parts, &Bytes),
     ask: Ask,
     nodes: &[Peer],
-) -> Result<Told, Refusal> {
-    let to = |node| one(call, head, body, node);
-    let mut last = None;
-    match ask {
-        Ask::One => {
-            for node in nodes {
-                match to(node).await {
-                    // It never came there, so another one may do it.
-                    Err(
-                        error @ (ClientError::Connect { .. } | ClientError::ConnectTimeout { .. }),
-                    ) => last = Some(Err(unreachable(&error))),
-                    told => return told.map_err(|error| unreachable(&error)),
+) -> Result<Outcome, Refusal> {
+    let clock = &call.front.clock;
+    let asked = Asked {
+        call,
+        head,
+        body,
+        end: clock.elapsed() + Duration::from_millis(limits::FORWARD_MS_MAX),
+        key: note::key(&call.front).await,
+        now: clock.now(),
+    };
+    let told = match ask {
+        Ask::One => asked.one(nodes).await,
+        Ask::Finder => asked.finder(nodes).await,
+        Ask::Each(put) => each(join_all(nodes.iter().map(|it| asked.told(it))).await, put),
+        Ask::Pages => return pages::ask(&asked, nodes).await,
+        Ask::Traces => return traces::ask(&asked, nodes).await,
+    };
+    told.map(Outcome::Relayed)
+}
+
+impl Asked<'_> {
+    async fn one(&self, nodes: &[Peer]) -> Result<Told, Refusal> {
+        let mut last = None;
+        for node in nodes {
+            match self.told(node).await {
+                // It never came there, so another one may do it.
+                Err(error @ (ClientError::Connect { .. } | ClientError::ConnectTimeout { .. })) => {
+                    last = Some(unreachable(&error));
                 }
+                told => return told.map_err(|error| unreachable(&error)),
             }
         }
-        Ask::Finder => {
-            for node in nodes {
-                match to(node).await {
-                    Ok(told) if told.is_found() => return Ok(told),
-                    // That a node did not answer weighs more than that others have nothing.
-                    Ok(told) => last = last.or(Some(Ok(told))),
-                    Err(error) => last = Some(Err(unreachable(&error))),
-                }
-            }
-        }
-        Ask::Each(put) => return each(join_all(nodes.iter().map(to)).await, put),
+        Err(last.unwrap_or_else(nobody))
     }
-    last.unwrap_or_else(|| {
-        let text = "no node was asked";
-        Err(Refusal::new(Code::InternalError, text))
-    })
+
+    async fn finder(&self, nodes: &[Peer]) -> Result<Told, Refusal> {
+        let mut last = None;
+        for node in nodes {
+            match self.told(node).await {
+                Ok(told) if told.is_found() => return Ok(told),
+                // That a node did not answer weighs more than that others have nothing.
+                Ok(told) => last = last.or(Some(Ok(told))),
+                Err(error) => last = Some(Err(unreachable(&error))),
+            }
+        }
+        last.unwrap_or_else(|| Err(nobody()))
+    }
+
+    /// What a node answers to the request as it came.
+    async fn told(&self, node: &Peer) -> Result<Told, ClientError> {
+        self.exchange(node, Note::default()).await
+    }
+
+    /// What a node answers to the request with a note, without which its answer is of no use.
+    async fn with_note(&self, node: &Peer, note: Note) -> Result<Told, Refusal> {
+        if self.key.is_none() {
+            let text = "key of the cluster not read, nodes cannot be asked for their parts";
+            return Err(Refusal::new(Code::ServiceUnavailable, text));
+        }
+        let told = self.exchange(node, note).await;
+        told.map_err(|error| unreachable(&error))
+    }
+
+    async fn exchange(&self, node: &Peer, note: Note) -> Result<Told, ClientError> {
+        let address = node.record.addresses.first();
+        let address = address.map(String::as_str).unwrap_or_default();
+        let request = self.call.operation.name;
+        let wrong = |reason: String| ClientError::Answer {
+            address: address.to_owned(),
+            request,
+            reason,
+        };
+        let head = self.head;
+        let mut forwarded = Request::builder().method(&head.method).uri(target(head));
+        for (name, value) in &head.headers {
+            if !OF_CONNECTION.contains(name) && name != note::HEADER {
+                forwarded = forwarded.header(name, value);
+            }
+        }
+        if let (false, Some(host)) = (
+            head.headers.contains_key(header::HOST),
+            head.uri.authority(),
+        ) {
+            forwarded = forwarded.header(header::HOST, host.as_str());
+        }
+        if let Some(key) = &self.key {
+            let known = Known::ALL.into_iter();
+            let note = Note {
+                known: known.filter(|it| it.is_here(self.call)).collect(),
+                ..note
+            };
+            forwarded = forwarded.header(note::HEADER, note.signed(key, head));
+        }
+        let forwarded = forwarded.body(self.body.clone());
+        let forwarded = forwarded.map_err(|error| wrong(error.to_string()))?;
+        let wait = self.end.saturating_sub(self.call.front.clock.elapsed());
+        let answer = exchange(address, forwarded, request, wait).await?;
+        let document = serde_json::from_slice(answer.body());
+        Ok(Told {
+            status: answer.status(),
+            document: document.map_err(|error| wrong(error.to_string()))?,
+        })
+    }
+}
+
+/// Path and query of a request, as they came.
+fn target(head: &Parts) -> &str {
+    head.uri.path_and_query().map_or("/", |it| it.as_str())
 }
 
 /// Puts the answers of all nodes together. One that has nothing adds nothing; one that refuses or
@@ -185,54 +270,15 @@ fn each(
             }
         });
     }
-    whole.ok_or_else(|| Refusal::new(Code::InternalError, "no node was asked"))
+    whole.ok_or_else(nobody)
+}
+
+fn nobody() -> Refusal {
+    Refusal::new(Code::InternalError, "no node was asked")
 }
 
 fn unreachable(error: &ClientError) -> Refusal {
     Refusal::of(Code::ServiceUnavailable, error)
-}
-
-async fn one(call: &Call, head: &Parts, body: &Bytes, node: &Peer) -> Result<Told, ClientError> {
-    let address = node.record.addresses.first();
-    let address = address.map(String::as_str).unwrap_or_default();
-    let request = call.operation.name;
-    let wrong = |reason: String| ClientError::Answer {
-        address: address.to_owned(),
-        request,
-        reason,
-    };
-    let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
-    let mut forwarded = Request::builder().method(&head.method).uri(target);
-    for (name, value) in &head.headers {
-        if !OF_CONNECTION.contains(name) && name != FORWARDED {
-            forwarded = forwarded.header(name, value);
-        }
-    }
-    if let (false, Some(host)) = (
-        head.headers.contains_key(header::HOST),
-        head.uri.authority(),
-    ) {
-        forwarded = forwarded.header(header::HOST, host.as_str());
-    }
-    let known = Known::ALL.iter().filter(|it| it.is_here(call));
-    let known: Vec<&str> = known.map(|it| it.word()).collect();
-    let forwarded = forwarded.header(FORWARDED, known.join(" "));
-    let forwarded = forwarded.body(body.clone());
-    let forwarded = forwarded.map_err(|error| wrong(error.to_string()))?;
-    let wait = Duration::from_millis(limits::FORWARD_MS_MAX);
-    let answer = exchange(address, forwarded, request, wait).await?;
-    let document = serde_json::from_slice(answer.body());
-    Ok(Told {
-        status: answer.status(),
-        document: document.map_err(|error| wrong(error.to_string()))?,
-    })
-}
-
-/// Pages: what each node has on its page.
-pub(super) fn pages(all: &mut Value, mut more: Value) {
-    let total = [&*all, &more].map(|page| page["totalCount"].as_u64().unwrap_or(0));
-    all["totalCount"] = total[0].saturating_add(total[1]).into();
-    append(&mut all["list"], more["list"].take(), |_, _| false);
 }
 
 /// How far a group is behind, for each topic and in all.

@@ -1,14 +1,15 @@
 //! ListMessages and GetMessageDetail: messages found by id, by key, or by topic and time.
 
-use base::{LiteTopicName, Timestamp, TopicName, limits};
+use base::{LiteTopicName, Timestamp, limits};
 use broker::{BrowseRequest, Browsed, QueryError, QueryRequest};
 use serde_json::{Value, json};
 use wire::{message::StoredMessage, message::properties};
 
 use super::{
     call::Call,
+    forward::{STORED, Window},
     message,
-    page::{Page, SIZE_MAX},
+    page::Page,
     status::{Code, Refusal},
 };
 
@@ -23,22 +24,47 @@ pub(super) struct Found {
     pub(super) scroll_id: String,
 }
 
+/// Which page of messages a request asks for.
+pub(super) fn page(call: &Call) -> Page {
+    Page::of(call, 1, limits::BROWSE_MESSAGES_MAX as i64)
+}
+
+/// Whether a request asks for messages by time alone: they are told queue by queue. Others are told
+/// the newest first.
+pub(super) fn is_by_time(call: &Call) -> bool {
+    call.text("messageId").is_none() && call.text("messageKey").is_none()
+}
+
 /// Finds what a request asks for: `messageId` before `messageKey` before times.
 pub(super) async fn find(call: &Call) -> Result<Found, Refusal> {
     let topic = call.topic()?.name().clone();
-    let page = Page::of(call, 1, SIZE_MAX);
+    let page = page(call);
     let lite_topic = match call.text(LITE_TOPIC) {
         Some(_) => Some(call.name(LITE_TOPIC, LiteTopicName::new)?),
         None => None,
     };
-    let span = Span::of(call)?;
-    if call.text("messageId").is_none() && call.text("messageKey").is_none() {
+    let window = call.note.window.unwrap_or(Window {
+        skip: page.skipped(),
+        count: usize::try_from(page.size).unwrap_or(0),
+        now_ms: call.now().ms(),
+    });
+    let span = Span::of(call, window.now_ms)?;
+    if is_by_time(call) {
         let span = match call.text("scrollId") {
             Some(id) => Span::scrolled(id)
                 .ok_or_else(|| Refusal::invalid("scrollId", id, "one of an answer"))?,
             None => span,
         };
-        let Browsed { messages, total } = browse(call, topic, lite_topic, &span, page).await?;
+        check_number(page)?;
+        let request = BrowseRequest {
+            topic,
+            lite_topic,
+            from: Timestamp::from_ms(span.from),
+            to: Timestamp::from_ms(span.end),
+            skip: window.skip,
+            max_messages: window.count,
+        };
+        let Browsed { messages, total } = call.shard()?.browse(request).await?;
         let scroll_id = format!("{:X}-{:X}", span.from, span.end);
         return Ok(Found {
             page,
@@ -72,9 +98,9 @@ pub(super) async fn find(call: &Call) -> Result<Found, Refusal> {
         is_asked && (span.from..span.end).contains(&message.store_timestamp())
     });
     let total = found.len() as u64;
-    let skipped = usize::try_from(page.skipped()).unwrap_or(usize::MAX);
-    let size = usize::try_from(page.size).unwrap_or(0);
-    let messages = found.into_iter().skip(skipped).take(size).collect();
+    let skipped = usize::try_from(window.skip).unwrap_or(usize::MAX);
+    let messages = found.into_iter().skip(skipped).take(window.count);
+    let messages = messages.collect();
     Ok(Found {
         page,
         messages,
@@ -90,12 +116,12 @@ struct Span {
 }
 
 impl Span {
-    fn of(call: &Call) -> Result<Self, Refusal> {
+    fn of(call: &Call, now_ms: i64) -> Result<Self, Refusal> {
         let (from, to) = (call.time("startTime")?, call.time("endTime")?);
         let from = from.map_or(0, Timestamp::ms);
         // Times are told in whole seconds, and the last belongs to it. What comes later than now
         // is on no page.
-        let now = call.now().ms().saturating_add(1);
+        let now = now_ms.saturating_add(1);
         let end = to.map_or(now, |to| to.ms().saturating_add(1_000).min(now));
         if to.is_some_and(|to| to.ms() < from) {
             let reason = "it is before startTime";
@@ -115,36 +141,35 @@ impl Span {
     }
 }
 
-async fn browse(
-    call: &Call,
-    topic: TopicName,
-    lite_topic: Option<LiteTopicName>,
-    span: &Span,
-    page: Page,
-) -> Result<Browsed, Refusal> {
-    if page.number > limits::OPENAPI_PAGES_MAX {
-        let max = limits::OPENAPI_PAGES_MAX;
+fn check_number(page: Page) -> Result<(), Refusal> {
+    let max = limits::OPENAPI_PAGES_MAX;
+    if page.number > max {
         let reason = format!("{}, expected at most {max}: narrow the times", page.number);
         return Err(Refusal::field("pageNumber", reason));
     }
-    let request = BrowseRequest {
-        topic,
-        lite_topic,
-        from: Timestamp::from_ms(span.from),
-        to: Timestamp::from_ms(span.end),
-        skip: page.skipped(),
-        max_messages: usize::try_from(page.size).unwrap_or(0),
-    };
-    Ok(call.shard()?.browse(request).await?)
+    Ok(())
+}
+
+impl Found {
+    /// The answer with the messages as `shown`.
+    pub(super) fn answer(&self, call: &Call, shown: impl Fn(&StoredMessage) -> Value) -> Value {
+        let list = self.messages.iter().map(shown).collect();
+        let mut answer = self.page.answer(list, self.total);
+        if call.note.window.is_some() {
+            let stored = self.messages.iter().map(StoredMessage::store_timestamp);
+            answer[STORED] = stored.collect();
+        }
+        answer
+    }
 }
 
 /// ListMessages.
 pub(super) async fn list(call: &Call) -> Result<Value, Refusal> {
     let instance = call.instance()?;
     let found = find(call).await?;
-    let list = found.messages.iter();
-    let list = list.map(|message| message::shown(call, instance.id().as_str(), message));
-    let mut answer = found.page.answer(list.collect(), found.total);
+    let mut answer = found.answer(call, |message| {
+        message::shown(call, instance.id().as_str(), message)
+    });
     answer["scrollId"] = json!(found.scroll_id);
     Ok(answer)
 }

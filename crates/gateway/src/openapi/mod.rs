@@ -187,15 +187,15 @@ where
     };
     let user = authenticate(front, connection, &request, Taken::Acs3)?;
     let values = parameter::values(&route, &parameters, &body)?;
-    let call = Call::new(front, connection, route.operation, values, user);
-    forward::await_known(&call, head).await;
+    let note = forward::Note::of(front, head).await;
+    let call = Call::new(front, connection, route.operation, values, user, note);
+    forward::await_known(&call).await;
     access::check(&call)?;
     call.check_instance()?;
     if let Some(ask) = route.operation.on_nodes
         && let Some(nodes) = forward::nodes(&call)?
     {
-        let told = forward::ask(&call, (head, &body), ask, &nodes).await?;
-        return Ok(Outcome::Relayed(told));
+        return forward::ask(&call, (head, &body), ask, &nodes).await;
     }
     let _permit = match route.operation.blocked_as {
         Some(change) => front.permit(call.instance()?.id(), change).await?,

@@ -246,7 +246,7 @@ operations! {
             query "messageKey": Text, query "pageNumber": Integer, query "pageSize": Integer,
             query "scrollId": Text, query "startTime": Text,
         ) Topic Page => message_query::list,
-            from Ask::Each(forward::pages);
+            from Ask::Pages;
         GetMessageDetail: GET "/instances/{instanceId}/topics/{topicName}/messages/{messageId}" ()
             Topic Object => message_query::detail,
             from Ask::Finder;
@@ -267,10 +267,10 @@ operations! {
             query "pageSize": Integer required, query "queryType": Text required,
             query "startTime": Text required,
         ) Topic Page => trace::list,
-            from Ask::Each(forward::pages);
+            from Ask::Pages;
         GetTrace: GET "/instances/{instanceId}/topics/{topicName}/traces/{messageId}"
             (query "endTime": Text, query "startTime": Text) Topic Object => trace::get,
-            from Ask::Finder;
+            from Ask::Traces;
     }
     "Accounts" {
         CreateInstanceAccount: POST "/instances/{instanceId}/accounts" (

@@ -4,6 +4,8 @@
 //! first of which is its kind. Older SDKs leave out the last fields. Source: `TraceDataEncoder` of
 //! the Java client 5.5.0.
 
+use serde::{Deserialize, Serialize};
+
 /// Ends a record.
 pub(super) const RECORD_END: char = '\u{2}';
 
@@ -11,7 +13,7 @@ pub(super) const RECORD_END: char = '\u{2}';
 pub(super) const FIELD_END: char = '\u{1}';
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TraceKind {
     /// A producer sent the message.
     Send,

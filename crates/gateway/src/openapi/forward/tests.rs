@@ -93,16 +93,6 @@ fn times_reach_from_the_first_to_the_last() {
 
 #[test]
 fn lists_have_everybody_once() {
-    let mut page = json!({ "list": [1, 2], "totalCount": 5, "pageNumber": 1 });
-    pages(
-        &mut page,
-        json!({ "list": [2], "totalCount": 1, "pageNumber": 1 }),
-    );
-    assert_eq!(
-        page,
-        json!({ "list": [1, 2, 2], "totalCount": 6, "pageNumber": 1 })
-    );
-
     let client = |id: &str| json!({ "clientId": id });
     let mut clients = json!({ "connections": [client("a"), client("b")] });
     connections(
