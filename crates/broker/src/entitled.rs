@@ -80,8 +80,9 @@ impl Instance {
         self.catalogue.quota.counts()
     }
 
-    /// By how much the busiest second of this hour was above the TPS that are paid for.
-    pub(crate) fn elastic_tps(&self) -> u64 {
+    /// By how much the busiest second of this hour was above this node's share of the TPS that are
+    /// paid for; less than 0 if it was below it.
+    pub(crate) fn elastic_tps(&self) -> i64 {
         self.catalogue.quota.elastic_tps()
     }
 

@@ -25,3 +25,11 @@ pub const INSPECTION_TOKEN_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Client tokens that are remembered of one instance, each of some 150 bytes; the oldest is
 /// forgotten for a new one.
 pub const INSPECTION_TOKENS_MAX: usize = 256;
+
+/// Bytes of what one node tells another that it sees for a run: two thousand topics and groups have
+/// some 300 KiB. etcd takes 1.5 MiB.
+pub const INSPECTION_SEEN_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a run waits for what other nodes see, in ms: they look as long as it looks itself,
+/// which is seconds.
+pub const INSPECTION_NODES_MS_MAX: u64 = 20_000;

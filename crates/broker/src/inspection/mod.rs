@@ -11,8 +11,9 @@
 //!                              +-- crash --+--> failed, after some attempts
 //! ```
 //!
-//! What is kept where, and how a run is carried out, is in `instances/inspect.rs`; a run looks at
-//! the shards of the node that carries it out. The operations and their fields are those of the
+//! What is kept where, and how a run is carried out, is in `instances/inspect.rs`. Each node of an
+//! instance sees its own shards and clients (`seen.rs`); the one that carries the run out judges by
+//! what all of them see (`instances/see.rs`). The operations and their fields are those of the
 //! service's OpenAPI of 2022-08-01; its templates are not told, so these are ours.
 
 mod cron;
@@ -21,6 +22,7 @@ mod on_groups;
 mod on_instances;
 mod on_topics;
 mod record;
+mod seen;
 mod spec;
 mod templates;
 
@@ -37,6 +39,7 @@ pub use self::{
     templates::{InspectionParameter, InspectionTemplate, ResourceKind, template, templates},
 };
 pub(crate) use self::{
-    look::look,
+    look::Inspected,
     record::{StoredInspection, StoredRequest},
+    seen::SeenByItem,
 };

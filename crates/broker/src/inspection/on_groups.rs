@@ -6,12 +6,10 @@ use base::{Timestamp, TopicName};
 
 use super::{
     InspectionResult::{Info, Risk},
-    look::{CheckError, Look, Said},
+    look::{CheckError, Look, Said, Sight},
+    seen::Seen,
 };
-use crate::{
-    Group, Shard, TrendRequest, group_lag,
-    subscriptions::{is_consistent, subscribers},
-};
+use crate::{Group, Shard, TrendRequest, group_lag};
 
 /// Pages of LiteTopics that are looked at in one topic.
 const LITE_PAGES_MAX: usize = 64;
@@ -56,8 +54,17 @@ fn behind_in_lite_topics(
     Ok((messages, oldest))
 }
 
-pub(super) fn lag(look: &Look<'_>, group: &Group) -> Said {
+pub(super) fn see_lag(look: &Look<'_>, group: &Group) -> Sight {
     let (messages, oldest) = behind(look, group)?;
+    Ok(Seen {
+        count: messages,
+        oldest_ms: oldest.map(Timestamp::ms),
+        ..Seen::default()
+    })
+}
+
+pub(super) fn lag(look: &Look<'_>, _: &Group, seen: &Seen) -> Said {
+    let (messages, oldest) = (seen.count, seen.oldest_ms.map(Timestamp::from_ms));
     let waited = oldest.map_or(0, |oldest| look.now.since(oldest).as_secs());
     let is_late = messages > 0 && waited >= look.count("delaySeconds");
     let is_long = messages >= look.count("messages");
@@ -65,49 +72,67 @@ pub(super) fn lag(look: &Look<'_>, group: &Group) -> Said {
     Ok((is_long || is_late).then_some((Risk, text)))
 }
 
-pub(super) fn offline(look: &Look<'_>, group: &Group) -> Said {
-    if !look.instance.consumers(group.name()).is_empty() {
+pub(super) fn see_offline(look: &Look<'_>, group: &Group) -> Sight {
+    Ok(Seen {
+        count: behind(look, group)?.0,
+        in_use: !look.instance.consumers(group.name()).is_empty(),
+        ..Seen::default()
+    })
+}
+
+pub(super) fn offline(look: &Look<'_>, _: &Group, seen: &Seen) -> Said {
+    if seen.in_use || look.is_partial {
         return Ok(None);
     }
-    Ok(Some(match behind(look, group)?.0 {
+    Ok(Some(match seen.count {
         0 => (Info, "no member, and nothing waits".to_owned()),
         messages => (Risk, format!("no member, and {messages} messages wait")),
     }))
 }
 
-pub(super) fn consistency(look: &Look<'_>, group: &Group) -> Said {
+pub(super) fn see_subscriptions(look: &Look<'_>, group: &Group) -> Sight {
     let members = look.instance.consumers(group.name());
-    let consumers = members.iter().filter_map(|member| member.consumer.as_ref());
-    let topics: BTreeSet<&TopicName> = consumers
-        .flat_map(|consumer| &consumer.subscriptions)
-        .map(|subscription| &subscription.topic)
-        .collect();
-    let different: Vec<&str> = topics
-        .into_iter()
-        .filter(|topic| !is_consistent(&members, &subscribers(&members, topic)))
-        .map(TopicName::as_str)
-        .collect();
+    let mut seen = Seen::of_members(&members);
+    for member in &members {
+        seen.subscribed(member);
+    }
+    Ok(seen)
+}
+
+pub(super) fn consistency(_: &Look<'_>, _: &Group, seen: &Seen) -> Said {
+    let all = &seen.subscriptions;
+    let topics: BTreeSet<&String> = all.iter().flat_map(|one| one.keys()).collect();
+    let differs = |topic: &&String| {
+        let filters: BTreeSet<Option<&u64>> = all.iter().map(|one| one.get(*topic)).collect();
+        filters.len() > 1
+    };
+    let different: Vec<&String> = topics.into_iter().filter(differs).collect();
     let Some(first) = different.first() else {
         return Ok(None);
     };
-    let (count, members) = (different.len(), members.len());
+    let (count, members) = (different.len(), seen.members.len());
     let text = format!("{members} members differ in {count} topics, such as `{first}`");
     Ok(Some((Risk, text)))
 }
 
-pub(super) fn versions(look: &Look<'_>, group: &Group) -> Said {
+pub(super) fn see_versions(look: &Look<'_>, group: &Group) -> Sight {
     let members = look.instance.consumers(group.name());
-    let releases: BTreeSet<(&str, &str)> = members
-        .iter()
-        .map(|member| (&*member.client.language, &*member.client.version))
-        .collect();
+    let releases = members.iter().map(|member| {
+        let client = &member.client;
+        format!("{} {}", client.language, client.version)
+    });
+    Ok(Seen {
+        releases: releases.collect(),
+        ..Seen::default()
+    })
+}
+
+pub(super) fn versions(_: &Look<'_>, _: &Group, seen: &Seen) -> Said {
+    let releases = &seen.releases;
     if releases.len() < 2 {
         return Ok(None);
     }
-    let shown = releases.iter().take(4);
-    let shown: Vec<String> = shown
-        .map(|(sdk, version)| format!("{sdk} {version}"))
-        .collect();
+    let shown: Vec<&str> = releases.iter().take(4).map(String::as_str).collect();
     let text = format!("{} releases: {}", releases.len(), shown.join(", "));
     Ok(Some((Info, text)))
 }
@@ -132,27 +157,38 @@ pub(super) fn stored(look: &Look<'_>, topic: &TopicName) -> Result<u64, CheckErr
     Ok(stored)
 }
 
-pub(super) fn dead_letters(look: &Look<'_>, group: &Group) -> Said {
+pub(super) fn see_dead_letters(look: &Look<'_>, group: &Group) -> Sight {
     // Others may use the topic of its own choice too: there only what this process has put counts.
-    let (letters, since) = match group.spec.dead_letter_target() {
-        None => {
-            let own = TopicName::dead_letter_of(group.name());
-            (stored(look, &own)?, "in the time looked at")
-        }
+    let letters = match group.spec.dead_letter_target() {
+        None => stored(look, &TopicName::dead_letter_of(group.name()))?,
         Some(_) => {
             let shards = look.instance.shards();
             let counts = shards
                 .iter()
                 .map(|shard| shard.dead_letters_since_start(group));
-            (counts.sum(), "since the server started")
+            counts.sum()
         }
+    };
+    Ok(Seen::of_count(letters))
+}
+
+pub(super) fn dead_letters(look: &Look<'_>, group: &Group, seen: &Seen) -> Said {
+    let letters = seen.count;
+    let since = match group.spec.dead_letter_target() {
+        None => "in the time looked at",
+        Some(_) => "since the server started",
     };
     let text = format!("{letters} dead letters {since}");
     Ok((letters >= look.count("messages")).then_some((Risk, text)))
 }
 
-pub(super) fn retries(look: &Look<'_>, group: &Group) -> Said {
+pub(super) fn see_retries(look: &Look<'_>, group: &Group) -> Sight {
     let given_back = stored(look, &TopicName::retry_of(group.name()))?;
+    Ok(Seen::of_count(given_back))
+}
+
+pub(super) fn retries(look: &Look<'_>, _: &Group, seen: &Seen) -> Said {
+    let given_back = seen.count;
     let text = format!("{given_back} messages given back for another attempt");
     Ok((given_back >= look.count("messages")).then_some((Risk, text)))
 }

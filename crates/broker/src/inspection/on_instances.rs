@@ -2,19 +2,28 @@
 
 use super::{
     InspectionResult::{Info, Risk},
-    look::{Look, Said},
+    look::{Look, Said, Sight},
+    seen::Seen,
 };
 use crate::plan::{InstanceStatus, Payment};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-pub(super) fn quotas(look: &Look<'_>) -> Said {
+pub(super) fn see_clients(look: &Look<'_>) -> Sight {
+    // Each node keeps the limit for itself.
+    Ok(Seen {
+        most: look.instance.client_count() as u64,
+        ..Seen::default()
+    })
+}
+
+pub(super) fn quotas(look: &Look<'_>, seen: &Seen) -> Said {
     let Some(plan) = &look.record.plan else {
         return Ok(None);
     };
     let entitlement = plan.entitlement()?;
     let (topics, groups) = look.instance.application_counts();
-    let clients = look.instance.client_count();
+    let clients = usize::try_from(seen.most).unwrap_or(usize::MAX);
     let percent = look.count("percent");
     let uses = [
         ("topics", topics, entitlement.topics),
@@ -36,28 +45,47 @@ pub(super) fn quotas(look: &Look<'_>) -> Said {
     Ok(Some((if is_full { Risk } else { Info }, text)))
 }
 
-pub(super) fn throttling(look: &Look<'_>) -> Said {
+pub(super) fn see_throttling(look: &Look<'_>) -> Sight {
     let counts = look.instance.quota_counts();
-    let (sends, receives) = (counts.throttled_sends, counts.throttled_receives);
+    Ok(Seen {
+        count: counts.throttled_sends,
+        others: counts.throttled_receives,
+        above: look.instance.elastic_tps(),
+        ..Seen::default()
+    })
+}
+
+pub(super) fn throttling(_: &Look<'_>, seen: &Seen) -> Said {
+    let (sends, receives) = (seen.count, seen.others);
     if sends + receives > 0 {
         let text = format!("{sends} sends and {receives} receives refused since the start");
         return Ok(Some((Risk, text)));
     }
-    let elastic = look.instance.elastic_tps();
+    let elastic = seen.above;
     let text = format!("up to {elastic} TPS above the plan's in this hour");
     Ok((elastic > 0).then_some((Info, text)))
 }
 
-pub(super) fn transactions(look: &Look<'_>) -> Said {
+pub(super) fn see_transactions(look: &Look<'_>) -> Sight {
     let mut open = 0;
     for shard in look.instance.shards() {
         open += shard.half_message_count()?;
     }
+    Ok(Seen::of_count(open))
+}
+
+pub(super) fn transactions(look: &Look<'_>, seen: &Seen) -> Said {
+    let open = seen.count;
     let text = format!("{open} half messages wait for the end of their transactions");
     Ok((open >= look.count("messages")).then_some((Info, text)))
 }
 
-pub(super) fn subscription(look: &Look<'_>) -> Said {
+/// What the instance's record tells alone.
+pub(super) fn see_nothing(_: &Look<'_>) -> Sight {
+    Ok(Seen::default())
+}
+
+pub(super) fn subscription(look: &Look<'_>, _: &Seen) -> Said {
     if look.record.status == InstanceStatus::Stopped {
         return Ok(Some((Risk, "the instance is out of service".to_owned())));
     }

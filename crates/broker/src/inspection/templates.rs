@@ -70,9 +70,9 @@ impl InspectionTemplate {
     /// What it looks at.
     pub fn kind(&self) -> ResourceKind {
         match self.check {
-            Check::Instance(_) => ResourceKind::Instance,
-            Check::Topic(_) => ResourceKind::Topic,
-            Check::Group(_) => ResourceKind::ConsumerGroup,
+            Check::Instance(..) => ResourceKind::Instance,
+            Check::Topic(..) => ResourceKind::Topic,
+            Check::Group(..) => ResourceKind::ConsumerGroup,
         }
     }
 }
@@ -117,7 +117,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
                 (1, MANY),
             ),
         ],
-        check: Check::Group(on_groups::lag),
+        check: Check::Group(on_groups::see_lag, on_groups::lag),
     },
     InspectionTemplate {
         code: "ConsumerOffline",
@@ -125,7 +125,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Groups that nobody consumes in; a risk where messages wait for them.",
         advice: "Start the consumers, or delete the group.",
         parameters: &[],
-        check: Check::Group(on_groups::offline),
+        check: Check::Group(on_groups::see_offline, on_groups::offline),
     },
     InspectionTemplate {
         code: "SubscriptionConsistency",
@@ -133,7 +133,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Groups whose members subscribe to different topics or by different filters.",
         advice: "Give all members of the group the same subscriptions.",
         parameters: &[],
-        check: Check::Group(on_groups::consistency),
+        check: Check::Group(on_groups::see_subscriptions, on_groups::consistency),
     },
     InspectionTemplate {
         code: "ClientVersions",
@@ -141,7 +141,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Groups whose members run different releases of an SDK.",
         advice: "Bring all members of the group to the same release.",
         parameters: &[],
-        check: Check::Group(on_groups::versions),
+        check: Check::Group(on_groups::see_versions, on_groups::versions),
     },
     InspectionTemplate {
         code: "DeadLetters",
@@ -152,7 +152,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
             number("messages", "Dead letters", "messages", 1, (1, MANY)),
             lookback(24 * 60),
         ],
-        check: Check::Group(on_groups::dead_letters),
+        check: Check::Group(on_groups::see_dead_letters, on_groups::dead_letters),
     },
     InspectionTemplate {
         code: "RetryStorm",
@@ -169,7 +169,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
             ),
             lookback(60),
         ],
-        check: Check::Group(on_groups::retries),
+        check: Check::Group(on_groups::see_retries, on_groups::retries),
     },
     InspectionTemplate {
         code: "IdleTopic",
@@ -177,7 +177,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Topics that got no message for a long time.",
         advice: "Delete topics that nobody needs any more: they count and may be paid for.",
         parameters: &[lookback(limits::TREND_HOURS_MAX as i64 * 60)],
-        check: Check::Topic(on_topics::idle),
+        check: Check::Topic(on_topics::see_use, on_topics::idle),
     },
     InspectionTemplate {
         code: "UnconsumedTopic",
@@ -185,7 +185,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Topics that get messages which no group has ever consumed.",
         advice: "Start a consumer, or stop to send what nobody reads.",
         parameters: &[lookback(24 * 60)],
-        check: Check::Topic(on_topics::unconsumed),
+        check: Check::Topic(on_topics::see_consumption, on_topics::unconsumed),
     },
     InspectionTemplate {
         code: "QuotaUse",
@@ -193,7 +193,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Topics, groups and clients near to what the plan allows.",
         advice: "Delete what is not needed, or change the specification.",
         parameters: &[number("percent", "Part in use", "percent", 80, (1, 100))],
-        check: Check::Instance(on_instances::quotas),
+        check: Check::Instance(on_instances::see_clients, on_instances::quotas),
     },
     InspectionTemplate {
         code: "Throttling",
@@ -201,7 +201,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "Requests that were refused, or charged as elastic, for the TPS of the plan.",
         advice: "Change the specification, or switch elastic TPS on.",
         parameters: &[],
-        check: Check::Instance(on_instances::throttling),
+        check: Check::Instance(on_instances::see_throttling, on_instances::throttling),
     },
     InspectionTemplate {
         code: "OpenTransactions",
@@ -215,7 +215,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
             1_000,
             (1, MANY),
         )],
-        check: Check::Instance(on_instances::transactions),
+        check: Check::Instance(on_instances::see_transactions, on_instances::transactions),
     },
     InspectionTemplate {
         code: "SubscriptionEnd",
@@ -223,7 +223,7 @@ static TEMPLATES: [InspectionTemplate; 12] = [
         description: "A subscription that ends soon, or has ended.",
         advice: "Renew the subscription, or have it renew itself.",
         parameters: &[number("days", "Time left", "days", 15, (1, 366))],
-        check: Check::Instance(on_instances::subscription),
+        check: Check::Instance(on_instances::see_nothing, on_instances::subscription),
     },
 ];
 

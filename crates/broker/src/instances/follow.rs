@@ -1,5 +1,5 @@
 //! Following what other nodes change: instances that come and go, their records, their topics and
-//! groups, their users.
+//! groups, their users; and answering what they ask for inspections.
 //!
 //! One watch tells of all changes in order. Where it cannot (this node was away for so long that
 //! the store has forgotten), everything is read again and compared with what is in memory.
@@ -10,7 +10,9 @@ use base::{InstanceId, stdx::with_causes};
 use futures::StreamExt as _;
 use store::meta::{Change, Entry, Revision};
 
-use super::{InstanceRecord, Instances, OpenInstancesError, Phase, REGISTRY, Read, key, read};
+use super::{
+    InstanceRecord, Instances, OpenInstancesError, Phase, REGISTRY, Read, key, read, see::ASKED,
+};
 
 /// Time before metadata is read again when it could not be.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -52,7 +54,7 @@ impl Instances {
     }
 
     /// Compares all that the store has with what is in memory.
-    async fn read_again(&self) -> Result<Revision, OpenInstancesError> {
+    async fn read_again(self: &Arc<Self>) -> Result<Revision, OpenInstancesError> {
         let (mut changes, mut revision) = (Vec::new(), None);
         for prefix in [REGISTRY, INSIDE] {
             let (entries, stands_for) = self.parts.metadata.range(prefix).await?;
@@ -87,7 +89,11 @@ impl Instances {
             .collect()
     }
 
-    async fn take(&self, change: &Change) -> Result<(), OpenInstancesError> {
+    async fn take(self: &Arc<Self>, change: &Change) -> Result<(), OpenInstancesError> {
+        if change.key.starts_with(ASKED) {
+            self.take_asked(change);
+            return Ok(());
+        }
         if let Some(id) = change.key.strip_prefix(REGISTRY) {
             let Ok(id) = InstanceId::new(id) else {
                 return Ok(());

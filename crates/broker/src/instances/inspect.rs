@@ -10,7 +10,7 @@
 //! that nobody knows of; one of which there is nothing but the name never began. A run that is open
 //! and that no process carries out is carried out again by the node that had it, or, after
 //! [`limits::INSPECTION_STALE_MS`], by any other. Several nodes may find the same run due: who
-//! changes the configuration first has it.
+//! changes the configuration first has it. What all nodes see of the instance is in `see.rs`.
 
 use std::sync::Arc;
 
@@ -24,12 +24,15 @@ use crate::{
     inspection::{
         Inspection, InspectionChange, InspectionItem, InspectionRun, InspectionRunStatus,
         InspectionSpec, InspectionTrigger, InspectionValueError, StoredInspection, StoredRequest,
-        look,
     },
 };
 
 const CONFIGS: &str = "inspections/config/";
 const RUNS: &str = "inspections/runs/";
+
+pub(super) fn run_key(id: &InstanceId, run: &str) -> String {
+    format!("{RUNS}{id}/{run}")
+}
 
 /// Why an inspection is not set up, changed, begun or told.
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +251,7 @@ impl Instances {
 
     /// Removes all of it that is stored.
     pub(super) async fn forget_inspection(&self, id: &InstanceId) -> Result<(), MetadataError> {
+        self.forget_seen(id, None).await?;
         let metadata = &*self.parts.metadata;
         let runs = metadata.range(&format!("{RUNS}{id}/")).await?.0;
         let config = metadata.get(&format!("{CONFIGS}{id}")).await?;
@@ -451,8 +455,7 @@ impl Instances {
         run.status = match found {
             _ if run.attempts > limits::INSPECTION_ATTEMPTS_MAX => InspectionRunStatus::Failed,
             (Ok(instance), Ok(record)) => {
-                let clock = &self.parts.clock;
-                run.outcomes = look(&run, &instance, &record, || clock.now()).await;
+                run.outcomes = self.look_together(&run, &instance, &record).await;
                 InspectionRunStatus::Succeeded
             }
             _ => InspectionRunStatus::Failed,
@@ -506,7 +509,7 @@ impl Instances {
         id: &InstanceId,
         run: &str,
     ) -> Result<Option<(InspectionRun, Revision)>, InspectionError> {
-        self.stored(id, &format!("{RUNS}{id}/{run}")).await
+        self.stored(id, &run_key(id, run)).await
     }
 
     async fn stored<T: DeserializeOwned>(
@@ -540,8 +543,7 @@ impl Instances {
         expected: Expected,
         run: &InspectionRun,
     ) -> Result<Revision, InspectionError> {
-        self.store(id, &format!("{RUNS}{id}/{}", run.id), expected, run)
-            .await
+        self.store(id, &run_key(id, &run.id), expected, run).await
     }
 
     async fn store(

@@ -22,6 +22,7 @@ mod inspect;
 mod own_nodes;
 mod plan;
 mod record;
+mod see;
 mod serves;
 mod usage;
 

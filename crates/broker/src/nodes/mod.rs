@@ -23,7 +23,7 @@ mod record;
 mod wish;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -400,6 +400,25 @@ impl Nodes {
         }
         Ok(revision)
     }
+}
+
+/// Numbers and names of the nodes that are there, of those that routes list of an instance: its
+/// own, or with `None` those that instances share.
+pub(crate) async fn live_nodes(
+    metadata: &dyn MetadataStore,
+    instance: Option<&InstanceId>,
+) -> Result<Vec<(ShardId, String)>, MetadataError> {
+    let (entries, _) = metadata.range(NODES).await?;
+    let live: BTreeSet<ShardId> = entries.iter().filter_map(live_number).collect();
+    let mut found = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.key.starts_with(KNOWN)) {
+        let record = NodeRecord::read(&entry.key[KNOWN.len()..], &entry.value);
+        let record = record.map_err(|reason| entry.unreadable(reason))?;
+        if record.instance.as_ref() == instance && live.contains(&record.number) {
+            found.push((record.number, record.name));
+        }
+    }
+    Ok(found)
 }
 
 fn live_number(entry: &Entry) -> Option<ShardId> {

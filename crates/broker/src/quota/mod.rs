@@ -401,8 +401,9 @@ impl Quota {
         self.state.lock().counts
     }
 
-    /// By how much the busiest second of the hour that runs was above the TPS that are paid for.
-    pub(crate) fn elastic_tps(&self) -> u64 {
+    /// By how much the busiest second of the hour that runs was above this node's share of the TPS
+    /// that are paid for; less than 0 if it was below it.
+    pub(crate) fn elastic_tps(&self) -> i64 {
         self.state.lock().usage.elastic_tps()
     }
 

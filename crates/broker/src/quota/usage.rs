@@ -116,9 +116,10 @@ impl Usage {
         records
     }
 
-    /// By how much the busiest second of the hour that runs was above the TPS that are paid for.
-    pub(super) fn elastic_tps(&self) -> u64 {
-        self.hour.elastic_tps
+    /// By how much the busiest second of the hour that runs was above this node's share of the TPS
+    /// that are paid for; less than 0 if it was below it.
+    pub(super) fn elastic_tps(&self) -> i64 {
+        self.hour.elastic_tps.cast_signed() - self.hour.unused_tps.cast_signed()
     }
 
     /// Goes on with an hour from what is known of it.

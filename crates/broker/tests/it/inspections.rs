@@ -4,20 +4,27 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use base::{InstanceId, limits};
 use broker::{
-    InspectionError, Series,
+    ClientIdentity, ConsumeFrom, ConsumeMode, ConsumerSubscription, Filter, GroupSpec, Heartbeat,
+    InspectionError, Instances, MessageModel, Nodes, Series, Subscription, TopicSpec,
     inspection::{
         InspectionChange, InspectionItem, InspectionRun, InspectionRunStatus, InspectionSchedule,
         InspectionSpec, InspectionTrigger,
     },
 };
 use futures::executor::block_on;
+use tokio::sync::mpsc;
 
-use crate::instances::Bench;
+use crate::{
+    instances::Bench,
+    nodes::{Node, Shared, identity},
+    support::{group, topic},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,23 +56,193 @@ impl Bench {
     }
 
     /// The run, once it is over.
+    fn done(&self, id: &InstanceId, run: &str) -> InspectionRun {
+        done(&self.instances, id, run, || {})
+    }
+}
+
+/// The run, once it is over, with something that is done meanwhile.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the machine's time bounds how long a thread is waited for"
+)]
+fn done(
+    instances: &Instances,
+    id: &InstanceId,
+    run: &str,
+    mut meanwhile: impl FnMut(),
+) -> InspectionRun {
+    let begun = Instant::now();
+    loop {
+        meanwhile();
+        let found = block_on(instances.inspection_run(id, run)).unwrap();
+        let inspection = block_on(instances.inspection(id)).unwrap().unwrap();
+        // Over, and noted as such: the next one may begin.
+        if found.status.is_over() && inspection.open_run.is_none() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{found:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// Two nodes that are there, over one store.
+struct Pair {
+    shared: Shared,
+    a: Node,
+    b: Node,
+    nodes: [Arc<Nodes>; 2],
+}
+
+impl Pair {
+    fn new() -> Self {
+        let shared = Shared::new();
+        let nodes = ["a", "b"].map(|name| {
+            let identity = identity(name, name, None);
+            block_on(Nodes::join(shared.nodes(), &identity, "1")).unwrap()
+        });
+        let [a, b] = [&nodes[0], &nodes[1]].map(|node| shared.node(node.number().unwrap().get()));
+        let pair = Self {
+            shared,
+            a,
+            b,
+            nodes,
+        };
+        pair.announce();
+        pair
+    }
+
+    /// Both are there from now on, for as long as a lease lasts.
+    fn announce(&self) {
+        for nodes in &self.nodes {
+            block_on(nodes.announce(vec!["127.0.0.1:1".to_owned()])).unwrap();
+        }
+    }
+
+    /// Somebody connects to a node and consumes, by a tag.
+    fn consume(
+        node: &Node,
+        client: &str,
+        version: &str,
+        tag: &str,
+    ) -> mpsc::Receiver<Box<broker::ClientCommand>> {
+        let (commands, told) = mpsc::channel(8);
+        let instance = node.router.instance(&InstanceId::default_instance());
+        let heartbeat = Heartbeat {
+            client: ClientIdentity {
+                id: client.to_owned(),
+                connection: 1,
+                address: "127.0.0.1:1".parse().unwrap(),
+                language: "Rust".to_owned(),
+                version: version.to_owned(),
+            },
+            commands,
+            producer_groups: Vec::new(),
+            consumers: vec![ConsumerSubscription {
+                group: group("billing"),
+                model: MessageModel::Clustering,
+                mode: ConsumeMode::Push,
+                from: ConsumeFrom::LastOffset,
+                subscriptions: vec![Subscription {
+                    topic: topic("orders"),
+                    filter: Filter::tags(tag).unwrap(),
+                    version: 1,
+                }],
+            }],
+        };
+        instance.unwrap().heartbeat(heartbeat).unwrap();
+        told
+    }
+
+    /// Waits for a node that was asked and is not awaited.
     #[expect(
         clippy::disallowed_methods,
         reason = "the machine's time bounds how long a thread is waited for"
     )]
-    fn done(&self, id: &InstanceId, run: &str) -> InspectionRun {
+    fn until_nothing_is_left(&self) {
         let begun = Instant::now();
-        loop {
-            let found = block_on(self.instances.inspection_run(id, run)).unwrap();
-            let inspection = block_on(self.instances.inspection(id)).unwrap().unwrap();
-            // Over, and noted as such: the next one may begin.
-            if found.status.is_over() && inspection.open_run.is_none() {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{found:?}");
+        while self.left() > 0 {
+            assert!(begun.elapsed() < PATIENCE);
             std::thread::yield_now();
         }
     }
+
+    /// Keys of what nodes ask and answer.
+    fn left(&self) -> usize {
+        let of = |prefix| {
+            block_on(self.shared.metadata.range(prefix))
+                .unwrap()
+                .0
+                .len()
+        };
+        of("inspections/asked/") + of("inspections/seen/")
+    }
+}
+
+#[test]
+fn a_run_judges_by_what_all_nodes_see() {
+    let mut pair = Pair::new();
+    let id = InstanceId::default_instance();
+    let instance = pair.a.router.instance(&id).unwrap();
+    block_on(instance.create_topic(TopicSpec::new(topic("orders"), 1))).unwrap();
+    block_on(instance.create_group(GroupSpec::new(group("billing")))).unwrap();
+    pair.b.catch_up();
+    let mut told = vec![
+        Pair::consume(&pair.b, "both", "1.0", "x"),
+        Pair::consume(&pair.b, "other", "1.1", "y"),
+    ];
+    let codes = [
+        "ClientVersions",
+        "SubscriptionConsistency",
+        "ConsumerOffline",
+    ];
+    let spec = InspectionSpec {
+        items: codes.map(|code| item(code, &[])).into(),
+        ..InspectionSpec::default()
+    };
+    let said = |run: &InspectionRun| {
+        assert_eq!(run.status, InspectionRunStatus::Succeeded);
+        let outcomes = run.outcomes.iter().map(|outcome| {
+            let words = outcome.resources.iter().map(|it| it.summary.clone());
+            (words.collect::<Vec<_>>(), outcome.error.clone())
+        });
+        outcomes.collect::<Vec<_>>()
+    };
+
+    // A node that says nothing is named, and what it may see is not said to be missing.
+    let instances = pair.a.instances.clone();
+    block_on(instances.create_inspection(&id, "c", spec)).unwrap();
+    let run = block_on(instances.run_inspection(&id, "silent", &[])).unwrap();
+    let mut wait = Duration::from_millis(limits::INSPECTION_NODES_MS_MAX);
+    let found = done(&instances, &id, &run, || {
+        if pair.left() > 0 {
+            pair.shared.clock.advance(std::mem::take(&mut wait));
+        }
+    });
+    let silent = (
+        Vec::new(),
+        Some("node `b` does not say what it sees".to_owned()),
+    );
+    assert_eq!(said(&found), [silent.clone(), silent.clone(), silent]);
+    assert_eq!(pair.left(), 0);
+
+    // One of them is known at both nodes; only together do they differ.
+    pair.announce();
+    told.push(Pair::consume(&pair.a, "both", "1.0", "x"));
+    let run = block_on(instances.run_inspection(&id, "all", &[])).unwrap();
+    let found = done(&instances, &id, &run, || pair.b.catch_up());
+    let words = |text: &str| vec![text.to_owned()];
+    let differ = "2 members differ in 1 topics, such as `orders`";
+    assert_eq!(
+        said(&found),
+        [
+            (words("2 releases: Rust 1.0, Rust 1.1"), None),
+            (words(differ), None),
+            (Vec::new(), None),
+        ]
+    );
+    // What was asked before came too late, and has left nothing.
+    pair.until_nothing_is_left();
 }
 
 #[test]

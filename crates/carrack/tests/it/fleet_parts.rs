@@ -1,4 +1,4 @@
-//! What a fleet puts together of an instance with several nodes: pages and traces.
+//! What a fleet puts together of an instance with several nodes: pages, traces, inspections.
 
 use std::{
     collections::BTreeSet,
@@ -442,4 +442,55 @@ fn a_note_that_the_fleet_has_not_signed_changes_nothing() {
     // The message is on the other node: this one says nothing of it.
     let refused = parts.unsigned(1, paths[2], Some(&notes[0]));
     assert_eq!(refused["code"], "Message.NotFound", "{refused}");
+}
+
+#[test]
+fn an_inspection_sees_what_all_nodes_have() {
+    let parts = Parts::start();
+    parts.make("group", "billing", &[]);
+    let segments = [
+        "instances",
+        &parts.id,
+        "consumerGroups",
+        "billing",
+        "consumeOffsets",
+        "orders",
+    ];
+    let mut reset = OpenApiCall::new("ResetConsumeOffset", Method::PATCH, &segments);
+    reset.body = Some(json!({ "resetType": "LATEST_OFFSET" }));
+    let fleet = parts.fleet.server().address();
+    parts.ask(&fleet, reset, &[]);
+    for node in [0, 1, 1] {
+        parts.send(node, "x", "k");
+    }
+    let segments = ["api", "v1", "monitoring", "instance-inspections", &parts.id];
+    let region = ("regionId", "DefaultRegion".to_owned());
+    let mut create = OpenApiCall::new("CreateInstanceInspection", Method::POST, &segments);
+    create.body = Some(json!({
+        "clientToken": "c",
+        "items": [{ "templateCode": "ConsumerLag", "parameters": { "messages": 3 } }],
+        "resourceScope": { "mode": "ALL" },
+        "schedule": { "enabled": false },
+    }));
+    parts.ask(&fleet, create, std::slice::from_ref(&region));
+    let inside = |name: &'static str, method, last| {
+        OpenApiCall::new(name, method, &[&segments[..], &[last]].concat())
+    };
+    let mut run = inside("RunInstanceInspection", Method::POST, "runs");
+    run.body = Some(json!({ "clientToken": "r" }));
+    parts.ask(&fleet, run, std::slice::from_ref(&region));
+    until("the inspection is over", || {
+        let list = inside("ListInstanceInspectionRuns", Method::GET, "runs");
+        let runs = parts.ask(&fleet, list, std::slice::from_ref(&region));
+        (runs[0]["status"] == "Succeeded").then_some(())
+    });
+    let code = ("templateCode", "ConsumerLag".to_owned());
+    let list = inside("ListInstanceInspectionResources", Method::GET, "resources");
+    let found = parts.ask(&fleet, list, &[region, code]);
+    let [late] = &found.as_array().unwrap()[..] else {
+        panic!("{found}");
+    };
+    assert_eq!(late["name"], "billing", "{found}");
+    let summary = late["summary"].as_str().unwrap();
+    assert!(summary.starts_with("3 messages behind"), "{found}");
 }
