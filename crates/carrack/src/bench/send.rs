@@ -78,19 +78,24 @@ impl Senders {
         offsets.map_err(|error| error.to_string())
     }
 
-    /// Messages that came on top of `before`: looked at again while they are fewer than `expected`,
-    /// as some servers confirm messages before they are in their queues.
+    /// Messages that came on top of `before`: looked at again while they are fewer than `expected`
+    /// and more keep coming, as some servers confirm messages long before they are in their queues.
     async fn added(
         &self,
         options: &BenchOptions,
         before: u64,
         expected: u64,
     ) -> Result<u64, String> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
+        let mut most = 0;
         loop {
             let added = self.found(options).await?.saturating_sub(before);
             if added >= expected || Instant::now() >= deadline {
                 return Ok(added);
+            }
+            if added > most {
+                most = added;
+                deadline = Instant::now() + PATIENCE;
             }
             super::wait_until(Instant::now() + PAUSE_BETWEEN_LOOKS).await;
         }
