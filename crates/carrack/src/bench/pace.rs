@@ -91,16 +91,18 @@ impl Pace {
         while !shared.is_complete.load(Ordering::Acquire) && Instant::now() < stuck {
             super::wait_until(Instant::now() + LOOK_PAUSE).await;
         }
+        // Not by the permits: one is away already when its event is still to be taken.
+        let left = || {
+            let released = shared.released.load(Ordering::Relaxed);
+            released.saturating_sub(shared.taken.load(Ordering::Relaxed))
+        };
         let deadline = self.span.end + patience;
-        while shared.due.available_permits() > 0 && Instant::now() < deadline {
+        while left() > 0 && Instant::now() < deadline {
             super::wait_until(Instant::now() + LOOK_PAUSE).await;
         }
         shared.stop.store(true, Ordering::Relaxed);
         shared.due.close();
-        shared
-            .released
-            .load(Ordering::Relaxed)
-            .saturating_sub(shared.taken.load(Ordering::Relaxed))
+        left()
     }
 }
 

@@ -14,7 +14,11 @@ use wire::{
 use super::{options::BenchOptions, wait_until};
 
 /// How long a name server may take to hear of a broker that has just started, or of a new topic.
-const ROUTE_WAIT: Duration = Duration::from_secs(40);
+const ROUTE_WAIT: Duration = Duration::from_secs(15);
+
+/// How often a topic is created of which its name server does not hear: what Apache's brokers tell
+/// of a new topic while they start may be lost.
+const CREATIONS_MAX: u32 = 3;
 
 /// Pause between two looks at it.
 const ROUTE_PAUSE: Duration = Duration::from_millis(200);
@@ -54,20 +58,34 @@ impl Target {
         if let Err(error) = &target
             && error.refusal() == Some(ResponseCode::TopicNotExist)
         {
-            create(&entry, options, connection).await?;
-            let deadline = Instant::now() + ROUTE_WAIT;
-            loop {
-                target = Self::find(&entry, options).await;
-                match &target {
-                    Err(error)
-                        if error.refusal() == Some(ResponseCode::TopicNotExist)
-                            && Instant::now() < deadline => {}
-                    _ => break,
+            for _ in 0..CREATIONS_MAX {
+                create(&entry, options, connection).await?;
+                target = Self::find_soon(&entry, options).await;
+                let is_missing =
+                    |error: &ClientError| error.refusal() == Some(ResponseCode::TopicNotExist);
+                if !target.as_ref().is_err_and(is_missing) {
+                    break;
                 }
-                wait_until(Instant::now() + ROUTE_PAUSE).await;
             }
         }
         target
+    }
+
+    /// Looks for the topic until the name server has heard of it, or for some time.
+    async fn find_soon(
+        entry: &RemotingClient,
+        options: &BenchOptions,
+    ) -> Result<Self, ClientError> {
+        let deadline = Instant::now() + ROUTE_WAIT;
+        loop {
+            match Self::find(entry, options).await {
+                Err(error)
+                    if error.refusal() == Some(ResponseCode::TopicNotExist)
+                        && Instant::now() < deadline => {}
+                found => return found,
+            }
+            wait_until(Instant::now() + ROUTE_PAUSE).await;
+        }
     }
 
     async fn find(entry: &RemotingClient, options: &BenchOptions) -> Result<Self, ClientError> {
