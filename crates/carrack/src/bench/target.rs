@@ -55,18 +55,12 @@ impl Target {
         let entry = RemotingClient::connect(&options.server, connection.clone()).await?;
         // All topics are alike: the last one created speaks for the others.
         let mut target = Self::find(&entry, options).await;
-        if let Err(error) = &target
-            && error.refusal() == Some(ResponseCode::TopicNotExist)
-        {
-            for _ in 0..CREATIONS_MAX {
-                create(&entry, options, connection).await?;
-                target = Self::find_soon(&entry, options).await;
-                let is_missing =
-                    |error: &ClientError| error.refusal() == Some(ResponseCode::TopicNotExist);
-                if !target.as_ref().is_err_and(is_missing) {
-                    break;
-                }
+        for _ in 0..CREATIONS_MAX {
+            if !target.as_ref().is_err_and(is_missing) {
+                break;
             }
+            create(&entry, options, connection).await?;
+            target = Self::find_soon(&entry, options).await;
         }
         target
     }
@@ -78,11 +72,9 @@ impl Target {
     ) -> Result<Self, ClientError> {
         let deadline = Instant::now() + ROUTE_WAIT;
         loop {
-            match Self::find(entry, options).await {
-                Err(error)
-                    if error.refusal() == Some(ResponseCode::TopicNotExist)
-                        && Instant::now() < deadline => {}
-                found => return found,
+            let found = Self::find(entry, options).await;
+            if !found.as_ref().is_err_and(is_missing) || Instant::now() >= deadline {
+                return found;
             }
             wait_until(Instant::now() + ROUTE_PAUSE).await;
         }
@@ -166,6 +158,11 @@ impl Target {
         }
         Ok(sum)
     }
+}
+
+/// Whether nobody knows the topic yet.
+fn is_missing(error: &ClientError) -> bool {
+    error.refusal() == Some(ResponseCode::TopicNotExist)
 }
 
 async fn create(
