@@ -225,6 +225,20 @@ impl Load {
     }
 }
 
+fn message<'a>(topic: &'a str, body: &str) -> OutgoingMessage<'a> {
+    OutgoingMessage {
+        producer_group: "load",
+        topic,
+        queue: None,
+        automatic_queues: 1,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 0,
+        properties: "",
+        body: body.to_owned().into(),
+    }
+}
+
 async fn send(
     clients: &mut BTreeMap<String, RemotingClient>,
     address: &str,
@@ -234,18 +248,8 @@ async fn send(
         let client = remoting(address).await?;
         clients.insert(address.to_owned(), client);
     }
-    let message = OutgoingMessage {
-        producer_group: "load",
-        topic: "orders",
-        queue: None,
-        automatic_queues: 1,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        properties: "",
-        body: body.to_owned().into(),
-    };
-    clients[address].send(message).await.map(drop)
+    let sent = clients[address].send(message("orders", body)).await;
+    sent.map(drop)
 }
 
 /// The bodies of all messages of a topic at a broker.
@@ -353,18 +357,7 @@ async fn flood(address: &str, topic: &str, words: [&str; 2], load: &Load) -> usi
     let sender = async || {
         let mut taken = 0;
         while !load.stop.load(Ordering::Acquire) {
-            let message = OutgoingMessage {
-                producer_group: "load",
-                topic,
-                queue: None,
-                automatic_queues: 1,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp: 0,
-                properties: "",
-                body: "x".into(),
-            };
-            match client.send(message).await {
+            match client.send(message(topic, "x")).await {
                 Ok(_) => taken += 1,
                 Err(error) => {
                     let error = error.to_string();

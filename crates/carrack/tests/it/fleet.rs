@@ -229,20 +229,23 @@ impl Drop for Fleet {
     }
 }
 
+/// A tenant of the shared nodes.
+const SINGLE_NODE: [&str; 6] = [
+    "--edition",
+    "standard",
+    "--sub-series",
+    "single_node",
+    "--spec",
+    "rmq.s1.micro",
+];
+
 pub(crate) const ULTIMATE: [&str; 4] = ["--edition", "ultimate", "--spec", "rmq.u2.10xlarge"];
 
 #[test]
 fn a_fleet_runs_nodes_that_outlive_it() {
     let mut fleet = Fleet::new();
     // A tenant of the shared nodes is there as soon as it is answered.
-    let single = fleet.create(&[
-        "--edition",
-        "standard",
-        "--sub-series",
-        "single_node",
-        "--spec",
-        "rmq.s1.micro",
-    ]);
+    let single = fleet.create(&SINGLE_NODE);
     assert_eq!(fleet.describe(&single).unwrap()["status"], "RUNNING");
     let own = fleet.create(&ULTIMATE);
     fleet.until_running(&own, 2);
@@ -353,14 +356,7 @@ fn newer_binary(folder: &Path) -> PathBuf {
 #[test]
 fn a_newer_fleet_restarts_the_shared_nodes_one_after_another() {
     let mut fleet = Fleet::with_shared_nodes(2);
-    let tenant = fleet.create(&[
-        "--edition",
-        "standard",
-        "--sub-series",
-        "single_node",
-        "--spec",
-        "rmq.s1.micro",
-    ]);
+    let tenant = fleet.create(&SINGLE_NODE);
     let of_tenant = |arguments: &[&'static str]| {
         let mut arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
         arguments.extend(["--instance".to_owned(), tenant.clone()]);
