@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',')]
     scenarios: Vec<Scenario>,
     /// Seconds that clients have to go to other nodes before a node is stopped.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 15)]
     drain_seconds: u64,
     /// Where the results are written, as JSON.
     #[arg(long, value_name = "PATH")]
@@ -54,14 +54,16 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// What CI runs: clients look at routes often, and nodes wait for them but shortly. Twice that
-    /// is more than the 10 s after which a gRPC client tries a node again that was away.
+    /// What CI runs: Remoting clients look at routes often, and nodes wait for senders but shortly.
+    /// That must be well above the 10 s after which a gRPC client tries a node again that was away:
+    /// it asks for routes every 30 s, so that it may know of the two other nodes only, and has none
+    /// left when the second of these is stopped before it has tried the first one again.
     pub(crate) const CI: Self = Self {
         rate: 40,
         library_times: false,
         keep_builds: false,
         scenarios: Vec::new(),
-        drain_seconds: 7,
+        drain_seconds: 15,
         results: None,
     };
 

@@ -19,6 +19,10 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// A node to which nobody has sent for so long is one to which nobody sends.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// A node to which nobody has sent for so long is one that senders have forgotten: all libraries
+/// ask for routes every 30 s. Who sends seldom may not have come within [`QUIET`] and still would.
+const DESERTED: Duration = Duration::from_secs(30);
+
 /// How often it is counted what is not consumed, which reads the state of all groups.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -124,6 +128,7 @@ impl Nodes {
             instance: open.map(ToString::to_string),
             healthy: instance.is_none() || open.is_some(),
             quiet: false,
+            deserted: false,
             unconsumed: None,
         };
         if wish.sends {
@@ -139,7 +144,9 @@ impl Nodes {
         if count != sends.count {
             (sends.count, sends.since) = (count, now);
         }
-        state.quiet = now.saturating_sub(sends.since) >= QUIET;
+        let silence = now.saturating_sub(sends.since);
+        state.quiet = silence >= QUIET;
+        state.deserted = silence >= DESERTED;
         // Only then is it of any use.
         if state.quiet {
             let known = sends.unconsumed;

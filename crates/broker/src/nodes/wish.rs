@@ -45,6 +45,9 @@ pub struct NodeState {
     pub healthy: bool,
     /// Of one that is out of the routes for sends: whether none has come for a second.
     pub quiet: bool,
+    /// Of the same: whether none has come for 30 s, by when all who sent there have asked for
+    /// routes again. What never was sent to since it started counts from then.
+    pub deserted: bool,
     /// Of the same: messages stored there that a group has not finished, or whose time or
     /// transaction has not come; `None` while that is not known.
     pub unconsumed: Option<u64>,

@@ -357,6 +357,14 @@ fn a_node_does_as_it_is_wished_says_so_and_is_taken_out() {
     shared.clock.advance(Duration::from_secs(1));
     go_on();
     assert_eq!((state().quiet, state().unconsumed), (true, Some(0)));
+    assert!(!state().deserted, "who sends seldom may still have it");
+    let mut stay = Box::pin(nodes.stay());
+    for _ in 1..30 {
+        shared.clock.advance(Duration::from_secs(1));
+        assert!((&mut stay).now_or_never().is_none());
+        go_on();
+    }
+    assert!(state().deserted);
     assert!(nodes.taken_out().now_or_never().is_none());
     block_on(fleet.remove("a", false)).unwrap();
     let gone = block_on(fleet.remove("a", false));

@@ -66,7 +66,7 @@ impl NodeCalls for Wishes {
             let name = &node.name;
             self.cluster.wish(name, |wish| wish.sends = false).await?;
             self.cluster.await_state(name, |state| !state.sends).await?;
-            self.cluster.await_quiet(name, self.drain).await;
+            self.cluster.await_deserted(name, self.drain).await;
             Ok(())
         }
         .boxed()

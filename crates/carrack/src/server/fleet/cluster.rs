@@ -52,10 +52,11 @@ impl ClusterNodes {
         ))
     }
 
-    /// Waits until nobody sends to a node that is out of the routes for sends, for a bounded time.
-    pub(super) async fn await_quiet(&self, name: &NodeName, limit: Duration) {
-        let is_quiet = |state: &NodeState| !state.sends && state.quiet;
-        self.wait(name, limit, is_quiet).await;
+    /// Waits until senders have forgotten a node that is out of the routes for sends, for a bounded
+    /// time.
+    pub(super) async fn await_deserted(&self, name: &NodeName, limit: Duration) {
+        let is_deserted = |state: &NodeState| !state.sends && state.deserted;
+        self.wait(name, limit, is_deserted).await;
     }
 
     async fn wait(
