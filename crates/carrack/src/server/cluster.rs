@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::meta::{EtcdMetadata, EtcdOptions, EtcdTls, MetadataStore};
 
 use super::{addresses::Addresses, data::DataFolder};
-use crate::{admin, config::Settings};
+use crate::{admin, config::Settings, version};
 
 /// How long a request to etcd may take. Clients that wait for a topic have about as much patience.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(2);
@@ -71,7 +71,7 @@ impl Cluster {
             clock: Arc::clone(clock),
             lease: Duration::from_secs(settings.node_lease_seconds),
         };
-        let joined = Nodes::join(parts, &identity, env!("CARGO_PKG_VERSION"));
+        let joined = Nodes::join(parts, &identity, version::VERSION);
         let nodes = joined.await.context("join cluster")?;
         let own = nodes.own().context("a node that joins has a number")?;
         if stored.number.is_none() {

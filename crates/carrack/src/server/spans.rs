@@ -11,6 +11,8 @@ use wire::otlp::{
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
 
+use crate::version;
+
 /// How long a collector may take to connect, and for each list of spans.
 const COLLECTOR_WAIT: Duration = Duration::from_secs(5);
 
@@ -94,7 +96,7 @@ fn resource(spans: Vec<Span>) -> ResourceSpans {
             value: Some(Value::StringValue(text.to_owned())),
         }),
     };
-    let version = env!("CARGO_PKG_VERSION");
+    let version = version::VERSION;
     ResourceSpans {
         resource: Some(Resource {
             attributes: vec![

@@ -43,7 +43,7 @@ pub(super) async fn get_proxy_runtime_stats(
     Ok(v2::GetProxyRuntimeStatsResponse {
         status: None,
         proxy_name: address.to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: call.front.version.clone(),
         in_tps: rate(Counter::AllMessagesIn),
         out_tps: rate(Counter::AllMessagesOut),
         connections: count(call.front.connections()),

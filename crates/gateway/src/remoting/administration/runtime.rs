@@ -92,7 +92,7 @@ fn process(connection: &Connection, put: &mut impl FnMut(&str, String)) {
     );
     put("brokerActive", (!front.drain.is_draining()).to_string());
     put("brokerVersion", "0".to_owned());
-    let version = format!("Carrack {}", env!("CARGO_PKG_VERSION"));
+    let version = format!("Carrack {}", front.version);
     put("brokerVersionDesc", version);
     let runtime = format!("[ {days} days, {hours} hours, {minutes} minutes, {seconds} seconds ]");
     put("runtime", runtime);
