@@ -30,7 +30,7 @@ use wire::{
 use crate::{
     front::{ConnectionInfo, DrainPhase, Front},
     grpc, grpc_v1, grpc_v2, http as plain_http,
-    http2_requests::{Http2Requests, ReadInTurns},
+    http2_requests::Http2Requests,
     hyper_clock::HyperClock,
     ons_http, ons_openapi, openapi,
     prefixed::Prefixed,
@@ -219,7 +219,7 @@ impl Door {
             .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(Duration::from_millis(limits::HTTP2_PING_INTERVAL_MS))
             .keep_alive_timeout(Duration::from_millis(limits::HTTP2_PING_WAIT_MS_MAX))
-            .serve_connection(TokioIo::new(ReadInTurns::new(stream)), service);
+            .serve_connection(TokioIo::new(requests.read_in_turns(stream)), service);
         let mut serving = pin!(serving);
         tokio::select! {
             ended = requests.drive(serving.as_mut()) => return ended,

@@ -13,7 +13,10 @@ use std::{
     io::{self, IoSlice},
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -43,6 +46,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
 pub(crate) struct Http2Requests {
     begun: Begun,
     under_way: FuturesUnordered<Exchange>,
+    /// Bytes that came in this turn.
+    read: Arc<AtomicUsize>,
 }
 
 impl Http2Requests {
@@ -51,8 +56,17 @@ impl Http2Requests {
         self.begun.clone()
     }
 
-    /// Drives a connection that has [`Self::executor`], and its requests, until the connection
-    /// ends.
+    /// The stream of the connection, read no further in one turn than
+    /// [`limits::HTTP2_BYTES_PER_TURN_MAX`].
+    pub(crate) fn read_in_turns<S>(&self, stream: S) -> ReadInTurns<S> {
+        ReadInTurns {
+            stream,
+            read: Arc::clone(&self.read),
+        }
+    }
+
+    /// Drives a connection that has [`Self::executor`] and [`Self::read_in_turns`], and its
+    /// requests, until the connection ends.
     pub(crate) async fn drive<C: Future>(&mut self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| self.poll(connection.as_mut(), cx)).await
     }
@@ -63,12 +77,20 @@ impl Http2Requests {
         cx: &mut Context<'_>,
     ) -> Poll<C::Output> {
         let mut done = 0;
+        self.read.store(0, Ordering::Relaxed);
         loop {
             // Before the connection, which writes what is answered here.
             while done < limits::HTTP2_REQUESTS_PER_TURN_MAX
                 && self.under_way.poll_next_unpin(cx) == Poll::Ready(Some(()))
             {
                 done += 1;
+            }
+            // Requests that clients have taken back are here until they have had their turns:
+            // others must not come faster than they go.
+            let is_full = self.under_way.len() > limits::HTTP2_STREAMS_MAX as usize;
+            if done >= limits::HTTP2_REQUESTS_PER_TURN_MAX && is_full {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended);
@@ -96,19 +118,14 @@ impl Drop for Http2Requests {
     }
 }
 
-/// A stream that is read no further in one turn than [`limits::HTTP2_BYTES_PER_TURN_MAX`]: then it
-/// says that there is nothing, and that it is to be asked again.
+/// A stream that says, once it has been read as far as it may be in one turn, that there is
+/// nothing, and that it is to be asked again.
 #[derive(Debug)]
 pub(crate) struct ReadInTurns<S> {
     stream: S,
-    /// Bytes that came in this turn.
-    read: usize,
-}
-
-impl<S> ReadInTurns<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, read: 0 }
-    }
+    /// Bytes that came in this turn. Turns begin elsewhere: hyper asks once more for every request
+    /// that it has found, and would begin one with each.
+    read: Arc<AtomicUsize>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for ReadInTurns<S> {
@@ -117,17 +134,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadInTurns<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.read >= limits::HTTP2_BYTES_PER_TURN_MAX {
-            self.read = 0;
+        if self.read.load(Ordering::Relaxed) >= limits::HTTP2_BYTES_PER_TURN_MAX {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.read = match polled {
-            Poll::Ready(_) => self.read + buffer.filled().len() - before,
-            Poll::Pending => 0,
-        };
+        let read = buffer.filled().len() - before;
+        self.read.fetch_add(read, Ordering::Relaxed);
         polled
     }
 }
@@ -135,105 +149,4 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadInTurns<S> {
 written_through!(ReadInTurns);
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        future::{pending, ready},
-        pin::pin,
-        sync::atomic::{AtomicUsize, Ordering},
-        task::Waker,
-    };
-
-    use futures::task::noop_waker;
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    /// Counts how often it is woken.
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl futures::task::ArcWake for Woken {
-        fn wake_by_ref(woken: &Arc<Self>) {
-            woken.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn who_asks_much_lets_others_go_first() {
-        let mut requests = Http2Requests::default();
-        let executor = requests.executor();
-        let answered = Arc::new(AtomicUsize::new(0));
-        let asked = 3 * limits::HTTP2_REQUESTS_PER_TURN_MAX;
-        for _ in 0..asked {
-            let answered = Arc::clone(&answered);
-            executor.execute(async move {
-                answered.fetch_add(1, Ordering::Relaxed);
-            });
-        }
-        let mut connection = pin!(pending::<()>());
-        let woken = Arc::new(Woken::default());
-        let waker = futures::task::waker(Arc::clone(&woken));
-        let mut turns = 0;
-        while answered.load(Ordering::Relaxed) < asked {
-            let (before, wakes) = (
-                answered.load(Ordering::Relaxed),
-                woken.0.load(Ordering::Relaxed),
-            );
-            let mut cx = Context::from_waker(&waker);
-            assert!(requests.poll(connection.as_mut(), &mut cx).is_pending());
-            let in_turn = answered.load(Ordering::Relaxed) - before;
-            assert!(in_turn <= limits::HTTP2_REQUESTS_PER_TURN_MAX, "{in_turn}");
-            assert!(woken.0.load(Ordering::Relaxed) > wakes, "comes again");
-            turns += 1;
-        }
-        assert!(turns >= 3, "{turns}");
-    }
-
-    #[test]
-    fn a_connection_that_ends_takes_its_requests_with_it() {
-        let kept = Arc::new(());
-        let mut requests = Http2Requests::default();
-        let executor = requests.executor();
-        let begin = || {
-            // As hyper's requests do, it has the executor.
-            let (kept, executor) = (Arc::clone(&kept), executor.clone());
-            executor.clone().execute(async move {
-                let _has = (kept, executor);
-                pending::<()>().await;
-            });
-        };
-        begin();
-        let waker = noop_waker();
-        let mut cx = Context::from_waker(&waker);
-        assert!(requests.poll(pin!(pending::<()>()), &mut cx).is_pending());
-        begin();
-        assert!(requests.poll(pin!(ready(())), &mut cx).is_ready());
-        drop(requests);
-        assert_eq!(Arc::strong_count(&kept), 1);
-    }
-
-    #[tokio::test]
-    async fn what_is_read_in_turns_is_all_there() {
-        let sent: Vec<u8> = (0..3 * limits::HTTP2_BYTES_PER_TURN_MAX)
-            .map(|i| i as u8)
-            .collect();
-        let mut stream = ReadInTurns::new(&sent[..]);
-        let mut buffer = vec![0; sent.len()];
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut read = ReadBuf::new(&mut buffer[..limits::HTTP2_BYTES_PER_TURN_MAX]);
-        assert!(
-            Pin::new(&mut stream)
-                .poll_read(&mut cx, &mut read)
-                .is_ready()
-        );
-        let read = read.filled().len();
-        let mut next = ReadBuf::new(&mut buffer[read..]);
-        assert!(
-            Pin::new(&mut stream)
-                .poll_read(&mut cx, &mut next)
-                .is_pending()
-        );
-        stream.read_exact(&mut buffer[read..]).await.unwrap();
-        assert_eq!(buffer, sent);
-    }
-}
+mod tests;
