@@ -32,6 +32,7 @@ use crate::{
     grpc, grpc_v1, grpc_v2, http as plain_http,
     http2_requests::Http2Requests,
     hyper_clock::HyperClock,
+    linger::linger,
     ons_http, ons_openapi, openapi,
     prefixed::Prefixed,
     remoting,
@@ -158,27 +159,25 @@ impl Door {
         connection: ConnectionInfo,
     ) {
         // Put aside: a connection would keep room for the largest of all protocols.
+        if protocol == Protocol::Remoting {
+            let front = Arc::clone(&self.front);
+            return Box::pin(remoting::serve(front, connection, stream, first)).await;
+        }
+        let mut stream = Prefixed::new(first.freeze(), stream);
         let ended = match protocol {
-            Protocol::Remoting => {
-                let front = Arc::clone(&self.front);
-                return Box::pin(remoting::serve(front, connection, stream, first)).await;
-            }
-            Protocol::Http1 => {
-                Box::pin(self.http1(Prefixed::new(first.freeze(), stream), connection)).await
-            }
-            Protocol::Http2 => {
-                Box::pin(self.http2(Prefixed::new(first.freeze(), stream), connection)).await
-            }
-            Protocol::Tls => unreachable!("tls is taken off before"),
+            Protocol::Http1 => Box::pin(self.http1(&mut stream, connection)).await,
+            Protocol::Http2 => Box::pin(self.http2(&mut stream, connection)).await,
+            Protocol::Remoting | Protocol::Tls => unreachable!("taken off before"),
         };
         if let Err(error) = ended {
             tracing::debug!(peer = %connection.peer, %error, "http connection ended");
         }
+        linger(&*self.front.clock, stream).await;
     }
 
-    async fn http1<S: Stream>(
+    async fn http1(
         &self,
-        stream: S,
+        stream: &mut impl Stream,
         connection: ConnectionInfo,
     ) -> Result<(), hyper::Error> {
         let front = &self.front;
@@ -199,9 +198,9 @@ impl Door {
         serving.await
     }
 
-    async fn http2<S: Stream>(
+    async fn http2(
         &self,
-        stream: S,
+        stream: &mut impl Stream,
         connection: ConnectionInfo,
     ) -> Result<(), hyper::Error> {
         let front_ends = Arc::new(HttpRequests::new(Arc::clone(&self.front), connection));

@@ -17,6 +17,7 @@ mod http;
 mod http2_requests;
 mod hyper_clock;
 mod instance;
+mod linger;
 mod listen;
 mod message_trace;
 mod metrics;

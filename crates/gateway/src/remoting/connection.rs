@@ -1,13 +1,12 @@
 //! One Remoting connection: what its handlers know of it, from its first bytes to its end.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use base::{GroupName, InstanceId, ShardId, TopicName, limits};
 use broker::{ClientCommand, Filter, FilterError, Instance, Place, ShardHandle};
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use tokio::io::AsyncWriteExt;
-use tokio::{io::AsyncReadExt, sync::mpsc};
+use tokio::sync::mpsc;
 use wire::remoting::{Command, ResponseCode};
 
 use super::{
@@ -19,6 +18,7 @@ use crate::{
     door::Stream,
     front::{ConnectionInfo, Front, broker_name},
     instance::{InstanceError, prefixed},
+    linger::linger,
 };
 
 /// Field of the namespace that a client works in.
@@ -302,24 +302,6 @@ pub(crate) async fn serve<S: Stream>(
     let socket = exchange.into_socket();
     drop(gone);
     if matches!(end, End::Drained) {
-        let linger = connection
-            .front
-            .clock
-            .sleep(Duration::from_millis(limits::CLOSE_LINGER_MS_MAX));
-        tokio::select! {
-            // Errors here mean that the peer went first, which is what is waited for.
-            _ = linger_close(socket) => {}
-            () = linger => {}
-        }
+        linger(&*connection.front.clock, socket).await;
     }
-}
-
-/// Says that nothing more comes, then waits for the peer to close: to close with unread bytes would
-/// reset the connection and might destroy the last answers on their way.
-async fn linger_close<S: Stream>(mut socket: S) -> io::Result<()> {
-    socket.shutdown().await?;
-    // Not in the state that every connection keeps.
-    let mut unread = vec![0; 4_096];
-    while socket.read(&mut unread).await? > 0 {}
-    Ok(())
 }

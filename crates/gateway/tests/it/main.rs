@@ -11,6 +11,7 @@ mod grpc_v1;
 mod grpc_v2;
 mod host;
 mod http;
+mod http2;
 mod instances;
 mod limits;
 mod ons_http;
