@@ -289,6 +289,9 @@ pub const CONNECTIONS_PER_LISTENER_MAX: usize = 20_000;
 /// Time for the first bytes of a connection, by which its protocol is told, in milliseconds.
 pub const FIRST_BYTES_WAIT_MS_MAX: u64 = 5_000;
 
+/// The same once the process stops, in milliseconds: clients speak as soon as they are connected.
+pub const LAST_FIRST_BYTES_WAIT_MS_MAX: u64 = 250;
+
 /// Time for a TLS handshake, in milliseconds.
 pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
 

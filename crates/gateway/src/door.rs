@@ -117,7 +117,7 @@ impl Door {
     }
 
     /// Reads until the protocol is told. `None` if the connection ends, takes too long, speaks
-    /// none that is known, or the process is stopping.
+    /// none that is known, or nothing came by the time the process is stopping.
     async fn look(
         &self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -128,9 +128,15 @@ impl Door {
             limits::FIRST_BYTES_WAIT_MS_MAX,
             read_first(stream, &mut first),
         );
+        let stopping = async {
+            self.front.drain.reached(DrainPhase::Draining).await;
+            // What it has said already is on its way here.
+            let wait = Duration::from_millis(limits::LAST_FIRST_BYTES_WAIT_MS_MAX);
+            self.front.clock.sleep(wait).await;
+        };
         let protocol = tokio::select! {
             protocol = reading => protocol,
-            () = self.front.drain.reached(DrainPhase::Draining) => return None,
+            () = stopping => return None,
         };
         match protocol {
             Some(Ok(protocol)) => {
@@ -191,6 +197,8 @@ impl Door {
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         tokio::select! {
+            // First of all, as what it was told to stop before its first request is never begun.
+            biased;
             ended = serving.as_mut() => return ended,
             () = front.drain.reached(DrainPhase::Draining) => {}
         }

@@ -179,8 +179,9 @@ impl Running {
         &self.vip_addresses
     }
 
-    /// Stops: accepts nothing more, ends long polls with an orderly empty answer, finishes requests
-    /// in flight, writes their answers and closes. What is not done after `limit` is cut.
+    /// Stops: accepts nothing more but what the system has let in, ends long polls with an orderly
+    /// empty answer, finishes requests that have come, writes their answers and closes. What is not
+    /// done after `limit` is cut.
     pub async fn drain(mut self, limit: Duration) -> Drained {
         self.front.drain.advance(DrainPhase::Draining);
         let mut cut = 0;
@@ -319,7 +320,7 @@ impl Listening {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = &mut draining => return,
+                () = &mut draining => break,
             };
             match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer, &alive),
@@ -330,6 +331,19 @@ impl Listening {
                         .sleep(Duration::from_millis(ACCEPT_PAUSE_MS))
                         .await;
                 }
+            }
+        }
+        // Those that the system has let in already would be reset, with what they have asked.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else {
+                return;
+            };
+            let stream = stream.set_nonblocking(true).map(|()| stream);
+            if let Ok(stream) = stream.and_then(TcpStream::from_std) {
+                self.admit(stream, peer, &alive);
             }
         }
     }

@@ -110,7 +110,9 @@ enum Reading {
     Open,
     /// The peer closed its side.
     Ended,
-    /// The process is stopping.
+    /// The process is stopping: what has come by now is still read, so many bytes of it at most.
+    Last(usize),
+    /// The process is stopping, and all that had come is read.
     Draining,
 }
 
@@ -151,6 +153,15 @@ pub(super) struct Exchange<'a, S, F> {
     latencies: Vec<(RpcKey, Arc<Histogram>)>,
 }
 
+/// Completes when the process is stopping, and what has come to sockets by then is known.
+fn stopping(connection: &Connection) -> impl Future<Output = ()> + Send + 'static {
+    let reached = connection.front.drain.reached(DrainPhase::Draining);
+    async {
+        reached.await;
+        tokio::task::yield_now().await;
+    }
+}
+
 impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
     pub(super) fn new(
         connection: &'a Connection,
@@ -180,7 +191,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             bytes: 0,
             next_opaque: 0,
             asked: Asked::default(),
-            drain: Box::pin(connection.front.drain.reached(DrainPhase::Draining)),
+            drain: Box::pin(stopping(connection)),
             tick: clock.sleep(TICK),
             active_at: clock.elapsed(),
             frame_began: None,
@@ -199,8 +210,13 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.reading != Reading::Draining && self.drain.as_mut().poll(cx).is_ready() {
-            self.reading = Reading::Draining;
+        if matches!(self.reading, Reading::Open | Reading::Ended)
+            && self.drain.as_mut().poll(cx).is_ready()
+        {
+            self.reading = match self.reading {
+                Reading::Open => Reading::Last(limits::REMOTING_BYTES_IN_FLIGHT_MAX),
+                _ => Reading::Draining,
+            };
         }
         self.begun = 0;
         loop {
@@ -255,7 +271,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
     }
 
     fn may_read(&self) -> bool {
-        self.reading == Reading::Open
+        matches!(self.reading, Reading::Open | Reading::Last(_))
             && self.requests < limits::REMOTING_REQUESTS_IN_FLIGHT_MAX
             && self.bytes < limits::REMOTING_BYTES_IN_FLIGHT_MAX
             && self.output.bytes() < limits::REMOTING_RESPONSE_BYTES_QUEUED_MAX
@@ -268,10 +284,21 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             return Ok(progress);
         }
         match self.read(cx) {
-            Poll::Pending => return Ok(progress),
+            Poll::Pending => {
+                if matches!(self.reading, Reading::Last(_)) {
+                    self.reading = Reading::Draining;
+                }
+                return Ok(progress);
+            }
             Poll::Ready(Err(error)) => return self.peer_ended(Some(error)),
             Poll::Ready(Ok(0)) => return self.peer_ended(None),
-            Poll::Ready(Ok(_)) => progress = true,
+            Poll::Ready(Ok(count)) => {
+                progress = true;
+                if let Reading::Last(left) = self.reading {
+                    let left = left.checked_sub(count);
+                    self.reading = left.map_or(Reading::Draining, Reading::Last);
+                }
+            }
         }
         self.begin(now)?;
         Ok(progress)
@@ -327,7 +354,10 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             }
             self.output.clear();
         }
-        self.reading = Reading::Ended;
+        self.reading = match self.reading {
+            Reading::Last(_) => Reading::Draining,
+            _ => Reading::Ended,
+        };
         Ok(true)
     }
 

@@ -1,16 +1,20 @@
 //! Stopping in order.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, io::Write as _, time::Duration};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use wire::remoting::{
-    RequestCode, ResponseCode,
+    RequestCode, ResponseCode, frame,
     header::{PullMessageRequest, PullMessageResponse},
 };
 
 use crate::{
-    remoting::{pull_header, send_some, tell_subscription},
-    support::{Server, soon},
+    remoting::{pull_header, send_header, send_some, tell_subscription},
+    support::{PATIENCE, Peer, Server, soon},
 };
 
 #[tokio::test]
@@ -60,7 +64,75 @@ async fn whoever_does_not_leave_is_cut_and_nobody_comes_in() {
     let mut rest = Vec::new();
     let _ = soon("close", stuck.read_to_end(&mut rest)).await;
     assert!(
-        tokio::net::TcpStream::connect(address).await.is_err(),
+        TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+}
+
+#[tokio::test]
+async fn what_came_before_the_stop_is_answered() {
+    let mut server = Server::start().await;
+    let mut peer = server.peer().await;
+    peer.call(RequestCode::GetBrokerClusterInfo, &()).await;
+    let (mut bytes, mut asked) = (BytesMut::new(), BTreeSet::new());
+    for index in 0..200 {
+        let send = peer.command(RequestCode::SendMessageV2, &send_header("orders", ""));
+        asked.insert(send.opaque);
+        frame::encode(&send.with_body(index.to_string()), &mut bytes).unwrap();
+    }
+    peer.socket.write_all(&bytes).await.unwrap();
+    let answers = async {
+        while let Some(answer) = peer.receive().await {
+            assert_eq!(answer.response_code(), Some(ResponseCode::Success));
+            assert!(asked.remove(&answer.opaque), "{answer:?}");
+        }
+        drop(peer);
+    };
+    let (drained, ()) = tokio::join!(server.drain(PATIENCE), answers);
+    assert_eq!(asked.len(), 0, "not answered");
+    assert_eq!(drained.cut, 0);
+}
+
+/// Connections that the system has let in and the server has not.
+fn who_has_just_come(server: &Server, first: &[u8]) -> Vec<TcpStream> {
+    let sockets = (0..8).map(|_| {
+        let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+        socket.write_all(first).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        TcpStream::from_std(socket).unwrap()
+    });
+    sockets.collect()
+}
+
+#[tokio::test]
+async fn who_has_just_come_is_answered_over_remoting() {
+    let mut server = Server::start().await;
+    let mut first = BytesMut::new();
+    let ask = Peer::over(tokio::io::empty()).command(RequestCode::GetBrokerClusterInfo, &());
+    frame::encode(&ask, &mut first).unwrap();
+    let sockets = who_has_just_come(&server, &first);
+    let answers = async {
+        for socket in sockets {
+            let answer = Peer::over(socket).receive().await.expect("an answer");
+            assert_eq!(answer.response_code(), Some(ResponseCode::Success));
+        }
+    };
+    let (drained, ()) = tokio::join!(server.drain(PATIENCE), answers);
+    assert_eq!(drained.cut, 0);
+}
+
+#[tokio::test]
+async fn who_has_just_come_is_answered_over_http() {
+    let mut server = Server::start().await;
+    let sockets = who_has_just_come(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    let answers = async {
+        for mut socket in sockets {
+            let mut answer = String::new();
+            let read = soon("answer", socket.read_to_string(&mut answer)).await;
+            read.unwrap();
+            assert!(answer.ends_with("draining\n"), "{answer}");
+        }
+    };
+    let (drained, ()) = tokio::join!(server.drain(PATIENCE), answers);
+    assert_eq!(drained.cut, 0);
 }

@@ -5,9 +5,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
+use wire::grpc_v2::QueryRouteRequest;
 
 use crate::{
-    grpc_v2::{Sdk, message, receive},
+    grpc_v2::{Sdk, message, receive, resource},
     support::{PATIENCE, Server, soon},
 };
 
@@ -15,6 +16,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
@@ -45,9 +47,11 @@ impl Client {
     async fn connect(server: &Server, window: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
-        let mut socket = soon("connect", socket.connect(server.address))
-            .await
-            .unwrap();
+        let socket = soon("connect", socket.connect(server.address)).await;
+        Self::over(socket.unwrap(), window).await
+    }
+
+    async fn over(mut socket: TcpStream, window: u32) -> Self {
         let mut first = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         // SETTINGS_INITIAL_WINDOW_SIZE.
         let setting = [&[0, 4][..], &window.to_be_bytes()].concat();
@@ -142,5 +146,39 @@ async fn an_answer_is_read_to_its_end_whatever_its_client_sends_meanwhile() {
     };
     let (drained, ()) = tokio::join!(server.drain(PATIENCE), reading);
     assert!(answer > body.len(), "{answer} bytes of the answer");
+    assert_eq!(drained.cut, 0);
+}
+
+#[tokio::test]
+async fn who_comes_as_the_server_stops_is_answered_and_told_to_go() {
+    let mut server = Server::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        // The system lets it in, before the server does.
+        let socket = std::net::TcpStream::connect(server.address).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut client = Client::over(TcpStream::from_std(socket).unwrap(), MUCH).await;
+        let route = QueryRouteRequest {
+            topic: resource("orders"),
+            endpoints: None,
+        };
+        client.call("QueryRoute", &route).await;
+        clients.push(client);
+    }
+    let reading = async {
+        for mut client in clients {
+            let (mut answer, mut is_told_to_go) = (0, false);
+            while let Some((kind, flags, payload)) = client.read().await.unwrap() {
+                match (kind, flags) {
+                    (DATA, _) => answer += payload.len(),
+                    (GOAWAY, _) => is_told_to_go = true,
+                    (PING, 0) => client.write(&frame(PING, ACK, 0, &payload)).await,
+                    _ => {}
+                }
+            }
+            assert!(answer > 0 && is_told_to_go, "{answer} bytes");
+        }
+    };
+    let (drained, ()) = tokio::join!(server.drain(PATIENCE), reading);
     assert_eq!(drained.cut, 0);
 }

@@ -503,6 +503,10 @@ async fn a_server_that_stops_holds_nothing_back() {
     let (mut exchange, _peer) = settle(&connection, throttle, sent).await;
     assert_eq!(exchange.held.len(), 3);
     connection.front.drain.advance(DrainPhase::Draining);
+    // First it waits for what has come to its socket.
+    let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
+    assert!(ended.is_pending(), "{ended:?}");
+    tokio::task::yield_now().await;
     let ended = poll_fn(|cx| Poll::Ready(exchange.poll(cx))).await;
     assert!(matches!(ended, Poll::Ready(End::Drained)), "{ended:?}");
 }
