@@ -12,7 +12,11 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::{Command, ExtFields, FrameError, LanguageCode, SerializeType};
 
 pub(super) fn decode(header: &[u8]) -> Result<Command, FrameError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(header);
+    // One look at all of it instead of one at each text.
+    let header = std::str::from_utf8(header).map_err(|error| FrameError::Json {
+        reason: error.to_string(),
+    })?;
+    let mut deserializer = serde_json::Deserializer::from_str(header);
     let command = deserializer
         .deserialize_map(CommandVisitor {
             header_len: header.len(),
@@ -172,24 +176,65 @@ fn owned<'de>(value: impl fmt::Display) -> Option<Text<'de>> {
     Some(Text(Cow::Owned(value.to_string())))
 }
 
-/// A number that may be written as a text; null is 0.
+/// A number that may be written as a text; what is no plain value is 0.
 struct Number;
 
 impl<'de> DeserializeSeed<'de> for Number {
     type Value = i32;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<i32, D::Error> {
-        let Some(Text(text)) = deserializer.deserialize_any(Scalar)? else {
-            return Ok(0);
-        };
-        let wide: i64 = text.trim().parse().map_err(|_| {
-            let shown: String = text.chars().take(64).collect();
-            serde::de::Error::custom(format_args!("`{shown}`, expected a number"))
-        })?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Number {
+    type Value = i32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<i32, E> {
         // `opaque` of clients that count unsigned: keep the 32 bits, which the answer repeats.
-        i32::try_from(wide)
-            .or_else(|_| u32::try_from(wide).map(u32::cast_signed))
-            .map_err(|_| serde::de::Error::custom(format_args!("{wide}, expected 32 bits")))
+        i32::try_from(number)
+            .or_else(|_| u32::try_from(number).map(u32::cast_signed))
+            .map_err(|_| E::custom(format_args!("{number}, expected 32 bits")))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i32, E> {
+        u32::try_from(number)
+            .map(u32::cast_signed)
+            .map_err(|_| E::custom(format_args!("{number}, expected 32 bits")))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<i32, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<i32, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i32, E> {
+        match text.trim().parse() {
+            Ok(number) => self.visit_i64(number),
+            Err(_) => {
+                let shown: String = text.chars().take(64).collect();
+                Err(E::custom(format_args!("`{shown}`, expected a number")))
+            }
+        }
+    }
+
+    fn visit_unit<E>(self) -> Result<i32, E> {
+        Ok(0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<i32, A::Error> {
+        Scalar.visit_seq(seq).map(|_| 0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<i32, A::Error> {
+        Scalar.visit_map(map).map(|_| 0)
     }
 }
 
@@ -234,9 +279,8 @@ impl<'de> Visitor<'de> for Fields {
 
 /// Writes the members in the order of Apache's servers.
 pub(super) fn encode(command: &Command, out: &mut BytesMut) {
-    use std::fmt::Write as _;
-    let fits = "a growing buffer takes every write";
-    write!(out, "{{\"code\":{}", command.code).expect(fits);
+    out.put_slice(b"{\"code\":");
+    put_number(command.code, out);
     if !command.fields.is_empty() {
         out.put_slice(b",\"extFields\":{");
         for (index, (name, value)) in command.fields.iter().enumerate() {
@@ -249,19 +293,23 @@ pub(super) fn encode(command: &Command, out: &mut BytesMut) {
         }
         out.put_u8(b'}');
     }
-    let (flag, language) = (command.flag, command.language.name());
-    write!(out, ",\"flag\":{flag},\"language\":\"{language}\"").expect(fits);
-    write!(out, ",\"opaque\":{}", command.opaque).expect(fits);
+    out.put_slice(b",\"flag\":");
+    put_number(command.flag, out);
+    out.put_slice(b",\"language\":\"");
+    out.put_slice(command.language.name().as_bytes());
+    out.put_slice(b"\",\"opaque\":");
+    put_number(command.opaque, out);
     if let Some(remark) = &command.remark {
         out.put_slice(b",\"remark\":");
         put_text(remark, out);
     }
-    let version = command.version;
-    write!(
-        out,
-        ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":{version}}}"
-    )
-    .expect(fits);
+    out.put_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+    put_number(command.version, out);
+    out.put_u8(b'}');
+}
+
+fn put_number(number: i32, out: &mut BytesMut) {
+    serde_json::to_writer(out.writer(), &number).expect("a growing buffer takes every number");
 }
 
 fn put_text(text: &str, out: &mut BytesMut) {

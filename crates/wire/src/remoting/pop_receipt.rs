@@ -46,7 +46,7 @@ impl<'a> PopReceipt<'a> {
     /// When parts are missing, too many or no numbers.
     pub fn parse(text: &'a str) -> Result<Self, PopReceiptError> {
         let parse = || {
-            let mut parts = text.split(SEPARATOR);
+            let mut parts = Parts(Some(text));
             let receipt = Self {
                 start_offset: parts.next()?.parse().ok()?,
                 pop_timestamp: parts.next()?.parse().ok()?,
@@ -65,6 +65,23 @@ impl<'a> PopReceipt<'a> {
         parse().ok_or_else(|| PopReceiptError {
             start: text.chars().take(SHOWN_CHARACTERS_MAX).collect(),
         })
+    }
+}
+
+/// The parts of a receipt, as `str::split` gives them: that is made for long texts, and a receipt
+/// comes with every ack.
+struct Parts<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        let Some(end) = rest.bytes().position(|byte| byte == SEPARATOR as u8) else {
+            return self.0.take();
+        };
+        self.0 = Some(&rest[end + 1..]);
+        Some(&rest[..end])
     }
 }
 
