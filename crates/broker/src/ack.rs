@@ -84,6 +84,38 @@ impl Shard {
         Ok(())
     }
 
+    /// As [`Shard::ack`], of a delivery that is named by its nonce alone.
+    ///
+    /// # Errors
+    /// As of both [`Shard::receipt_handle`] and [`Shard::ack`].
+    pub fn ack_by_nonce(
+        &self,
+        group: &GroupName,
+        topic: &TopicName,
+        queue: QueueId,
+        offset: QueueOffset,
+        nonce: u32,
+    ) -> Result<(), AckError> {
+        let topic = self.catalogue.known_topic(topic)?;
+        let group = self.catalogue.known_group(group)?;
+        let expired = AckError::Expired {
+            queue: queue.get(),
+            offset: offset.get(),
+        };
+        if topic.queue(queue).is_err() {
+            return Err(expired);
+        }
+        let stream = Self::stream(&topic, queue);
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        self.consumption_of(&mut state, &group, stream)?
+            .get(offset.get())
+            .filter(|delivery| delivery.state.nonce == nonce && delivery.is_held(now))
+            .ok_or(expired)?;
+        self.settle(&mut state, stream, group.id, vec![offset.get()]);
+        Ok(())
+    }
+
     /// The receipt handle of a delivery that is named by its nonce alone: what a protocol has that
     /// lets its clients carry no more. Says nothing of whether its time has ended.
     ///
@@ -177,7 +209,7 @@ impl Shard {
         let valid = |delivery: &&InFlight| {
             delivery.state.nonce == handle.nonce
                 && delivery.state.attempt == handle.attempt
-                && (delivery.state.until > now || delivery.renewal.is_some())
+                && delivery.is_held(now)
         };
         delivery.filter(valid).cloned().ok_or(AckError::Expired {
             queue: handle.queue.get(),

@@ -15,8 +15,8 @@ use super::{
     reply::{Answer, Refusal, Reply},
 };
 
-/// Code 200051.
-pub(super) async fn one(connection: &Connection, request: &Command) -> Answer {
+/// Code 200051. Waits for nothing, as there is one for each message.
+pub(super) fn one(connection: &Connection, request: &Command) -> Answer {
     let header: AckMessageRequest<'_> = request.header()?;
     let names = connection.topic_and_group(header.topic, header.consumer_group)?;
     let popped = Popped {
@@ -24,12 +24,12 @@ pub(super) async fn one(connection: &Connection, request: &Command) -> Answer {
         nonce: nonce(header.extra_info)?,
     };
     let shard = connection.shard(names.instance.id())?;
-    popped.ack(&shard, &names, offset(header.offset)?).await?;
+    popped.ack(&shard, &names, offset(header.offset)?)?;
     Ok(Reply::success(request))
 }
 
 /// Code 200151. As on Apache, receipts that are of no use any more do not fail the others.
-pub(super) async fn batch(connection: &Connection, request: &Command) -> Answer {
+pub(super) fn batch(connection: &Connection, request: &Command) -> Answer {
     let body = BatchAckRequest::decode(&request.body)?;
     let (mut asked, mut done) = (0_usize, 0_usize);
     for ack in &body.acks {
@@ -45,7 +45,7 @@ pub(super) async fn batch(connection: &Connection, request: &Command) -> Answer 
                 );
                 return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
             }
-            match popped.ack(&shard, &names, offset(acked)?).await {
+            match popped.ack(&shard, &names, offset(acked)?) {
                 Ok(()) => done += 1,
                 Err(AckError::Expired { .. } | AckError::Foreign { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -73,15 +73,14 @@ impl Popped {
         })
     }
 
-    async fn ack(
+    fn ack(
         &self,
         shard: &ShardHandle,
         names: &TopicAndGroup,
         offset: QueueOffset,
     ) -> Result<(), AckError> {
         let TopicAndGroup { topic, group, .. } = names;
-        let handle = shard.receipt_handle(group, topic, self.queue, offset, self.nonce)?;
-        shard.ack(group, topic, &handle).await
+        shard.ack_by_nonce(group, topic, self.queue, offset, self.nonce)
     }
 }
 

@@ -14,7 +14,20 @@ use super::{
     route, send, send_back, send_reply, topic, user,
 };
 
-/// Does one request from arrival to answer.
+/// Does at once what comes for every message and waits for nothing: an ack. A request under way
+/// would cost it more than its work does.
+pub(super) fn at_once(connection: &Connection, arrival: &Arrival) -> Option<Done> {
+    let code = arrival.command.request_code()?;
+    if code != RequestCode::AckMessage {
+        return None;
+    }
+    let command = &arrival.command;
+    let answer = access::check(connection, command, code)
+        .and_then(|_| debug_span!("ack").in_scope(|| ack::one(connection, command)));
+    Some(done(connection, arrival, answer))
+}
+
+/// Does any other request from arrival to answer.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` keeps its arguments twice, and thousands of requests may be under way"
@@ -51,10 +64,6 @@ pub(super) fn run(connection: &Connection, arrival: Arrival) -> impl Future<Outp
                         Box::pin(work).await
                     }
                 }
-            }
-            Some(RequestCode::AckMessage) => {
-                let ack = ack::one(connection, command);
-                Box::pin(ack.instrument(debug_span!("ack"))).await
             }
             Some(code) => Box::pin(rare(connection, command, code)).await,
             None => not_supported(command),
@@ -135,7 +144,7 @@ async fn rare(connection: &Connection, request: &Command, code: RequestCode) -> 
     match code {
         Code::QueryMessage => query::by_key(c, r).instrument(debug_span!("query")).await,
         Code::ViewMessageById => query::by_id(c, r).instrument(debug_span!("query")).await,
-        Code::BatchAckMessage => ack::batch(c, r).instrument(debug_span!("ack")).await,
+        Code::BatchAckMessage => debug_span!("ack").in_scope(|| ack::batch(c, r)),
         Code::ChangeInvisibleDuration => {
             change_invisible_duration::handle(c, r)
                 .instrument(debug_span!("change_invisible_duration"))

@@ -11,7 +11,6 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,16 +27,13 @@ use wire::remoting::{Command, FrameError, RequestCode, frame};
 
 use super::{
     connection::Connection,
+    dispatch,
+    latencies::Latencies,
     output::Output,
     push::{self, Asked, Pushed},
     reply::Reply,
 };
-use crate::{
-    door::Stream,
-    front::DrainPhase,
-    metrics::{Histogram, RpcKey},
-    throttled,
-};
+use crate::{door::Stream, front::DrainPhase, throttled};
 
 /// How often limits of time are looked at. Coarse on purpose: an idle connection wakes this often.
 const TICK: Duration = Duration::from_secs(5);
@@ -150,7 +146,7 @@ pub(super) struct Exchange<'a, S, F> {
     active_at: Duration,
     frame_began: Option<Duration>,
     write_stalled: Option<Duration>,
-    latencies: Vec<(RpcKey, Arc<Histogram>)>,
+    latencies: Latencies,
 }
 
 /// Completes when the process is stopping, and what has come to sockets by then is known.
@@ -196,7 +192,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             active_at: clock.elapsed(),
             frame_began: None,
             write_stalled: None,
-            latencies: Vec::new(),
+            latencies: Latencies::default(),
         }
     }
 
@@ -386,7 +382,7 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             };
             progress = true;
             self.frame_began = None;
-            self.begin_one(command, before - self.input.len(), now);
+            self.begin_one(command, before - self.input.len(), now)?;
         }
         if self.input.is_empty() {
             self.frame_began = None;
@@ -399,10 +395,10 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         Ok(progress)
     }
 
-    fn begin_one(&mut self, command: Command, bytes: usize, now: Duration) {
+    fn begin_one(&mut self, command: Command, bytes: usize, now: Duration) -> Result<(), End> {
         if command.is_response() {
             self.asked.answered(command);
-            return;
+            return Ok(());
         }
         let is_poll = matches!(
             command.request_code(),
@@ -427,8 +423,12 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
             bytes,
             at: now,
         };
+        if let Some(done) = dispatch::at_once(self.connection, &arrival) {
+            return self.end_one(done, now);
+        }
         let under_way = self.under_way.get_or_insert_default();
         under_way.push((self.start)(self.connection, arrival));
+        Ok(())
     }
 
     /// Gathers the answers that are done, as long as there is room for them.
@@ -442,14 +442,19 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
                 break;
             };
             progress = true;
-            self.bytes -= done.bytes;
-            if done.is_throttled {
-                self.held.push_back((now + throttled::HELD, done));
-            } else {
-                self.answer(done, now)?;
-            }
+            self.end_one(done, now)?;
         }
         Ok(progress)
+    }
+
+    /// Answers a request that is done, now or once that is due.
+    fn end_one(&mut self, done: Done, now: Duration) -> Result<(), End> {
+        self.bytes -= done.bytes;
+        if done.is_throttled {
+            self.held.push_back((now + throttled::HELD, done));
+            return Ok(());
+        }
+        self.answer(done, now)
     }
 
     /// Gathers the answers that were held back for long enough, or all where nothing more comes.
@@ -484,33 +489,12 @@ impl<'a, S: Stream, F: Future<Output = Done>> Exchange<'a, S, F> {
         } else {
             self.requests -= 1;
         }
-        self.count(&done, now);
+        let metrics = &self.connection.front.metrics;
+        self.latencies.count(metrics, &done, now);
         match done.reply.filter(|_| !self.is_deaf) {
             Some(reply) => self.output.put(reply).map_err(End::Frame),
             None => Ok(()),
         }
-    }
-
-    fn count(&mut self, done: &Done, now: Duration) {
-        let key = RpcKey {
-            protocol: "remoting",
-            request: done.request,
-            response: done.response,
-            long_polling: done.is_poll,
-            result: if done.reply.is_some() {
-                "success"
-            } else {
-                "oneway"
-            },
-        };
-        let latency = now.saturating_sub(done.at);
-        if let Some((_, known)) = self.latencies.iter().find(|(known, _)| *known == key) {
-            known.observe(latency);
-            return;
-        }
-        let histogram = self.connection.front.metrics.latency(key);
-        histogram.observe(latency);
-        self.latencies.push((key, histogram));
     }
 
     /// Turns commands for clients of this connection into requests that want no answer.

@@ -18,6 +18,7 @@ mod exchange;
 mod group;
 mod heartbeat;
 mod instance;
+mod latencies;
 mod lock;
 mod node;
 mod notification;

@@ -411,7 +411,7 @@ fn a_request_under_way_fits_what_the_allocator_has_at_hand() {
         bytes: 0,
         at: Duration::ZERO,
     };
-    let under_way = crate::remoting::dispatch::run(&connection, arrival);
+    let under_way = dispatch::run(&connection, arrival);
     let bytes = size_of_val(&under_way);
     assert!(bytes <= 944, "{bytes} bytes");
 }
@@ -452,6 +452,28 @@ async fn a_busy_connection_keeps_its_buffer_until_it_is_idle() {
     }
     assert_eq!((exchange.input.capacity(), exchange.is_busy), (0, false));
     assert!(exchange.under_way.is_none());
+}
+
+#[tokio::test]
+async fn an_ack_is_answered_without_becoming_a_request_under_way() {
+    let connection = connection();
+    let sent = frames(RequestCode::AckMessage, 1, 0, 100);
+    let (exchange, mut peer) = settle(&connection, never, sent).await;
+    assert_eq!(
+        (STARTED.get(), exchange.requests, exchange.bytes),
+        (0, 0, 0)
+    );
+    assert!(exchange.under_way.is_none());
+    let mut answers = BytesMut::with_capacity(64 * 1024);
+    peer.read_buf(&mut answers).now_or_never().unwrap().unwrap();
+    let mut count = 0;
+    while let Some(answer) = frame::decode(&mut answers, usize::MAX).unwrap() {
+        // They name no message.
+        let response = answer.response_code();
+        assert_eq!(response, Some(ResponseCode::InvalidParameter));
+        count += 1;
+    }
+    assert_eq!(count, 100);
 }
 
 /// A handler that throttles.
