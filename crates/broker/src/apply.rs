@@ -75,6 +75,7 @@ impl State {
             records::OFFSET => {
                 let offset = Offset::decode(&record.payload).ok_or_else(|| malformed(record))?;
                 self.note_next(record.stream, offset.group, offset.next)?;
+                self.note_jump(record.stream, offset.group);
                 if offset.clears {
                     self.forget_receipts(record.stream, offset.group)?;
                 }
@@ -82,6 +83,7 @@ impl State {
             records::RECEIPTS => {
                 let receipts =
                     Receipts::decode(&record.payload).ok_or_else(|| malformed(record))?;
+                self.note_hand_out(record.stream, receipts.group)?;
                 self.note_next(record.stream, receipts.group, receipts.next)?;
                 for (offset, state) in receipts.receipts {
                     let mut value = Vec::with_capacity(records::ReceiptState::BYTES);
@@ -92,9 +94,14 @@ impl State {
             }
             records::SETTLED => {
                 let settled = Settled::decode(&record.payload).ok_or_else(|| malformed(record))?;
+                let new_from = self.new_receipts.from(record.stream, settled.group);
                 for offset in settled.offsets {
-                    self.pending
-                        .insert(keys::receipt(record.stream, settled.group, offset), None);
+                    let key = keys::receipt(record.stream, settled.group, offset);
+                    if new_from.is_some_and(|from| offset >= from) {
+                        self.pending.remove(&key);
+                    } else {
+                        self.pending.insert(key, None);
+                    }
                 }
             }
             records::LITE_TOPIC => self.apply_lite_topic(record)?,

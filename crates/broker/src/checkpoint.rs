@@ -48,6 +48,7 @@ impl Shard {
             let mut changes = Arc::unwrap_or_clone(std::mem::take(&mut state.flushing));
             changes.extend(newer);
             state.pending = changes;
+            state.new_receipts.checkpoint_failed();
             let entries = std::mem::take(&mut state.key_entries_flushing);
             state.key_entries.extend_from_slice(&entries);
             state
@@ -81,6 +82,7 @@ impl Shard {
         state.write_lite_lags();
         let changes = Arc::new(std::mem::take(&mut state.pending));
         state.flushing = changes.clone();
+        state.new_receipts.checkpoint_begins();
         let key_entries = Arc::new(std::mem::take(&mut state.key_entries));
         state.key_entries_flushing = key_entries.clone();
         let dirty = std::mem::take(&mut state.dirty);

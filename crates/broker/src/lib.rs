@@ -56,6 +56,7 @@ mod message;
 mod message_group;
 mod metadata;
 mod metrics;
+mod new_receipts;
 mod nodes;
 mod offset;
 mod placing;

@@ -68,7 +68,11 @@ impl LiteLags {
 impl State {
     /// How far a group has been handed out of a queue by the records that were applied; `None` if
     /// it was never there.
-    fn recorded_next(&self, stream: StreamKey, group: GroupId) -> Result<Option<u64>, KvError> {
+    pub(crate) fn recorded_next(
+        &self,
+        stream: StreamKey,
+        group: GroupId,
+    ) -> Result<Option<u64>, KvError> {
         // Memory may be ahead of the log, but knows where it is.
         if let Some(consumption) = self.consumptions.get(&(stream, group)) {
             return Ok(consumption.recorded);

@@ -22,6 +22,7 @@ use crate::{
     key_index::KeyEntry,
     keys,
     lite_topic::{LiteTopics, is_lite},
+    new_receipts::NewReceipts,
     records::{ReceiptState, take_u64},
     trend::Trends,
 };
@@ -99,6 +100,8 @@ pub(crate) struct State {
     pub(crate) pending: Changes,
     /// Changes that a checkpoint is writing right now.
     pub(crate) flushing: Arc<Changes>,
+    /// Which receipts neither the KV nor that checkpoint has.
+    pub(crate) new_receipts: NewReceipts,
     /// Queues with index entries that no checkpoint has written.
     pub(crate) dirty: BTreeSet<StreamKey>,
     /// Index entries in all tails.
@@ -132,6 +135,7 @@ impl State {
             receivers: IdMap::default(),
             pending: Changes::new(),
             flushing: Arc::default(),
+            new_receipts: NewReceipts::default(),
             dirty: BTreeSet::new(),
             tail_entries: 0,
             key_entries: Vec::new(),

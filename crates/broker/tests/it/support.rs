@@ -4,24 +4,25 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use base::{
-    Clock, GroupName, InstanceId, QueueId, QueueOffset, Random, SeededRandom, ShardId, Sleep,
-    Timestamp, TopicName,
+    Clock, GroupName, InstanceId, LogPosition, QueueId, QueueOffset, Random, SeededRandom, ShardId,
+    Sleep, Timestamp, TopicName,
 };
 use broker::{
     Filter, GroupSpec, Instance, InstanceSettings, Message, PullRequest, QueueChoice, ReceiveError,
     ReceiveRequest, Received, SendRequest, Sent, Series, Shard, ShardParts, ShardState, Start,
     TopicSpec,
 };
+use bytes::Bytes;
 use store::{
     fs::FolderDisk,
-    kv::FjallDatabase,
+    kv::{Batch, FjallDatabase, FjallKv, KvError, StateKv},
     log::{
         DurableObserver,
         local::{LocalLog, LocalLogOptions},
@@ -73,9 +74,55 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) shard: Arc<Shard>,
+    /// Its KV.
+    pub(crate) kv: Arc<WatchedKv>,
     series: Series,
     log: Arc<LocalLog>,
     folder: TempDir,
+}
+
+/// A KV that tells what is written and can be made to fail.
+pub(crate) struct WatchedKv {
+    inner: FjallKv,
+    /// Whether batches fail.
+    pub(crate) fails: AtomicBool,
+    /// Keys that the last batch changed.
+    pub(crate) changed: AtomicUsize,
+}
+
+impl StateKv for WatchedKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
+        self.inner.get(key)
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, KvError> {
+        self.inner.range(from, to, reverse, limit)
+    }
+
+    fn apply(&self, batch: &Batch, position: LogPosition) -> Result<(), KvError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(KvError::Engine {
+                operation: "apply to",
+                reason: "the test wants it so".to_owned(),
+            });
+        }
+        self.changed.store(batch.iter().count(), Ordering::Relaxed);
+        self.inner.apply(batch, position)
+    }
+
+    fn flush(&self) -> Result<LogPosition, KvError> {
+        self.inner.flush()
+    }
+
+    fn position(&self) -> Result<LogPosition, KvError> {
+        self.inner.position()
+    }
 }
 
 pub(crate) fn topic(name: &str) -> TopicName {
@@ -149,10 +196,12 @@ impl Bench {
     ) -> Self {
         let path = folder.path();
         let kv = FjallDatabase::open(&path.join("kv")).expect("the test allows no failure here");
-        let mut state = ShardState::open(Arc::new(
-            kv.shard(number).expect("the test allows no failure here"),
-        ))
-        .expect("the test allows no failure here");
+        let kv = Arc::new(WatchedKv {
+            inner: kv.shard(number).expect("the test allows no failure here"),
+            fails: AtomicBool::new(false),
+            changed: AtomicUsize::new(0),
+        });
+        let mut state = ShardState::open(kv.clone()).expect("the test allows no failure here");
         let options = LocalLogOptions {
             segment_bytes_min: 64 * 1024,
             segment_bytes_max: 64 * 1024,
@@ -186,6 +235,7 @@ impl Bench {
             clock,
             instance,
             shard,
+            kv,
             series,
             log,
             folder,
@@ -199,12 +249,13 @@ impl Bench {
             clock,
             instance,
             shard,
+            kv,
             series,
             log,
             folder,
         } = self;
         let number = shard.id();
-        drop((instance, shard, log));
+        drop((instance, shard, kv, log));
         Self::open(folder, clock, number, series)
     }
 
