@@ -34,7 +34,7 @@ use std::{
 use base::{Clock, InstanceId, Random, ShardId, limits};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parking_lot::{Mutex, RwLock};
-use store::meta::{Entry, Expected, MetadataError, MetadataStore, Revision, erase_all};
+use store::meta::{Entry, MetadataError, MetadataStore, Revision, erase_all, made_once};
 use tokio::sync::oneshot;
 
 pub use self::{
@@ -575,19 +575,10 @@ fn read(entry: &Entry) -> Result<Read, MetadataError> {
 
 /// The account's number, made if there is none yet.
 async fn account(metadata: &dyn MetadataStore, random: &dyn Random) -> Result<u64, MetadataError> {
-    loop {
-        if let Some(entry) = metadata.get(ACCOUNT).await? {
-            let text = str::from_utf8(&entry.value).ok();
-            let number = text.and_then(|text| text.parse().ok());
-            return number.ok_or_else(|| entry.unreadable("not a number"));
-        }
-        let made = id::account(random);
-        let value = made.to_string().into_bytes().into();
-        let put = metadata.compare_and_set(ACCOUNT, Expected::Absent, Some(value), None);
-        match put.await {
-            Ok(_) => return Ok(made),
-            Err(MetadataError::Conflict { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let made = || Some(id::account(random).to_string().into_bytes().into());
+    let entry = made_once(metadata, ACCOUNT, made).await?;
+    let entry = entry.expect("a number is always made");
+    let text = str::from_utf8(&entry.value).ok();
+    let number = text.and_then(|text| text.parse().ok());
+    number.ok_or_else(|| entry.unreadable("not a number"))
 }

@@ -32,7 +32,7 @@ use base::{Clock, InstanceId, ShardId, limits};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use parking_lot::{Mutex, RwLock};
-use store::meta::{Entry, Expected, LeaseId, MetadataError, MetadataStore, Revision};
+use store::meta::{Entry, Expected, LeaseId, MetadataError, MetadataStore, Revision, made_once};
 use tokio::sync::watch;
 
 pub use self::{
@@ -195,27 +195,9 @@ impl Nodes {
         if let Some(key) = self.key.get() {
             return Ok(Some(key.clone()));
         }
-        let metadata = &self.parts.metadata;
-        let key = match metadata.get(KEY).await? {
-            Some(entry) => entry.value,
-            None => {
-                let Some(made) = make.and_then(|make| make()) else {
-                    return Ok(None);
-                };
-                let made = Bytes::from(made);
-                let put = metadata.compare_and_set(KEY, Expected::Absent, Some(made.clone()), None);
-                match put.await {
-                    Ok(_) => made,
-                    // Somebody else was faster.
-                    Err(MetadataError::Conflict { .. }) => match metadata.get(KEY).await? {
-                        Some(entry) => entry.value,
-                        None => return Ok(None),
-                    },
-                    Err(error) => return Err(error),
-                }
-            }
-        };
-        Ok(Some(self.key.get_or_init(|| key).clone()))
+        let made = || make.and_then(|make| make()).map(Bytes::from);
+        let entry = made_once(&*self.parts.metadata, KEY, made).await?;
+        Ok(entry.map(|entry| self.key.get_or_init(|| entry.value).clone()))
     }
 
     /// Tells when nodes have come or gone.

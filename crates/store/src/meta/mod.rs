@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 pub use embedded::EmbeddedMetadata;
 pub use etcd::{EtcdMetadata, EtcdOptions, EtcdTls};
-pub use overwrite::{erase_all, overwrite};
+pub use overwrite::{erase_all, made_once, overwrite};
 
 /// Orders all changes of the store: each change has a larger revision than those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

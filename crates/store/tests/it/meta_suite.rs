@@ -10,9 +10,10 @@ use store::{
     fs::FolderDisk,
     meta::{
         Change, EmbeddedMetadata, Expected, MetadataError, MetadataStore, Revision, Watch,
-        erase_all, overwrite,
+        erase_all, made_once, overwrite,
     },
 };
+use tokio::runtime::Handle;
 
 use crate::{crash_disk::CrashDisk, support::TestClock};
 
@@ -48,6 +49,7 @@ pub(crate) fn common(store: &dyn MetadataStore) {
     a_change_needs_the_revision_it_was_based_on(store);
     ranges_are_by_prefix_in_key_order(store);
     entries_are_overwritten_whatever_they_hold_and_erased_as_they_were_read(store);
+    what_is_made_once_stays(store);
     watches_report_changes_once_in_order(store);
 }
 
@@ -125,8 +127,39 @@ fn entries_are_overwritten_whatever_they_hold_and_erased_as_they_were_read(
     assert!(matches!(&error, MetadataError::Conflict { key, .. } if key == "o/c"));
     assert_eq!(listed(store, "o/"), ["o/c", "o/d"]);
     let read = block_on(store.range("o/")).unwrap().0;
-    block_on(erase_all(store, read)).unwrap();
+    put("o/c", None).unwrap();
+    block_on(erase_all(store, read)).expect("somebody else has removed one");
     assert!(listed(store, "o/").is_empty());
+}
+
+fn what_is_made_once_stays(store: &dyn MetadataStore) {
+    let made = |value: Option<&'static str>, meanwhile: &dyn Fn()| {
+        let make = || {
+            meanwhile();
+            value.map(Into::into)
+        };
+        block_on(made_once(store, "once", make)).unwrap()
+    };
+    assert_eq!(made(None, &|| ()), None);
+    // From a thread of its own, as this one waits already.
+    let runtime = Handle::try_current().ok();
+    let faster = || {
+        let put = || {
+            let _entered = runtime.as_ref().map(Handle::enter);
+            set(store, "once", Expected::Absent, "first").unwrap()
+        };
+        std::thread::scope(|scope| scope.spawn(put).join().unwrap());
+    };
+    let first = made(Some("second"), &faster).expect("somebody else was faster");
+    assert_eq!(first.value, "first");
+    assert_eq!(
+        made(Some("third"), &|| panic!("it is there")),
+        Some(first.clone())
+    );
+    let removed = store.compare_and_set("once", Expected::At(first.revision), None, None);
+    block_on(removed).unwrap();
+    let own = made(Some("own"), &|| ()).unwrap();
+    assert_eq!(block_on(store.get("once")).unwrap(), Some(own));
 }
 
 fn watches_report_changes_once_in_order(store: &dyn MetadataStore) {
