@@ -249,13 +249,14 @@ impl Instances {
         forgotten.map_err(InspectionError::metadata(id))
     }
 
-    /// Removes all of it that is stored.
+    /// Removes all of it that is stored, the configuration last: what could not be removed before
+    /// it is removed when that is tried again.
     pub(super) async fn forget_inspection(&self, id: &InstanceId) -> Result<(), MetadataError> {
         self.forget_seen(id, None).await?;
         let metadata = &*self.parts.metadata;
         let runs = metadata.range(&format!("{RUNS}{id}/")).await?.0;
         let config = metadata.get(&format!("{CONFIGS}{id}")).await?;
-        erase_all(metadata, config.into_iter().chain(runs)).await
+        erase_all(metadata, runs.into_iter().chain(config)).await
     }
 
     /// Begins a run now, and returns its id. The same request again, by its token, finds the same

@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,7 +20,9 @@ use broker::{
         InspectionSpec, InspectionTrigger,
     },
 };
-use futures::executor::block_on;
+use bytes::Bytes;
+use futures::{FutureExt as _, executor::block_on, future::BoxFuture};
+use store::meta::{Entry, Expected, LeaseId, MetadataError, MetadataStore, Revision, Watch};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -354,6 +359,86 @@ fn a_run_is_one_for_its_token_and_the_newest_are_kept() {
     assert!(bench.keys(&id) > limits::INSPECTION_RUNS_MAX);
     block_on(instances.delete(&id)).unwrap();
     assert_eq!(bench.keys(&id), 0);
+}
+
+/// A store in which, as soon as runs have been read, another node writes the last of them once.
+struct Meddling {
+    store: Arc<dyn MetadataStore>,
+    is_next: AtomicBool,
+}
+
+impl MetadataStore for Meddling {
+    fn get(&self, key: &str) -> BoxFuture<'_, Result<Option<Entry>, MetadataError>> {
+        self.store.get(key)
+    }
+
+    fn range(&self, prefix: &str) -> BoxFuture<'_, Result<(Vec<Entry>, Revision), MetadataError>> {
+        let read = self.store.range(prefix);
+        let is_of_runs = prefix.starts_with("inspections/runs/");
+        async move {
+            let read = read.await?;
+            if is_of_runs && self.is_next.swap(false, Ordering::Relaxed) {
+                let last = read.0.last().unwrap().clone();
+                let found = Expected::At(last.revision);
+                let written = self
+                    .store
+                    .compare_and_set(&last.key, found, Some(last.value), None);
+                written.await?;
+            }
+            Ok(read)
+        }
+        .boxed()
+    }
+
+    fn compare_and_set(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+        lease: Option<LeaseId>,
+    ) -> BoxFuture<'_, Result<Revision, MetadataError>> {
+        self.store.compare_and_set(key, expected, value, lease)
+    }
+
+    fn watch(&self, prefix: &str, revision: Revision) -> Watch {
+        self.store.watch(prefix, revision)
+    }
+
+    fn grant_lease(&self, ttl: Duration) -> BoxFuture<'_, Result<LeaseId, MetadataError>> {
+        self.store.grant_lease(ttl)
+    }
+
+    fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), MetadataError>> {
+        self.store.keep_alive(lease)
+    }
+
+    fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), MetadataError>> {
+        self.store.revoke_lease(lease)
+    }
+}
+
+#[test]
+fn a_deletion_that_was_interrupted_can_be_tried_again() {
+    let mut shared = Shared::new();
+    let store = Arc::new(Meddling {
+        store: shared.metadata.clone(),
+        is_next: AtomicBool::new(false),
+    });
+    shared.metadata = store.clone();
+    let instances = shared.node(0).instances;
+    let id = InstanceId::default_instance();
+    block_on(instances.create_inspection(&id, "a", spec(None))).unwrap();
+    let run = block_on(instances.run_inspection(&id, "t", &[])).unwrap();
+    done(&instances, &id, &run, || {});
+    store.is_next.store(true, Ordering::Relaxed);
+    let deleted = block_on(instances.delete_inspection(&id));
+    assert!(
+        matches!(deleted, Err(InspectionError::Metadata { .. })),
+        "{deleted:?}"
+    );
+    block_on(instances.delete_inspection(&id)).unwrap();
+    let left = block_on(store.range("inspections/")).unwrap().0;
+    assert_eq!(left, []);
 }
 
 #[test]
