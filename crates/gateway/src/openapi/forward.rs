@@ -20,7 +20,7 @@ use futures::future::join_all;
 use http::{Request, StatusCode, header, request::Parts};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) use self::{
     note::{Note, TraceOf, Window},
@@ -265,12 +265,21 @@ fn each(
             Some(whole) if !told.is_found() => whole,
             Some(whole) if !whole.is_found() => told,
             Some(mut whole) => {
-                put(&mut whole.document["data"], told.document["data"].take());
+                let more = field(&mut told.document, "data").take();
+                put(field(&mut whole.document, "data"), more);
                 whole
             }
         });
     }
     whole.ok_or_else(nobody)
+}
+
+/// A field of an object, and of what is none as of an empty one: nodes may answer anything.
+fn field<'a>(value: &'a mut Value, name: &str) -> &'a mut Value {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    &mut value[name]
 }
 
 fn nobody() -> Refusal {
@@ -283,15 +292,16 @@ fn unreachable(error: &ClientError) -> Refusal {
 
 /// How far a group is behind, for each topic and in all.
 pub(super) fn lags(all: &mut Value, mut more: Value) {
-    lag(&mut all["totalLag"], &more["totalLag"]);
+    lag(field(all, "totalLag"), &more["totalLag"]);
     for map in ["topicLagMap", "liteTopicLagMap"] {
-        let Value::Object(more) = more[map].take() else {
+        let Value::Object(more) = field(&mut more, map).take() else {
             continue;
         };
         for (name, told) in more {
-            match all[map].get_mut(&name) {
+            let all = field(all, map);
+            match all.get_mut(&name) {
                 Some(known) => lag(known, &told),
-                None => all[map][name] = told,
+                None => *field(all, &name) = told,
             }
         }
     }
@@ -323,14 +333,14 @@ pub(super) fn time_spans(all: &mut Value, more: Value) {
 fn combine(all: &mut Value, more: &Value, name: &str, of: fn(i64, i64) -> i64) {
     let number = |value: &Value| value[name].as_i64().unwrap_or(0);
     let combined = of(number(all), number(more));
-    all[name] = combined.into();
+    *field(all, name) = combined.into();
 }
 
 /// Clients: one that is connected to several nodes is there once.
 pub(super) fn connections(all: &mut Value, mut more: Value) {
-    let more = more["connections"].take();
+    let more = field(&mut more, "connections").take();
     let same = |one: &Value, other: &Value| one["clientId"] == other["clientId"];
-    append(&mut all["connections"], more, same);
+    append(field(all, "connections"), more, same);
 }
 
 /// What clients say that they subscribe to.

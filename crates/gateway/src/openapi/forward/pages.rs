@@ -11,7 +11,7 @@ use broker::Peer;
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use super::{Asked, Note, Outcome, Told, Window};
+use super::{Asked, Note, Outcome, Told, Window, field};
 use crate::openapi::{
     message_query,
     page::Page,
@@ -52,9 +52,10 @@ async fn part(
     if !told.status.is_success() {
         return Ok(Err(told));
     }
-    let data = &mut told.document["data"];
+    let data = field(&mut told.document, "data");
     let stored = data.as_object_mut().and_then(|data| data.remove(STORED));
-    let (Some(Value::Array(stored)), Value::Array(list)) = (stored, data["list"].take()) else {
+    let (Some(Value::Array(stored)), Value::Array(list)) = (stored, field(data, "list").take())
+    else {
         let text = format!(
             "node `{}` told a page, expected a part of one",
             node.record.name
@@ -104,9 +105,9 @@ impl Whole {
         let told = self.told.ok_or_else(super::nobody);
         let mut told = told?;
         if told.status.is_success() {
-            let data = &mut told.document["data"];
-            data["totalCount"] = self.total.into();
-            data["list"] = list.into();
+            let data = field(&mut told.document, "data");
+            *field(data, "totalCount") = self.total.into();
+            *field(data, "list") = list.into();
         }
         Ok(told)
     }

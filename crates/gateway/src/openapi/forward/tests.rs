@@ -120,3 +120,24 @@ fn lists_have_everybody_once() {
         json!([of("g", "ONLINE"), of("h", "ONLINE"), of("i", "OFFLINE")])
     );
 }
+
+#[test]
+fn answers_of_another_form_add_nothing() {
+    let puts: [fn(&mut Value, Value); 5] = [lags, time_spans, connections, said, subscriptions];
+    let odd = [
+        json!([]),
+        json!("x"),
+        json!({ "data": [7] }),
+        json!({ "data": "x" }),
+        json!({ "data": { "topicLagMap": [], "totalLag": 1, "connections": "x" } }),
+    ];
+    for put in puts {
+        for one in &odd {
+            for other in &odd {
+                let answers = [one, other].map(|document| told(200, document.clone()));
+                let whole = each(answers.into(), put).unwrap();
+                assert_eq!(whole.status, StatusCode::OK);
+            }
+        }
+    }
+}

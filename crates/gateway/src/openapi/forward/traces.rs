@@ -10,7 +10,7 @@ use broker::Peer;
 use serde::Deserialize;
 use wire::message::MessageId;
 
-use super::{Asked, Note, Outcome, TraceOf, nobody};
+use super::{Asked, Note, Outcome, TraceOf, field, nobody};
 use crate::openapi::{
     status::{Code, Refusal},
     trace::{Traced, not_found},
@@ -42,7 +42,7 @@ pub(super) async fn ask(asked: &Asked<'_>, nodes: &[Peer]) -> Result<Outcome, Re
             unknown = Some(told);
             continue;
         }
-        let part = Traced::deserialize(told.document["data"].take());
+        let part = Traced::deserialize(field(&mut told.document, "data").take());
         let part = part.map_err(|error| {
             let name = &node.record.name;
             let text = format!("node `{name}` told something else than a part of a trace: {error}");
