@@ -75,7 +75,7 @@ const WAYS: &[Way] = &[
         before: STORED,
         load: "receive --until-end --pop --in-flight 8",
         settings: &[],
-        budget: 40_000,
+        budget: 27_000,
     },
     Way {
         name: "grpc-send",
