@@ -98,20 +98,10 @@ impl Shard {
     ) -> Result<(), AckError> {
         let topic = self.catalogue.known_topic(topic)?;
         let group = self.catalogue.known_group(group)?;
-        let expired = AckError::Expired {
-            queue: queue.get(),
-            offset: offset.get(),
-        };
-        if topic.queue(queue).is_err() {
-            return Err(expired);
-        }
-        let stream = Self::stream(&topic, queue);
-        let now = self.clock.now();
         let mut state = self.state.lock();
-        self.consumption_of(&mut state, &group, stream)?
-            .get(offset.get())
-            .filter(|delivery| delivery.state.nonce == nonce && delivery.is_held(now))
-            .ok_or(expired)?;
+        let handle = self.handle_of(&mut state, &group, &topic, queue, offset, nonce)?;
+        let stream = Self::stream(&topic, queue);
+        self.delivery(&mut state, &group, stream, &handle)?;
         self.settle(&mut state, stream, group.id, vec![offset.get()]);
         Ok(())
     }
@@ -131,6 +121,18 @@ impl Shard {
     ) -> Result<ReceiptHandle, AckError> {
         let topic = self.catalogue.known_topic(topic)?;
         let group = self.catalogue.known_group(group)?;
+        self.handle_of(&mut self.state.lock(), &group, &topic, queue, offset, nonce)
+    }
+
+    fn handle_of(
+        &self,
+        state: &mut State,
+        group: &Group,
+        topic: &Topic,
+        queue: QueueId,
+        offset: QueueOffset,
+        nonce: u32,
+    ) -> Result<ReceiptHandle, AckError> {
         let expired = AckError::Expired {
             queue: queue.get(),
             offset: offset.get(),
@@ -138,10 +140,9 @@ impl Shard {
         if topic.queue(queue).is_err() {
             return Err(expired);
         }
-        let stream = Self::stream(&topic, queue);
-        let mut state = self.state.lock();
+        let stream = Self::stream(topic, queue);
         let delivery = self
-            .consumption_of(&mut state, &group, stream)?
+            .consumption_of(state, group, stream)?
             .get(offset.get())
             .filter(|delivery| delivery.state.nonce == nonce)
             .ok_or(expired)?;
@@ -209,7 +210,7 @@ impl Shard {
         let valid = |delivery: &&InFlight| {
             delivery.state.nonce == handle.nonce
                 && delivery.state.attempt == handle.attempt
-                && delivery.is_held(now)
+                && (delivery.state.until > now || delivery.renewal.is_some())
         };
         delivery.filter(valid).cloned().ok_or(AckError::Expired {
             queue: handle.queue.get(),

@@ -67,13 +67,6 @@ pub(crate) struct InFlight {
     pub(crate) renewal: Option<Box<Renewal>>,
 }
 
-impl InFlight {
-    /// Whether its time has not ended, or may still be prolonged.
-    pub(crate) fn is_held(&self, now: Timestamp) -> bool {
-        self.state.until > now || self.renewal.is_some()
-    }
-}
-
 impl From<ReceiptState> for InFlight {
     fn from(state: ReceiptState) -> Self {
         let renewal = None;
