@@ -192,9 +192,12 @@ impl Page {
             end: first,
         };
         for entry in entries {
+            if page.wanted.len() == room {
+                break;
+            }
             if filter.may_match(entry.tag_hash) {
                 let size = entry.len as usize;
-                if page.wanted.len() == room || (bytes > 0 && bytes + size > bytes_max) {
+                if bytes > 0 && bytes + size > bytes_max {
                     break;
                 }
                 bytes += size;
