@@ -34,7 +34,7 @@ impl Shard {
         let (topic, group) = self.receiver(receiver)?;
         let wait = wait.min(Duration::from_millis(limits::LONG_POLL_MS_MAX));
         let deadline = self.clock.elapsed() + wait;
-        let waiting = Waiting::new(self, (topic.id, receiver.queue), &group);
+        let mut waiting = Waiting::new(self, (topic.id, receiver.queue), &group);
         loop {
             if self.is_draining() {
                 return Ok(false);
@@ -44,8 +44,6 @@ impl Shard {
             woken.as_mut().enable();
             let (found, due) = self.look(receiver, &topic, &group)?;
             if found {
-                // An arrival wakes one of those who wait, and this one takes nothing.
-                waiting.notify.notify_one();
                 return Ok(true);
             }
             let left = deadline.saturating_sub(self.clock.elapsed());
@@ -53,6 +51,7 @@ impl Shard {
                 return Ok(false);
             }
             let pause = due.map_or(left, |due| due.since(self.clock.now()).min(left));
+            waiting.has_waited = true;
             let drained = pin!(self.drained());
             wait::until(select(woken, drained).map(drop), &*self.clock, pause).await;
         }

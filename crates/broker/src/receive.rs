@@ -150,7 +150,7 @@ impl Shard {
             return self.receive_of_lite(request, &topic, &group, None).await;
         }
         let deadline = self.clock.elapsed() + request.wait_within_limits();
-        let waiting = Waiting::new(self, (topic.id, request.queue), &group);
+        let mut waiting = Waiting::new(self, (topic.id, request.queue), &group);
         loop {
             if self.is_draining() {
                 return Ok(Vec::new());
@@ -161,12 +161,8 @@ impl Shard {
             let mut woken = pin!(waiting.notify.notified());
             woken.as_mut().enable();
             // In a place of its own: many thousand polls wait here, and none of them is looking.
-            let found = Box::pin(self.receive_now(&request, &topic, &group)).await;
-            if found.is_err() {
-                // It may have been woken for a message that another could take.
-                waiting.notify.notify_one();
-            }
-            let (received, due, rest) = found?;
+            let (received, due, rest) =
+                Box::pin(self.receive_now(&request, &topic, &group)).await?;
             let left = deadline.saturating_sub(self.clock.elapsed());
             // Where so much did not match that looking stopped, waiting would be for what is there.
             if !received.is_empty() || left.is_zero() || rest {
@@ -174,6 +170,7 @@ impl Shard {
                 return Ok(received);
             }
             let pause = due.map_or(left, |due| due.since(self.clock.now()).min(left));
+            waiting.has_waited = true;
             let drained = pin!(self.drained());
             wait::until(select(woken, drained).map(drop), &*self.clock, pause).await;
         }
@@ -376,11 +373,17 @@ pub(crate) fn consumption<'a>(
 }
 
 /// A receive that waits, or may come to wait: registered for as long as this lives.
+///
+/// Of the receives of a group that wait at one place, one at least knows of everything there is: it
+/// has looked since the last change, and looks again when the next delivery in flight is due. So a
+/// change wakes one of them only, however many wait, and one that has waited wakes another as it
+/// leaves, whatever for: there may be more than it took, and it may be the one that knew.
 pub(crate) struct Waiting<'a> {
     shard: &'a Shard,
     place: WaitingPlace,
     group: base::GroupId,
     pub(crate) notify: Arc<Notify>,
+    pub(crate) has_waited: bool,
 }
 
 impl<'a> Waiting<'a> {
@@ -391,6 +394,7 @@ impl<'a> Waiting<'a> {
             place,
             group: group.id,
             notify,
+            has_waited: false,
         }
     }
 }
@@ -401,6 +405,9 @@ impl Drop for Waiting<'_> {
             .state
             .lock()
             .stop_receiving(self.place, self.group);
+        if self.has_waited {
+            self.notify.notify_one();
+        }
     }
 }
 

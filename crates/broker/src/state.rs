@@ -335,7 +335,7 @@ impl State {
         }
     }
 
-    /// Wakes all receives of one group that a queue concerns: what is due has changed.
+    /// The same of one group: what it may take now, or when, has changed.
     pub(crate) fn wake_group(&mut self, stream: StreamKey, group: GroupId) {
         if is_lite(stream) {
             self.lite.subscriptions.call(stream, Some(group));
@@ -343,7 +343,7 @@ impl State {
         }
         for place in places_of(stream) {
             if let Some(receivers) = self.receivers.get(&place).and_then(|r| r.get(&group)) {
-                receivers.notify.notify_waiters();
+                receivers.notify.notify_one();
             }
         }
     }

@@ -3,7 +3,8 @@
 //! A waker that counts stands in for the runtime: a task that is not woken is not polled again.
 
 use std::{
-    pin::pin,
+    future::Future,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -11,8 +12,8 @@ use std::{
 
 use base::{QueueId, QueueOffset};
 use broker::{
-    AckError, Filter, GroupSpec, PullError, PullRequest, QueueChoice, ReceiveError, Receiver,
-    Start, TopicSpec, TopicType,
+    AckError, Filter, GroupSpec, PullError, PullRequest, QueueChoice, ReceiveError, Received,
+    Receiver, Start, TopicSpec, TopicType,
 };
 
 use crate::support::{Bench, Count, group, offsets, poll, receive_request, request_with, topic};
@@ -79,6 +80,88 @@ fn a_delivery_that_falls_due_wakes_who_waited_before_it_was_made() {
     bench.clock.advance(Duration::from_millis(1));
     let received = drive_if_woken!(waiting, second);
     assert!(matches!(&received, Poll::Ready(Ok(received)) if received[0].attempt == 2));
+}
+
+/// A receive and how often it was woken since it was last polled.
+type Called<'a> = (
+    Pin<Box<dyn Future<Output = Result<Vec<Received>, ReceiveError>> + 'a>>,
+    Arc<Count>,
+);
+
+/// So many receives of one message at most each, which wait.
+fn called(bench: &Bench, receives: usize) -> Vec<Called<'_>> {
+    let one = || {
+        let mut request = receive_request(None, 1_000, 30_000);
+        request.max_messages = 1;
+        let mut call = Box::pin(bench.shard.receive(request));
+        let count = Arc::new(Count::default());
+        assert!(drive!(call, count).is_pending());
+        (call as Pin<Box<dyn Future<Output = _>>>, count)
+    };
+    (0..receives).map(|_| one()).collect()
+}
+
+/// Polls who was woken until nobody is. Says what they got, and how many it took; those that are
+/// through are gone.
+fn drive_woken(waiting: &mut Vec<Called<'_>>) -> (Vec<Vec<i64>>, usize) {
+    let (mut got, mut woken) = (Vec::new(), 0);
+    let is_woken = |(_, count): &Called<'_>| count.0.load(Ordering::Relaxed) > 0;
+    while let Some(n) = waiting.iter().position(is_woken) {
+        woken += 1;
+        let (call, count) = &mut waiting[n];
+        if let Some(received) = offsets(drive!(call, count)) {
+            got.push(received);
+            drop(waiting.remove(n));
+        }
+    }
+    (got, woken)
+}
+
+#[test]
+fn a_message_wakes_few_of_many_who_wait() {
+    let bench = Bench::new();
+    let mut waiting = called(&bench, 20);
+    bench.send(0, &["a"]);
+    let (got, woken) = drive_woken(&mut waiting);
+    assert_eq!(got, [[0]]);
+    // Who took it, whom the delivery in flight woke, and whom it woke as it left.
+    assert!(woken <= 3, "{woken} were woken for one message");
+    // One of the others still knows when it is due.
+    bench.clock.advance(Duration::from_millis(1_000));
+    assert_eq!(drive_woken(&mut waiting).0, [[0]]);
+}
+
+#[test]
+fn what_is_there_at_once_reaches_all_who_wait() {
+    let bench = Bench::new();
+    bench.send(0, &["a", "b", "c"]);
+    let (billing, orders) = (group("billing"), topic("orders"));
+    for _ in 0..3 {
+        let taken = bench.receive(10_000).unwrap();
+        bench
+            .run(bench.shard.ack(&billing, &orders, &taken.handle))
+            .unwrap();
+    }
+    let mut waiting = called(&bench, 4);
+    let (queue, offset) = (QueueId::new(0), QueueOffset::new(0));
+    bench
+        .run(bench.shard.commit_offset(&billing, &orders, queue, offset))
+        .unwrap();
+    assert_eq!(drive_woken(&mut waiting).0, [[0], [1], [2]]);
+}
+
+#[test]
+fn who_knows_when_to_look_again_passes_it_on_as_it_leaves() {
+    for gone in [0, 1] {
+        let bench = Bench::new();
+        let mut waiting = called(&bench, 3);
+        bench.send(0, &["a"]);
+        assert_eq!(drive_woken(&mut waiting).0, [[0]]);
+        drop(waiting.remove(gone));
+        assert!(drive_woken(&mut waiting).0.is_empty());
+        bench.clock.advance(Duration::from_millis(1_000));
+        assert_eq!(drive_woken(&mut waiting).0, [[0]]);
+    }
 }
 
 #[test]
