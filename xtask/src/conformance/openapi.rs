@@ -75,7 +75,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         language: Language::Nodejs,
         generation: "nodejs",
         fleet: false,
-        checks: &CHECKS_5_MAIN,
+        checks: &CHECKS_5_NODE,
     },
     OpenApiClient {
         name: "openapi-python-fleet",
@@ -93,7 +93,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         language: Language::Nodejs,
         generation: "nodejs",
         fleet: true,
-        checks: &CHECKS_5_MAIN,
+        checks: &CHECKS_5_NODE,
     },
 ];
 
@@ -146,19 +146,39 @@ const CHECKS_5: [(&str, &str); 11] = [
     ),
 ];
 
-/// Those of a second client, of the main operations.
-const CHECKS_5_MAIN: [(&str, &str); 6] = [
-    ("regions", "the region and the metrics are listed"),
+/// Those of a second client, which knows no inspections.
+const CHECKS_5_NODE: [(&str, &str); 11] = [
+    ("regions", "region, zone and metrics are listed"),
     (
         "instances",
-        "an instance is ordered, described, changed and deleted",
+        "an instance is ordered once, described, changed and deleted",
     ),
     ("topics", "a topic is created, changed, listed and deleted"),
-    ("groups", "a group is created, described and deleted"),
-    ("messages", "a message is sent and found"),
+    (
+        "groups",
+        "a group is created, described, changed, listed and deleted",
+    ),
+    (
+        "consumers",
+        "what waits for a group is told, its offsets are set, and its subscriptions are listed",
+    ),
+    ("messages", "a message is sent, found and traced"),
+    (
+        "accounts",
+        "a user of an instance is created, granted something, disabled and deleted",
+    ),
+    ("ip-whitelists", "addresses are listed, and taken out again"),
+    (
+        "tags",
+        "an instance is tagged, found by tag and group of resources, and untagged",
+    ),
     (
         "access",
-        "who signs wrongly or without a permission is refused",
+        "who signs wrongly, again, too late or without a permission is refused",
+    ),
+    (
+        "others",
+        "every other operation of the client is refused as one that is not supported",
     ),
 ];
 
