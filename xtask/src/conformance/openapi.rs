@@ -33,21 +33,31 @@ pub(crate) struct OpenApiClient {
     language: Language,
     /// What the driver calls it.
     generation: &'static str,
-    /// Whether it is run against a fleet.
-    fleet: bool,
+    against: Against,
     /// Its checks, with what each shows.
     pub(crate) checks: &'static [(&'static str, &'static str)],
 }
 
+/// What a client is run against.
+#[derive(PartialEq, Eq)]
+enum Against {
+    /// A server with access control, and a user who may do little.
+    Server,
+    /// A server that asks nobody for signatures.
+    OpenServer,
+    /// A fleet, with access control.
+    Fleet,
+}
+
 /// All of them.
-pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
+pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 7] = [
     OpenApiClient {
         name: "openapi-modern",
         package: "Python alibabacloud-ons20190214 3.0.0",
         folder: "ons-openapi-python",
         language: Language::Python,
         generation: "modern",
-        fleet: false,
+        against: Against::Server,
         checks: &CHECKS_4,
     },
     OpenApiClient {
@@ -56,7 +66,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         folder: "ons-openapi-python",
         language: Language::Python,
         generation: "classic",
-        fleet: false,
+        against: Against::Server,
         checks: &CHECKS_4,
     },
     OpenApiClient {
@@ -65,7 +75,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         folder: "openapi-python",
         language: Language::Python,
         generation: "python",
-        fleet: false,
+        against: Against::Server,
         checks: &CHECKS_5,
     },
     OpenApiClient {
@@ -74,7 +84,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         folder: "openapi-nodejs",
         language: Language::Nodejs,
         generation: "nodejs",
-        fleet: false,
+        against: Against::Server,
         checks: &CHECKS_5_NODE,
     },
     OpenApiClient {
@@ -83,7 +93,7 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         folder: "openapi-python",
         language: Language::Python,
         generation: "python",
-        fleet: true,
+        against: Against::Fleet,
         checks: &CHECKS_5,
     },
     OpenApiClient {
@@ -92,8 +102,17 @@ pub(crate) const OPENAPI_CLIENTS: [OpenApiClient; 6] = [
         folder: "openapi-nodejs",
         language: Language::Nodejs,
         generation: "nodejs",
-        fleet: true,
+        against: Against::Fleet,
         checks: &CHECKS_5_NODE,
+    },
+    OpenApiClient {
+        name: "openapi-inputs",
+        package: "schemathesis 4.32.5",
+        folder: "openapi-inputs",
+        language: Language::Python,
+        generation: "inputs",
+        against: Against::OpenServer,
+        checks: &CHECKS_5_INPUTS,
     },
 ];
 
@@ -179,6 +198,19 @@ const CHECKS_5_NODE: [(&str, &str); 11] = [
     (
         "others",
         "every other operation of the client is refused as one that is not supported",
+    ),
+];
+
+/// Those with inputs made from the document of the API.
+const CHECKS_5_INPUTS: [(&str, &str); 2] = [
+    (
+        "inputs",
+        "whatever is asked of an operation, right or wrong, the answer has the documented shape, and \
+         no request makes the server fail",
+    ),
+    (
+        "nothing-half-made",
+        "all that was made by such requests is listed, described and deleted",
     ),
 ];
 
@@ -300,13 +332,16 @@ fn line(client: &OpenApiClient, check: &'static str, error: Option<String>) -> L
 }
 
 fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result<()> {
-    let target = match client.fleet {
-        false => run.target(client.name, SETTINGS)?,
-        true => run.fleet(client.name, SETTINGS)?,
+    let target = match client.against {
+        Against::Server => run.target(client.name, SETTINGS)?,
+        Against::OpenServer => run.target(client.name, &[])?,
+        Against::Fleet => run.fleet(client.name, SETTINGS)?,
     };
-    target.create_group_with_attempts("GID_dead", 1)?;
-    target.create_user("alice", "alice-secret")?;
-    target.create_policy("alice-topic", POLICY, "alice")?;
+    if client.against != Against::OpenServer {
+        target.create_group_with_attempts("GID_dead", 1)?;
+        target.create_user("alice", "alice-secret")?;
+        target.create_policy("alice-topic", POLICY, "alice")?;
+    }
     let sources = run.root.join("conformance").join(client.folder);
     let products = run.root.join("target/conformance").join(client.folder);
     let (program, driver) = match client.language {
@@ -323,7 +358,7 @@ fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HOME", run.root.join("target/conformance/home"));
     let log = run.logs.join(format!("{}.log", client.name));
-    if client.fleet && client.language == Language::Python {
+    if client.against == Against::Fleet && client.language == Language::Python {
         command.args(["--messages", target.messages()]);
     }
     let mut process = Process::start(client.name, &mut command, &log)?;
