@@ -115,7 +115,9 @@ fn blow_up(input: &mut Vec<u8>, random: &SeededRandom) {
         return;
     }
     let length = 1 << (12 + below(random, 9));
-    let count = (length / piece.len()).min((INPUT_BYTES_MAX - input.len()) / piece.len());
+    // Other mutations may have made it longer than it should be.
+    let room = INPUT_BYTES_MAX.saturating_sub(input.len());
+    let count = length.min(room) / piece.len();
     input.splice(at..at, piece.repeat(count));
 }
 

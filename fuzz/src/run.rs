@@ -62,17 +62,28 @@ impl fmt::Display for Report {
 /// Runs a target on one input, here and now; returns the peak of its memory.
 pub(crate) fn one(target: &Target, input: &[u8]) -> Result<usize> {
     (target.prepare)();
+    let length = input.len();
+    let allowed = MEMORY_BYTES + MEMORY_PER_INPUT_BYTE * length;
+    let mut peak = run(target, input)?;
+    if peak > allowed {
+        // A table of what earlier inputs left may have grown just now, which is not this one's fault
+        // and does not happen twice.
+        peak = run(target, input)?;
+    }
+    if peak > allowed {
+        bail!("held {peak} bytes for an input of {length}, expected at most {allowed}");
+    }
+    Ok(peak)
+}
+
+/// The peak of memory of one run.
+fn run(target: &Target, input: &[u8]) -> Result<usize> {
     let mut result = Ok(());
     let peak = ALLOCATOR.peak_of(|| {
         result = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     });
     if result.is_err() {
         bail!("panicked, see above");
-    }
-    let allowed = MEMORY_BYTES + MEMORY_PER_INPUT_BYTE * input.len();
-    if peak > allowed {
-        let length = input.len();
-        bail!("held {peak} bytes for an input of {length}, expected at most {allowed}");
     }
     Ok(peak)
 }

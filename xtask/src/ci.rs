@@ -89,17 +89,25 @@ const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
 /// Runs what CI runs.
 pub(crate) fn ci() -> Result<()> {
-    run(&CI)
+    run(&CI, None)
+}
+
+/// Runs everything at full size, or what is left of it.
+#[derive(clap::Args)]
+pub(crate) struct VerifyArguments {
+    /// Begin with this step, after those before it have passed
+    #[arg(long, value_name = "STEP")]
+    from: Option<String>,
 }
 
 /// Runs everything at full size.
-pub(crate) fn verify() -> Result<()> {
-    run(&VERIFY)
+pub(crate) fn verify(arguments: &VerifyArguments) -> Result<()> {
+    run(&VERIFY, arguments.from.as_deref())
 }
 
-fn run(sizes: &Sizes) -> Result<()> {
-    let mut steps = Steps::new();
-    let result = run_steps(&mut steps, sizes);
+fn run(sizes: &Sizes, from: Option<&str>) -> Result<()> {
+    let mut steps = Steps::new(from);
+    let result = run_steps(&mut steps, sizes).and_then(|()| steps.check_begun());
     steps.report();
     result
 }

@@ -39,7 +39,7 @@ enum Command {
     /// Run everything that CI runs, in the same order.
     Ci,
     /// Run everything that CI runs at full size, and more.
-    Verify,
+    Verify(ci::VerifyArguments),
     /// Check the rules of the repository that no compiler knows.
     Tidy {
         /// Wrap comments that are too long.
@@ -101,7 +101,7 @@ fn main() -> Result<()> {
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Mqadmin(arguments) => mqadmin::run(&arguments),
         Command::Ci => ci::ci(),
-        Command::Verify => ci::verify(),
+        Command::Verify(arguments) => ci::verify(&arguments),
         Command::Tidy { fix } => tidy::run(fix),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Differential(arguments) => differential::run(&arguments),

@@ -15,8 +15,19 @@ use crate::workspace;
 pub(crate) struct Steps {
     root: PathBuf,
     watch: Stopwatch,
-    done: Vec<(&'static str, Duration, bool)>,
+    done: Vec<(&'static str, Duration, End)>,
     tests: TestCount,
+    /// The step to begin with, until it comes.
+    from: Option<String>,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Passed,
+    Failed,
+    /// It comes before the one to begin with.
+    LeftOut,
 }
 
 /// What test runners said at their end, added up.
@@ -27,14 +38,34 @@ pub(crate) struct TestCount {
 }
 
 impl Steps {
-    /// No step yet.
-    pub(crate) fn new() -> Self {
+    /// No step yet. Those before `from` will be left out.
+    pub(crate) fn new(from: Option<&str>) -> Self {
         Self {
             root: workspace::root(),
             watch: Stopwatch::start(),
             done: Vec::new(),
             tests: TestCount::default(),
+            from: from.map(str::to_owned),
         }
+    }
+
+    /// Fails if there was no step of the name to begin with.
+    pub(crate) fn check_begun(&self) -> Result<()> {
+        if let Some(from) = &self.from {
+            let names: Vec<&str> = self.done.iter().map(|(name, ..)| *name).collect();
+            bail!("no step `{from}`, expected one of {}", names.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Whether a step comes before the one to begin with.
+    fn leaves_out(&mut self, name: &'static str) -> bool {
+        if self.from.as_deref().is_none_or(|from| from == name) {
+            self.from = None;
+            return false;
+        }
+        self.done.push((name, Duration::ZERO, End::LeftOut));
+        true
     }
 
     /// Runs a step of our own.
@@ -43,10 +74,17 @@ impl Steps {
         name: &'static str,
         step: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
+        if self.leaves_out(name) {
+            return Ok(());
+        }
         println!("\n==> {name}");
         let watch = Stopwatch::start();
         let result = step();
-        self.note(name, watch.elapsed(), result.is_ok());
+        let end = match result {
+            Ok(()) => End::Passed,
+            Err(_) => End::Failed,
+        };
+        self.note(name, watch.elapsed(), end);
         result.with_context(|| format!("step {name}"))
     }
 
@@ -72,6 +110,9 @@ impl Steps {
         name: &'static str,
         step: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
+        if self.leaves_out(name) {
+            return Ok(());
+        }
         let result = self.run(name, step);
         match result {
             Ok(()) => self.tests.passed += 1,
@@ -86,15 +127,15 @@ impl Steps {
         println!("{} passed, {} failed", self.tests.passed, self.tests.failed);
     }
 
-    fn note(&mut self, name: &'static str, took: Duration, passed: bool) {
-        println!("<== {name}: {} after {}", word(passed), seconds(took));
-        self.done.push((name, took, passed));
+    fn note(&mut self, name: &'static str, took: Duration, end: End) {
+        println!("<== {name}: {} after {}", end.word(), seconds(took));
+        self.done.push((name, took, end));
     }
 
     fn table(&self) -> String {
         let mut table = String::new();
-        for (name, took, passed) in &self.done {
-            writeln!(table, "{name:<22} {:>9}  {}", seconds(*took), word(*passed))
+        for (name, took, end) in &self.done {
+            writeln!(table, "{name:<22} {:>9}  {}", seconds(*took), end.word())
                 .expect("a string takes everything");
         }
         let total = seconds(self.watch.elapsed());
@@ -103,8 +144,14 @@ impl Steps {
     }
 }
 
-fn word(passed: bool) -> &'static str {
-    if passed { "ok" } else { "FAILED" }
+impl End {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "ok",
+            Self::Failed => "FAILED",
+            Self::LeftOut => "left out",
+        }
+    }
 }
 
 fn seconds(time: Duration) -> String {
@@ -180,7 +227,7 @@ mod tests {
 
     #[test]
     fn failed_programs_and_runs_without_tests_fail_the_step() {
-        let mut steps = Steps::new();
+        let mut steps = Steps::new(None);
         steps
             .program("true", &mut Command::new("true"))
             .expect("true succeeds");
@@ -200,5 +247,23 @@ mod tests {
         );
         let table = steps.table();
         assert_eq!(table.matches("FAILED").count(), 3, "{table}");
+    }
+
+    #[test]
+    fn steps_before_the_one_to_begin_with_are_left_out() {
+        let mut steps = Steps::new(Some("third"));
+        let mut never = Command::new("false");
+        steps.program("first", &mut never).expect("left out");
+        steps
+            .test("second", || bail!("broken"))
+            .expect("left out too");
+        assert!(steps.check_begun().is_err());
+        steps.test("third", || Ok(())).expect("it is fine");
+        steps.check_begun().expect("it has begun");
+        assert!(steps.run("fourth", || bail!("broken")).is_err());
+        let ends: Vec<End> = steps.done.iter().map(|(.., end)| *end).collect();
+        let expected = [End::LeftOut, End::LeftOut, End::Passed, End::Failed];
+        assert_eq!(ends, expected);
+        assert_eq!(steps.tests.passed, 1);
     }
 }
