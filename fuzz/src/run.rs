@@ -66,8 +66,8 @@ pub(crate) fn one(target: &Target, input: &[u8]) -> Result<usize> {
     let allowed = MEMORY_BYTES + MEMORY_PER_INPUT_BYTE * length;
     let mut peak = run(target, input)?;
     if peak > allowed {
-        // A table of what earlier inputs left may have grown just now, which is not this one's fault
-        // and does not happen twice.
+        // A table of what earlier inputs left may have grown just now. That is not this one's
+        // fault, and does not happen twice.
         peak = run(target, input)?;
     }
     if peak > allowed {
