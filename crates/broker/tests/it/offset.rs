@@ -21,6 +21,25 @@ fn pull(offset: u64, wait_ms: u64) -> PullRequest {
 }
 
 #[test]
+fn a_full_answer_leaves_what_does_not_match_behind_it_to_the_next_pull() {
+    let bench = Bench::new();
+    bench.send(0, &["red", "green", "green"]);
+    let pulled = |offset, max_messages| {
+        let pull = PullRequest {
+            max_messages,
+            filter: Filter::tags("red || blue").unwrap(),
+            ..pull(offset, 0)
+        };
+        let pulled = bench.run(bench.shard.pull(pull)).unwrap();
+        (pulled.messages.len(), pulled.next.get())
+    };
+    assert_eq!(pulled(0, 1), (1, 1));
+    // One with room left has looked at all of them.
+    assert_eq!(pulled(0, 2), (1, 3));
+    assert_eq!(pulled(1, 1), (0, 3));
+}
+
+#[test]
 fn a_waiting_pull_is_ended_by_the_message_it_waits_for() {
     let bench = Bench::new();
     let mut waiting = pin!(bench.shard.pull(pull(0, 20_000)));
