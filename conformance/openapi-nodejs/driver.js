@@ -136,6 +136,7 @@ const checks = {
     assert.equal(await group("GID_node"), true);
     const found = await api.call("GetConsumerGroup", MAIN, "GID_node");
     assert.deepEqual({ ...found.consumeRetryPolicy }, POLICY);
+    assert.equal((await api.call("GetConsumerGroupLag", MAIN, "GID_node", {})).totalLag.readyCount, 0);
     const changed = { remark: "changed", consumeRetryPolicy: new models.UpdateConsumerGroupRequestConsumeRetryPolicy({
       retryPolicy: "FixedRetryPolicy", fixedIntervalRetryTime: 30, maxRetryTimes: 5,
     }) };

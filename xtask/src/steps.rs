@@ -97,11 +97,7 @@ impl Steps {
     /// Runs a test program and counts its tests. One that ran no test has failed.
     pub(crate) fn tests(&mut self, name: &'static str, command: &mut Command) -> Result<()> {
         command.current_dir(&self.root).stdin(Stdio::null());
-        let mut count = TestCount::default();
-        let result = self.run(name, || run_tests(command, &mut count));
-        self.tests.passed += count.passed;
-        self.tests.failed += count.failed;
-        result
+        self.counted(name, |count| run_tests(command, count))
     }
 
     /// Counts a step as a test: the crash tests and the like have no runner that counts.
@@ -110,14 +106,26 @@ impl Steps {
         name: &'static str,
         step: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        if self.leaves_out(name) {
-            return Ok(());
-        }
-        let result = self.run(name, step);
-        match result {
-            Ok(()) => self.tests.passed += 1,
-            Err(_) => self.tests.failed += 1,
-        }
+        self.counted(name, |count| {
+            let result = step();
+            match result {
+                Ok(()) => count.passed += 1,
+                Err(_) => count.failed += 1,
+            }
+            result
+        })
+    }
+
+    /// Runs a step that counts tests.
+    fn counted(
+        &mut self,
+        name: &'static str,
+        step: impl FnOnce(&mut TestCount) -> Result<()>,
+    ) -> Result<()> {
+        let mut count = TestCount::default();
+        let result = self.run(name, || step(&mut count));
+        self.tests.passed += count.passed;
+        self.tests.failed += count.failed;
         result
     }
 
