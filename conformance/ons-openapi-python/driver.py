@@ -7,16 +7,15 @@ by giving the client another clock or another source of nonces.
 
 import argparse
 import base64
-import json
 import sys
 import time
-import traceback
 
 from mq_http_sdk.mq_client import MQClient
 from mq_http_sdk.mq_exception import MQServerException
 from mq_http_sdk.mq_producer import TopicMessage
 
 import clients
+from openapi_checks import run
 
 PATIENCE_SECONDS = 30
 PAUSE_SECONDS = 0.2
@@ -355,15 +354,7 @@ def main():
 
     def make_client(access_key=arguments.access_key, secret_key=arguments.secret_key):
         return clients.CLIENTS[arguments.client](arguments.endpoint, access_key, secret_key)
-    checks = Checks(make_client(), make_client, arguments)
-    for name in arguments.checks:
-        line = {"check": name}
-        try:
-            getattr(checks, name.replace("-", "_"))()
-        except Exception as error:  # Whatever it is, it is this check's failure.
-            traceback.print_exc()
-            line["error"] = f"{type(error).__name__}: {error}"
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+    run(Checks(make_client(), make_client, arguments), arguments.checks)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ that they are for asks for no signatures.
 """
 
 import argparse
-import json
 import pathlib
 import subprocess
 import sys
 import tempfile
-import traceback
 import urllib.parse
 
 import requests
+
+from openapi_checks import run
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCUMENT = HERE.parents[1] / "docs/reference/openapi.json"
@@ -62,10 +62,10 @@ class Checks:
             "--suppress-health-check", "all",
         ]
         with tempfile.TemporaryDirectory() as folder:
-            run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-        print(run.stdout, run.stderr, file=sys.stderr)
-        if run.returncode != 0:
-            raise AssertionError(f"schemathesis ended with {run.returncode}: {run.stdout[-SHOWN:]}")
+            ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        print(ended.stdout, ended.stderr, file=sys.stderr)
+        if ended.returncode != 0:
+            raise AssertionError(f"schemathesis ended with {ended.returncode}: {ended.stdout[-SHOWN:]}")
 
     def nothing_half_made(self):
         """Whatever was made by chance is whole: it is listed, described, and can be deleted."""
@@ -87,15 +87,7 @@ def main():
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--access-key")
     parser.add_argument("--secret-key")
-    checks = Checks(parser.parse_args().endpoint)
-    for name in ("inputs", "nothing-half-made"):
-        line = {"check": name}
-        try:
-            getattr(checks, name.replace("-", "_"))()
-        except Exception as error:  # Whatever it is, it is this check's failure.
-            traceback.print_exc()
-            line["error"] = f"{type(error).__name__}: {error}"
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+    run(Checks(parser.parse_args().endpoint), ("inputs", "nothing-half-made"))
 
 
 if __name__ == "__main__":

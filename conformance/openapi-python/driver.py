@@ -11,12 +11,12 @@ import datetime
 import json
 import sys
 import time
-import traceback
 
 from mq_http_sdk.mq_client import MQClient
 from mq_http_sdk.mq_exception import MQServerException
 
 from api import REGION, Api, Refused
+from openapi_checks import run
 
 PATIENCE_SECONDS = 30
 PAUSE_SECONDS = 0.2
@@ -496,15 +496,7 @@ def main():
 
     def make_api(access_key=arguments.access_key, secret_key=arguments.secret_key):
         return Api(arguments.endpoint, access_key, secret_key)
-    checks = Checks(make_api(), make_api, arguments)
-    for name in arguments.checks:
-        line = {"check": name}
-        try:
-            getattr(checks, name.replace("-", "_"))()
-        except Exception as error:  # Whatever it is, it is this check's failure.
-            traceback.print_exc()
-            line["error"] = f"{type(error).__name__}: {error}"
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+    run(Checks(make_api(), make_api, arguments), arguments.checks)
 
 
 if __name__ == "__main__":

@@ -356,6 +356,8 @@ fn run_client(run: &Run, client: &OpenApiClient, done: &mut Vec<Line>) -> Result
         .args(["--access-key", ADMIN_ACCESS_KEY, "--secret-key", ADMIN_SECRET_KEY])
         // The sources stay as they are.
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Where what the drivers share is.
+        .env("PYTHONPATH", run.root.join("conformance"))
         .env("HOME", run.root.join("target/conformance/home"));
     let log = run.logs.join(format!("{}.log", client.name));
     if client.against == Against::Fleet && client.language == Language::Python {
