@@ -361,7 +361,7 @@ fn a_run_is_one_for_its_token_and_the_newest_are_kept() {
     assert_eq!(bench.keys(&id), 0);
 }
 
-/// A store in which, as soon as runs have been read, another node writes the last of them once.
+/// A store in which another node writes a run just before it is removed, once.
 struct Meddling {
     store: Arc<dyn MetadataStore>,
     is_next: AtomicBool,
@@ -373,21 +373,7 @@ impl MetadataStore for Meddling {
     }
 
     fn range(&self, prefix: &str) -> BoxFuture<'_, Result<(Vec<Entry>, Revision), MetadataError>> {
-        let read = self.store.range(prefix);
-        let is_of_runs = prefix.starts_with("inspections/runs/");
-        async move {
-            let read = read.await?;
-            if is_of_runs && self.is_next.swap(false, Ordering::Relaxed) {
-                let last = read.0.last().unwrap().clone();
-                let found = Expected::At(last.revision);
-                let written = self
-                    .store
-                    .compare_and_set(&last.key, found, Some(last.value), None);
-                written.await?;
-            }
-            Ok(read)
-        }
-        .boxed()
+        self.store.range(prefix)
     }
 
     fn compare_and_set(
@@ -397,7 +383,23 @@ impl MetadataStore for Meddling {
         value: Option<Bytes>,
         lease: Option<LeaseId>,
     ) -> BoxFuture<'_, Result<Revision, MetadataError>> {
-        self.store.compare_and_set(key, expected, value, lease)
+        let is_removal = key.starts_with("inspections/runs/") && value.is_none();
+        let is_now = is_removal && self.is_next.swap(false, Ordering::Relaxed);
+        let key = key.to_owned();
+        async move {
+            if is_now {
+                let run = self.store.get(&key).await?.unwrap();
+                let found = Expected::At(run.revision);
+                let written = self
+                    .store
+                    .compare_and_set(&key, found, Some(run.value), None);
+                written.await?;
+            }
+            self.store
+                .compare_and_set(&key, expected, value, lease)
+                .await
+        }
+        .boxed()
     }
 
     fn watch(&self, prefix: &str, revision: Revision) -> Watch {
