@@ -9,7 +9,7 @@ use base::limits;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    Event, What,
+    Event, Subject, What,
     deliveries::{Begun, Deliveries},
     spans, topic,
 };
@@ -20,6 +20,14 @@ pub(super) struct Happened {
     pub(super) event: Event,
     /// What the receipt said, of the end of a delivery.
     pub(super) begun: Option<Begun>,
+}
+
+impl Happened {
+    /// The message. Who ends a delivery tells its id at most, so what the receipt said goes first.
+    pub(super) fn message(&self) -> &Subject {
+        let begun = self.begun.as_ref();
+        begun.map_or(&self.event.message, |begun| &begun.message)
+    }
 }
 
 /// Starts the recorder, where anybody asks for what happens. It ends once the process has stopped

@@ -100,16 +100,11 @@ fn message(
     let mut keys: Vec<&str> = Vec::with_capacity(2 * events.len());
     for happened in events {
         record(region, happened, &mut body);
-        let message = &happened.event.message;
-        let known = happened.begun.as_ref().map(|begun| &begun.message.keys);
-        for key in [Some(&message.id), Some(&message.keys), known]
-            .into_iter()
-            .flatten()
-        {
-            for key in properties::keys(key) {
-                if !keys.contains(&key) {
-                    keys.push(key);
-                }
+        let message = happened.message();
+        let names = [&message.id, &message.keys];
+        for key in names.into_iter().flat_map(|text| properties::keys(text)) {
+            if !keys.contains(&key) {
+                keys.push(key);
             }
         }
     }
@@ -133,13 +128,13 @@ fn message(
 fn record(region: &str, happened: &Happened, body: &mut String) {
     let Event {
         topic,
-        message,
         client,
         server,
         at,
         what,
         ..
     } = &happened.event;
+    let message = happened.message();
     match what {
         What::Sent { took, kind, stored } => SendTrace {
             at_ms: at.ms(),
@@ -185,10 +180,10 @@ fn record(region: &str, happened: &Happened, body: &mut String) {
             let took = begun.map_or_else(Default::default, |begun| at.since(begun.at));
             ConsumeTrace {
                 request_id: &delivery.id(),
-                message_id: begun.map_or(&message.id, |begun| &begun.message.id),
+                message_id: &message.id,
                 took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 success: *outcome == Outcome::Acked,
-                keys: begun.map_or("", |begun| &begun.message.keys),
+                keys: &message.keys,
                 at_ms: at.ms(),
                 group: group.as_str(),
             }
