@@ -5,29 +5,21 @@ use std::{
     time::Duration,
 };
 
-use base::limits;
+use base::{Timestamp, limits};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    Event, Subject, What,
+    Event, What,
     deliveries::{Begun, Deliveries},
     spans, topic,
 };
 use crate::front::{DrainPhase, Front};
 
-/// An event, with what is known of the delivery that it ends.
+/// An event, about the message as the server knows it.
 pub(super) struct Happened {
     pub(super) event: Event,
-    /// What the receipt said, of the end of a delivery.
-    pub(super) begun: Option<Begun>,
-}
-
-impl Happened {
-    /// The message. Who ends a delivery tells its id at most, so what the receipt said goes first.
-    pub(super) fn message(&self) -> &Subject {
-        let begun = self.begun.as_ref();
-        begun.map_or(&self.event.message, |begun| &begun.message)
-    }
+    /// When the delivery that it ends began, if that is known.
+    pub(super) begun_at: Option<Timestamp>,
 }
 
 /// Starts the recorder, where anybody asks for what happens. It ends once the process has stopped
@@ -92,18 +84,24 @@ fn give_spans(front: &Front, happened: &[Happened]) {
     }
 }
 
-fn remember(deliveries: &mut Deliveries, event: Event) -> Happened {
-    let begun = match &event.what {
-        What::Sent { .. } | What::TransactionEnded { .. } | What::Recalled => None,
+fn remember(deliveries: &mut Deliveries, mut event: Event) -> Happened {
+    let mut begun_at = None;
+    match &event.what {
+        What::Sent { .. } | What::TransactionEnded { .. } | What::Recalled => {}
         What::Received { delivery, .. } => {
             let begun = Begun {
                 at: event.at,
                 message: event.message.clone(),
             };
             deliveries.begin(*delivery, begun);
-            None
         }
-        What::Settled { delivery, .. } => deliveries.end(delivery),
-    };
-    Happened { event, begun }
+        What::Settled { delivery, .. } => {
+            if let Some(begun) = deliveries.end(delivery) {
+                // Who ends a delivery tells an id at most. The receipt told the message.
+                event.message = begun.message;
+                begun_at = Some(begun.at);
+            }
+        }
+    }
+    Happened { event, begun_at }
 }

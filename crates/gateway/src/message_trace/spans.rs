@@ -92,8 +92,9 @@ fn trace(message: &Subject, sampled_percent: u64) -> Option<[u8; 16]> {
 
 /// The span of what happened, if it is recorded.
 pub(super) fn span(happened: &Happened, sampled_percent: u64) -> Option<Span> {
-    let Event { at, what, .. } = &happened.event;
-    let (message, begun) = (happened.message(), &happened.begun);
+    let Event {
+        message, at, what, ..
+    } = &happened.event;
     let trace = trace(message, sampled_percent)?;
     let sending = hash::<8>(&["send", &message.id]).to_vec();
     let receipt = |delivery: &Delivery| hash::<8>(&["receive", &delivery.id()]).to_vec();
@@ -103,7 +104,7 @@ pub(super) fn span(happened: &Happened, sampled_percent: u64) -> Option<Span> {
             (at.ms(), at.ms())
         }
         // Without its receipt nothing is known of it.
-        What::Settled { .. } => (begun.as_ref()?.at.ms(), at.ms()),
+        What::Settled { .. } => (happened.begun_at?.ms(), at.ms()),
     };
     let (operation, kind, id, parent) = match what {
         What::Sent { .. } => {

@@ -100,7 +100,7 @@ fn message(
     let mut keys: Vec<&str> = Vec::with_capacity(2 * events.len());
     for happened in events {
         record(region, happened, &mut body);
-        let message = happened.message();
+        let message = &happened.event.message;
         let names = [&message.id, &message.keys];
         for key in names.into_iter().flat_map(|text| properties::keys(text)) {
             if !keys.contains(&key) {
@@ -128,13 +128,13 @@ fn message(
 fn record(region: &str, happened: &Happened, body: &mut String) {
     let Event {
         topic,
+        message,
         client,
         server,
         at,
         what,
         ..
     } = &happened.event;
-    let message = happened.message();
     match what {
         What::Sent { took, kind, stored } => SendTrace {
             at_ms: at.ms(),
@@ -176,8 +176,8 @@ fn record(region: &str, happened: &Happened, body: &mut String) {
             delivery,
             outcome,
         } => {
-            let begun = happened.begun.as_ref();
-            let took = begun.map_or_else(Default::default, |begun| at.since(begun.at));
+            let took = happened.begun_at.map(|begun| at.since(begun));
+            let took = took.unwrap_or_default();
             ConsumeTrace {
                 request_id: &delivery.id(),
                 message_id: &message.id,
